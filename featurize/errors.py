@@ -1,0 +1,70 @@
+"""Every error this project raises on purpose.
+
+    ArtworkError
+    ├── RefusedInput      a manifest, setting, contract or model folder is wrong; exit code 2
+    ├── RunFailed         something systemic: the wrong model, a full disk, most images failing; exit code 1
+    ├── LeaseHeld         another run works on this store; exit code 3
+    └── BadImage          one image (or one model call) failed; becomes a row of `quarantine`
+
+The message of each is one sentence that names the file, line or key.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Reason = Literal[
+    "not_found",
+    "unreadable",
+    "changed",
+    "empty",
+    "not_an_image",
+    "unsupported",
+    "truncated",
+    "too_many_pixels",
+    "too_many_bytes",
+    "decode_error",
+    "timeout",
+    "worker_crashed",
+    "model_error",
+]
+REASONS: tuple[str, ...] = get_args(Reason)
+
+
+class ArtworkError(Exception):
+    """Base of the tree above; catch it to catch all of them."""
+
+
+class RefusedInput(ArtworkError):
+    """What the user gave cannot be used. Raised before any model is loaded."""
+
+
+class RunFailed(ArtworkError):
+    """The run cannot go on. What is committed stays."""
+
+
+class LeaseHeld(ArtworkError):
+    """Another run holds the lease of this store and job."""
+
+
+class BadImage(ArtworkError):
+    """One image cannot be processed; the rest of the batch goes on.
+
+    `reason` is one of `REASONS`; `retryable` says whether a later run may try again.
+    """
+
+    def __init__(self, reason: Reason, detail: str, *, retryable: bool = False) -> None:
+        super().__init__(reason, detail, retryable)
+        self.reason: Reason = reason
+        self.detail = detail
+        self.retryable = retryable
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _bad_image, (self.reason, self.detail, self.retryable)
+
+
+def _bad_image(reason: Reason, detail: str, retryable: bool) -> BadImage:
+    return BadImage(reason, detail, retryable=retryable)
