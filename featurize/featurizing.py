@@ -1,0 +1,197 @@
+"""The steps of the featurize job: look at the catalogue, compute what a model has not seen, tag.
+
+Each step asks the committed rows what is missing, so the steps can be stopped anywhere and run again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from featurize import catalogue, config, images, phases, plan, tables, tags
+from featurize.catalogue import Origin
+from featurize.config import Settings
+from featurize.lease import Lease
+from featurize.models import ModelSettings, load_backend, model_key
+from featurize.report import PhaseReport, Progress, Report, code_version
+from featurize.run import Phase, hopeless
+from featurize.store import Store
+
+JOB = "featurize"
+DEMO = Path("demo")
+
+
+class Featurizing:
+    """One run of the job. As a context manager it holds the lease and records how the run ended.
+
+    In a dry run nothing is written and no lease is taken. Errors of every method: RefusedInput, RunFailed.
+    """
+
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
+        self.settings, self.dry_run = settings, dry_run
+        self.store = Store(settings.store)
+        self.origin = Origin(run_id, code_version())
+        self.report = Report(JOB, run_id)
+        self.lease = Lease(self.store, JOB, run_id)
+        self.limits = images.Limits(**settings.limits.model_dump())
+        self.decoder = plan.decoder(self.limits)
+        self.db = tables.connect()
+        self._refuse_early()
+
+    def _refuse_early(self) -> None:
+        """What is wrong with models, prompts and labels comes out before anything is read or loaded."""
+        self.labels = tags.load_labels(self.settings.labels) if self.settings.embed else None
+        for model in (self.settings.embed, self.settings.describe):
+            if model is not None:
+                phases.fingerprint_of(model)
+
+    def __enter__(self) -> Featurizing:
+        if not self.dry_run:
+            self.lease.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.dry_run:
+            return
+        try:
+            phases.finish(self.settings)
+            outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
+            self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
+        finally:
+            self.lease.__exit__(kind, error, trace)
+
+    def look_at_catalogue(self) -> None:
+        """Bring table `artwork` up to date; leaves the distinct pictures in table `picture` of `self.db`."""
+        wanted = self.settings.input
+        artwork = wanted.artwork or self._demo()
+        with Progress("hash", 0, "file") as progress:
+
+            def advance(done: int, total: int) -> None:
+                progress.grow(total)
+                progress.advance(done - progress.finished)
+
+            scan = catalogue.scan(
+                self.db,
+                self.store,
+                artwork,
+                limits=self.limits,
+                decode_key=model_key(self.decoder),
+                origin=self.origin,
+                fence=None if self.dry_run else self.lease.fence,
+                settings=self.settings.run,
+                verify=wanted.verify,
+                titles=wanted.titles,
+                advance=advance,
+            )
+        self.report.unreadable = scan.quarantined
+        self.report.counts = {
+            "artworks found": scan.found,
+            "files read": scan.read,
+            "new or changed": scan.changed,
+            "removed": scan.removed,
+            "distinct pictures": scan.pictures,
+        }
+        if scan.unknown_titles:
+            self.report.notes.append(f"{scan.unknown_titles} artworks name a title that {wanted.titles} does not have")
+
+    def _demo(self) -> str:
+        from featurize import demo
+
+        folder = DEMO / "small"
+        if not self.dry_run:
+            demo.write_world(folder, "small")
+        return str(folder / "manifest.parquet")
+
+    def compute(self, name: str, model: ModelSettings) -> str:
+        """Embed or describe every picture that this model has no row of; returns the model key."""
+        table = load_backend(model.backend).Extractor.table
+        key = self._key(phases.fingerprint_of(model))
+        missing = plan.missing_pictures(
+            self.db, self.store, table, key, model_key(self.decoder), self.settings.run.max_attempts
+        )
+        self._execute(name, model, key, table, missing)
+        return key
+
+    def tag(self, embed: ModelSettings, image_key: str) -> None:
+        """Tags from the stored embeddings, after embedding the labels that are new."""
+        text_model = phases.text_settings(embed)
+        if text_model is None or self.labels is None:
+            return
+        text_key = self._key(phases.fingerprint_of(text_model))
+        texts = plan.missing_texts(self.db, self.store, self.labels.texts, text_key)
+        self._execute("labels", text_model, text_key, "text_embedding", texts)
+        tag_key = self._key(tags.fingerprint(self.labels, image_key, text_key))
+        report = PhaseReport("tag", tag_key, new=tags.missing(self.db, self.store, image_key, tag_key))
+        self.report.phases.append(report)
+        if self.dry_run or not report.new:
+            return
+        with Progress("tag", report.new, "image") as progress:
+            progress.advance(0)
+            report.done = tags.compute(
+                self.db,
+                self.store,
+                self.labels,
+                image_key=image_key,
+                text_key=text_key,
+                tag_key=tag_key,
+                logit_scale=load_backend(text_model.backend).logit_scale(text_model),
+                origin=self.origin,
+                fence=self.lease.fence,
+                advance=progress.advance,
+            )
+            report.startup_s, report.work_s = progress.startup_s, progress.work_s
+
+    def _key(self, fingerprint: dict[str, Any]) -> str:
+        if phases.is_untrained(fingerprint) and not any("untrained" in note for note in self.report.notes):
+            self.report.notes.append("a model is untrained: its numbers and words mean nothing (see table model)")
+        if self.dry_run:
+            return model_key(fingerprint)
+        return phases.record_model(self.store, self.lease.fence, fingerprint, self.origin)
+
+    def _execute(self, name: str, model: ModelSettings, key: str, table: str, missing: Any) -> None:
+        report = PhaseReport(name, key, new=missing.num_rows)
+        self.report.phases.append(report)
+        if self.dry_run or not report.new:
+            return
+        phases.record_model(self.store, self.lease.fence, self.decoder, self.origin)
+        with Progress(name, report.new, "text" if table == "text_embedding" else "image") as progress:
+            crew = phases.crew(self.settings, model)
+            phase = Phase(
+                name=name,
+                settings=model.model_copy(update={"cpus": crew.cpus}),
+                table=table,
+                model_key=key,
+                decode_key=model_key(self.decoder),
+                limits=self.limits,
+                threads=self.settings.run.threads or crew.cpus,
+                cpus=crew.cpus,
+                max_failed=self.settings.run.max_failed,
+                store=self.store,
+                fence=self.lease.fence,
+                origin=self.origin,
+            )
+            size = min(self.settings.run.shard_images, -(-report.new // crew.workers))
+            shards = plan.shards(missing, key, size)
+            for outcome in phases.execute(self.settings, phase, shards, crew.workers, progress.advance):
+                report.done += outcome.done
+                report.quarantined += outcome.quarantined
+                report.batch_size = outcome.batch_size or report.batch_size
+                hopeless(report.quarantined, report.done, phase)
+            report.startup_s, report.work_s = progress.startup_s, progress.work_s
+
+    def summary(self) -> str:
+        """The last lines of the run."""
+        return self.report.text(self.store, self._example(), self.dry_run)
+
+    def _example(self) -> str:
+        table = "description" if self.settings.describe else "image_embedding"
+        python = os.path.relpath(sys.executable) if sys.prefix.startswith(os.getcwd()) else sys.executable
+        if self.store.local:
+            return f"{python} -c \"import duckdb; duckdb.read_parquet('{self.store.glob(table)}').show()\""
+        read = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('{table}')).show()"
+        return f'{python} -c "import duckdb; from featurize.store import Store; {read}"'

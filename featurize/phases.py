@@ -1,0 +1,94 @@
+"""From settings to the phases of a run: which models, under which keys, and who executes them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from featurize import run, tables
+from featurize.catalogue import Origin
+from featurize.config import Settings
+from featurize.lease import Fence
+from featurize.models import ModelSettings, load_backend, model_key
+from featurize.plan import Shard
+from featurize.run import Advance, Outcome, Phase
+from featurize.store import Store
+
+
+def fingerprint_of(settings: ModelSettings) -> dict[str, Any]:
+    """The fingerprint of a model section. Errors: RefusedInput when its weights or prompt are missing."""
+    found: dict[str, Any] = load_backend(settings.backend).Extractor.fingerprint(settings)
+    return found
+
+
+def text_settings(embed: ModelSettings) -> ModelSettings | None:
+    """Settings of the text tower that belongs to an image-embedding backend, if it has one."""
+    backend = load_backend(embed.backend).TEXT_BACKEND
+    if backend is None:
+        return None
+    settings: ModelSettings = load_backend(backend).Settings(**{**embed.model_dump(), "backend": backend})
+    return settings
+
+
+def is_untrained(fingerprint: Mapping[str, Any]) -> bool:
+    """Whether the weights behind a fingerprint are random."""
+    return '"untrained": true' in json.dumps(fingerprint)
+
+
+def record_model(store: Store, fence: Fence, fingerprint: Mapping[str, Any], origin: Origin) -> str:
+    """Say in table `model` what a key stands for; returns the key."""
+    key = model_key(fingerprint)
+    row = {
+        "model_key": [key],
+        "backend": [fingerprint["backend"]],
+        "fingerprint": [json.dumps(fingerprint, sort_keys=True)],
+        "untrained": [is_untrained(fingerprint)],
+        **origin.columns(1),
+        "computed_at": [datetime.now(UTC)],
+    }
+    fence.check()
+    store.commit("model", "", key, tables.rows("model", row))
+    return key
+
+
+@dataclass(frozen=True)
+class Crew:
+    """How many workers a phase gets, and how many CPUs each."""
+
+    workers: int
+    cpus: int
+
+
+def crew(settings: Settings, model: ModelSettings) -> Crew:
+    """Ask the executor what it can hold; starts Ray when that is the executor. Errors: RunFailed."""
+    if settings.run.executor == "local":
+        return Crew(1, model.cpus or os.cpu_count() or 1)
+    from featurize import ray_run
+
+    ray_run.start()
+    return Crew(*ray_run.places(model))
+
+
+def execute(
+    settings: Settings, phase: Phase, shards: Iterable[Shard], workers: int, advance: Advance
+) -> Iterator[Outcome]:
+    """Outcomes of the shards from the executor that `run.executor` names. Errors: RunFailed, RefusedInput."""
+    if settings.run.executor == "local":
+        yield from run.run_local(phase, shards, advance)
+        return
+    from featurize import ray_run
+
+    executor = ray_run.RayExecutor(phase, advance, workers=workers, stall_seconds=settings.run.stall_seconds)
+    yield from executor.outcomes(shards)
+
+
+def finish(settings: Settings) -> None:
+    """Let go of what `crew` started."""
+    if settings.run.executor == "ray":
+        from featurize import ray_run
+
+        ray_run.stop()

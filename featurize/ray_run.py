@@ -1,0 +1,254 @@
+"""The executor on Ray: one loaded model per actor, one shard in flight on each.
+
+It calls the same `run_shard` as the in-process executor and adds what only processes can give: a worker that dies or
+makes no progress is replaced, and its shard is cut into pieces until the picture that did it is alone. Only ids and
+counts pass between processes. This is the only file that imports ray.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from featurize import plan, run
+from featurize.errors import ArtworkError, BadImage, Reason, RunFailed
+from featurize.models import ModelSettings
+from featurize.plan import Shard
+from featurize.run import Advance, Outcome, Phase
+
+log = logging.getLogger("featurize")
+
+POLL_SECONDS = 0.5
+CPUS_OF_A_WORKER = 8
+"""Default upper bound; decoding and small models gain little from more."""
+DEATHS_ALONE = 2
+"""How often a picture alone in its shard may end a worker before it is blamed: a node can be lost by chance."""
+DEATHS_AT_START = 3
+"""Workers that may die one after another while they load the model."""
+
+
+def start() -> None:
+    """Connect to the cluster of RAY_ADDRESS, or start a Ray of this machine's size. Idempotent.
+
+    Errors: RunFailed when the cluster does not answer.
+    """
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    address = os.environ.get("RAY_ADDRESS")
+    # Nothing but ids passes through the object store.
+    own: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": 128 * 2**20}
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+    except (ConnectionError, RayError) as error:
+        raise RunFailed(f"the Ray cluster at RAY_ADDRESS={address} does not answer: {error}") from error
+
+
+def stop() -> None:
+    """Leave the cluster; ends the Ray that `start` started."""
+    ray.shutdown()
+
+
+def places(settings: ModelSettings) -> tuple[int, int]:
+    """(workers, CPUs of each) that the nodes of the cluster hold. Errors: RunFailed when they hold none."""
+    return fit(settings, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+
+
+def fit(settings: ModelSettings, nodes: Sequence[Mapping[str, float]]) -> tuple[int, int]:
+    """(workers, CPUs of each) for nodes that offer `CPU` and `GPU`. Errors: RunFailed naming what is missing."""
+    usable = [node for node in nodes if node.get("GPU", 0) >= settings.gpus and node.get("CPU", 0) >= 1]
+    if not usable:
+        most = max((node.get("GPU", 0) for node in nodes), default=0)
+        raise RunFailed(
+            f"a worker of backend '{settings.backend}' needs {settings.gpus:g} GPU and no node has that many "
+            f"(the most is {most:g}); use the profile 'local' to run on CPUs"
+        )
+
+    def share(node: Mapping[str, float]) -> int:
+        replicas = node["GPU"] // settings.gpus if settings.gpus else 1
+        return max(1, int(min(CPUS_OF_A_WORKER, node["CPU"] // max(1, replicas))))
+
+    cpus = settings.cpus or min(share(node) for node in usable)
+    room = sum(
+        int(min(node["CPU"] // cpus, node["GPU"] // settings.gpus if settings.gpus else node["CPU"])) for node in usable
+    )
+    if room == 0:
+        most = max(node["CPU"] for node in usable)
+        raise RunFailed(
+            f"a worker of backend '{settings.backend}' needs {cpus} CPUs and no node has more than {most:g}"
+        )
+    return min(settings.workers or room, room), cpus
+
+
+class Worker:
+    """The actor. `run` and `progress` are called in different threads of it."""
+
+    def __init__(self, phase: Phase) -> None:
+        self.phase = phase
+        self.extractor: Any = None
+        self.shard_id = ""
+        self.finished = 0
+
+    def load(self) -> None:
+        """Load the model: not in `__init__`, whose errors Ray reports as text."""
+        self.extractor = run.load(self.phase)
+
+    def run(self, shard: Shard) -> Outcome:
+        self.shard_id, self.finished = shard.id, 0
+        return run.run_shard(shard, self.extractor, self.phase, self._advance)
+
+    def progress(self) -> tuple[str, int]:
+        """The shard at work and how many of its items are finished."""
+        return self.shard_id, self.finished
+
+    def close(self) -> None:
+        if self.extractor is not None:
+            self.extractor.close()
+
+    def _advance(self, items: int) -> None:
+        self.finished += items
+
+
+@dataclass
+class _Slot:
+    """A place for a worker, and what the one in it is doing."""
+
+    actor: Any
+    pending: Any
+    """Reference of the call waited for: `load` first, then `run` of `shard`."""
+    shard: Shard | None = None
+    poll: Any = None
+    counted: int = 0
+    moved_at: float = 0.0
+
+
+class RayExecutor:
+    """Runs the shards of a phase on up to `workers` actors. Use `outcomes` once."""
+
+    def __init__(self, phase: Phase, advance: Advance, *, workers: int, stall_seconds: float) -> None:
+        self.phase, self.advance, self.workers, self.stall_seconds = phase, advance, workers, stall_seconds
+        self.slots: list[_Slot] = []
+        self.closing: list[tuple[Any, Any]] = []
+        self.todo: Iterator[Shard] = iter(())
+        self.again: deque[Shard] = deque()
+        self.deaths: Counter[str] = Counter()
+        self.deaths_at_start = 0
+        self.actor: Any = ray.remote(Worker)
+        self.actor = self.actor.options(
+            num_cpus=phase.cpus,
+            num_gpus=phase.settings.gpus,
+            max_concurrency=2,
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(phase.cpus)}},
+        )
+
+    def outcomes(self, shards: Iterable[Shard]) -> Iterator[Outcome]:
+        """One outcome per shard or piece of one, in the order they finish. Errors: RunFailed, RefusedInput."""
+        shards = iter(shards)
+        first = list(islice(shards, self.workers))
+        self.todo = chain(first, shards)
+        self.slots = [_Slot(*self._hire()) for _ in first]
+        try:
+            while self.slots:
+                pending = {slot.pending: slot for slot in self.slots}
+                done, _ = ray.wait(list(pending), timeout=POLL_SECONDS)
+                for reference in done:
+                    yield from self._collect(pending[reference])
+                for slot in self.slots:
+                    yield from self._watch(slot)
+            ray.wait([closed for _, closed in self.closing], num_returns=len(self.closing), timeout=30)
+        finally:
+            for actor in [*(slot.actor for slot in self.slots), *(actor for actor, _ in self.closing)]:
+                ray.kill(actor)
+
+    def _hire(self) -> tuple[Any, Any]:
+        actor = self.actor.remote(self.phase)
+        return actor, actor.load.remote()
+
+    def _collect(self, slot: _Slot) -> Iterator[Outcome]:
+        """Take what a worker has finished (its start, or a shard) and give it the next shard."""
+        try:
+            outcome = ray.get(slot.pending)
+        except RayTaskError as error:
+            if isinstance(error.cause, ArtworkError):
+                raise error.cause from error
+            raise RunFailed(f"a worker failed with {type(error.cause).__name__}: {error.cause}") from error
+        except RayError as error:
+            yield from self._replace(slot, "worker_crashed", f"the worker died with this picture ({_kind(error)})")
+            return
+        self.deaths_at_start = 0
+        if slot.shard is None:
+            self.advance(0)
+        else:
+            self._count(slot, len(slot.shard.items))
+            yield outcome
+        slot.shard = self.again.popleft() if self.again else next(self.todo, None)
+        if slot.shard is None:
+            self.slots.remove(slot)
+            self.closing.append((slot.actor, slot.actor.close.remote()))
+            return
+        slot.counted, slot.moved_at, slot.poll = 0, time.monotonic(), None
+        slot.pending = slot.actor.run.remote(slot.shard)
+
+    def _watch(self, slot: _Slot) -> Iterator[Outcome]:
+        """Ask a worker how far it is; end one that has made no progress for too long."""
+        if slot.shard is None:
+            return
+        if slot.poll is None:
+            slot.poll = slot.actor.progress.remote()
+        elif ray.wait([slot.poll], timeout=0)[0]:
+            with suppress(RayError):  # dead: `_collect` finds out
+                shard_id, finished = ray.get(slot.poll)
+                if shard_id == slot.shard.id:
+                    self._count(slot, finished)
+            slot.poll = None
+        if time.monotonic() - slot.moved_at > self.stall_seconds:
+            yield from self._replace(slot, "timeout", f"no progress for {self.stall_seconds:g} s with this picture")
+
+    def _count(self, slot: _Slot, finished: int) -> None:
+        if finished > slot.counted:
+            self.advance(finished - slot.counted)
+            slot.counted, slot.moved_at = finished, time.monotonic()
+
+    def _replace(self, slot: _Slot, reason: Reason, detail: str) -> Iterator[Outcome]:
+        """A new worker for a lost one. Its shard, less what is committed, is cut up; one picture alone is blamed."""
+        ray.kill(slot.actor)
+        shard, slot.shard = slot.shard, None
+        slot.actor, slot.pending = self._hire()
+        if shard is None:
+            self.deaths_at_start += 1
+            if self.deaths_at_start >= DEATHS_AT_START:
+                raise RunFailed(
+                    f"{self.deaths_at_start} workers died while loading backend {self.phase.settings.backend}"
+                )
+            return
+        self.advance(-slot.counted)
+        kept = plan.committed(self.phase.store, self.phase.table, shard, self.phase.decode_key)
+        if kept:
+            self.advance(len(kept))
+            yield Outcome(shard, done=len(kept))
+        rest = shard.without(kept)
+        if len(rest.items) == 1:
+            self.deaths[rest.id] += 1
+            if reason == "timeout" or self.deaths[rest.id] >= DEATHS_ALONE:
+                self.advance(1)
+                yield run.blame(rest, BadImage(reason, detail), self.phase)
+                return
+        log.warning(
+            "a worker was lost (%s) with %d pictures; they are tried in smaller pieces", reason, len(rest.items)
+        )
+        self.again.extend(rest.split() if rest.items else [])
+
+
+def _kind(error: RayError) -> str:
+    return type(error).__name__

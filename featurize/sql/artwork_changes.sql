@@ -1,0 +1,20 @@
+-- Rows to append to `artwork`: what the catalogue says now and did not say before, and what this source dropped.
+WITH newest AS (
+    SELECT * FROM artwork
+    QUALIFY row_number() OVER (PARTITION BY artwork_id ORDER BY seen_at DESC, run_id DESC) = 1
+),
+now_listed AS (
+    SELECT artwork_id, title_id, uri, image_sha256, size, modified, format, width, height,
+           kind, locale, priority, valid_from, valid_to, $source AS source, true AS present
+    FROM catalogue
+    WHERE image_sha256 IS NOT NULL
+),
+said AS (
+    SELECT artwork_id, title_id, uri, image_sha256, size, modified, format, width, height,
+           kind, locale, priority, valid_from, valid_to, source, present
+    FROM newest
+)
+(SELECT * FROM now_listed EXCEPT SELECT * FROM said)
+UNION ALL
+SELECT * REPLACE (false AS present) FROM said
+WHERE present AND source = $source AND artwork_id NOT IN (SELECT artwork_id FROM listed)

@@ -1,0 +1,15 @@
+-- The catalogue with the hash of every file that has not changed; image_sha256 is NULL where the bytes must be read.
+-- A file is unchanged when a row of `artwork` has its uri, size and modification time.
+CREATE TABLE catalogue AS
+WITH known AS (
+    SELECT uri, size, modified, any_value(image_sha256) AS image_sha256, any_value(format) AS format,
+           any_value(width) AS width, any_value(height) AS height
+    FROM artwork
+    WHERE modified IS NOT NULL AND NOT $verify
+    GROUP BY uri, size, modified
+)
+SELECT listed.*, files.size, files.modified, files.kind_of_file,
+       known.image_sha256, known.format, known.width, known.height
+FROM listed
+JOIN files USING (uri)
+LEFT JOIN known ON known.uri = listed.uri AND known.size = files.size AND known.modified = files.modified

@@ -1,0 +1,208 @@
+"""Tiny untrained checkpoints of the genuine architectures: a CLIP for open_clip and a Qwen2.5-VL for transformers.
+
+They let the whole job run, through the code that loads the big models, where no weights are at hand. Their words mean
+nothing, and `featurize.json` beside the weights says so. Invariant: the same seed gives the same bytes on every
+machine, and a folder is either complete or not there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import uuid
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featurize.errors import RefusedInput
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+MARK = "featurize.json"
+"""Says how a folder was made; its keys are part of the model's fingerprint."""
+
+_PAD, _START, _END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+_VISION = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+_CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] in ['image', 'image_url'] %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def build(name: str, folder: Path) -> Path:
+    """Build `clip` or `captioner` below `folder`, once; returns where. Errors: RefusedInput for another name."""
+    builders = {"clip": build_clip, "captioner": build_captioner}
+    if name not in builders:
+        raise RefusedInput(f"model 'untrained:{name}' is unknown; there are: {', '.join(sorted(builders))}")
+    builders[name](folder / name)
+    return folder / name
+
+
+def build_clip(folder: Path, seed: int = 0, width: int = 128) -> None:
+    """Write an open_clip checkpoint (`local-dir:<folder>`), or do nothing when it is there.
+
+    `width` is the number of values of an embedding, a multiple of 32. Errors: RefusedInput when the folder holds
+    something else.
+    """
+    _once(folder, {"architecture": "clip", "seed": seed, "width": width}, lambda to: _write_clip(to, seed, width))
+
+
+def build_captioner(folder: Path, seed: int = 0) -> None:
+    """Write a Qwen2.5-VL checkpoint with processor, chat template and tokenizer, or do nothing when it is there.
+
+    Errors: RefusedInput when the folder holds something else.
+    """
+    _once(folder, {"architecture": "qwen2_5_vl", "seed": seed}, lambda to: _write_captioner(to, seed))
+
+
+def _once(folder: Path, recipe: Mapping[str, Any], write: Callable[[Path], None]) -> None:
+    mark = json.dumps({"untrained": True, **recipe}, indent=2) + "\n"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+        try:
+            partial.mkdir()
+            write(partial)
+            (partial / MARK).write_text(mark, encoding="utf-8")
+            os.rename(partial, folder)
+        except OSError:
+            if not folder.exists():  # else another process was first
+                raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    found = folder / MARK
+    if not found.is_file() or found.read_text(encoding="utf-8") != mark:
+        raise RefusedInput(f"{folder} exists and is not the untrained checkpoint {dict(recipe)}; name a new folder")
+
+
+def _write_clip(folder: Path, seed: int, width: int) -> None:
+    import open_clip
+    from safetensors.torch import save_file
+
+    tokenizer = _byte_tokenizer([])
+    config: dict[str, Any] = {
+        "embed_dim": width,
+        "vision_cfg": {"image_size": 128, "patch_size": 16, "width": width, "layers": 4, "head_width": 32},
+        "text_cfg": {
+            "context_length": 77,
+            "vocab_size": len(tokenizer),
+            "width": width,
+            "heads": width // 32,
+            "layers": 2,
+            "pool_type": "eos",
+            "eos_id": tokenizer.convert_tokens_to_ids(_END),
+            "pad_id": tokenizer.pad_token_id,
+            # open_clip reads the tokenizer from the folder itself, but only when this is not empty.
+            "hf_tokenizer_name": "local",
+        },
+    }
+    weights = _weights(open_clip.CLIP(**config).state_dict(), seed)
+    weights["logit_scale"].fill_(math.log(100))
+    save_file(weights, folder / "open_clip_model.safetensors", metadata={"format": "pt"})
+    tokenizer.save_pretrained(folder)
+    preprocess = {"resize_mode": "squash", "interpolation": "bicubic"}
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}, indent=2) + "\n", encoding="utf-8"
+    )
+
+
+def _write_captioner(folder: Path, seed: int) -> None:
+    from safetensors.torch import save_file
+    from transformers import (
+        GenerationConfig,
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen2_5_VLProcessor,
+        Qwen2VLImageProcessor,
+        Qwen2VLVideoProcessor,
+    )
+
+    tokenizer = _byte_tokenizer(_VISION)
+    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in [_PAD, _START, _END, *_VISION]}
+    config = Qwen2_5_VLConfig(
+        vision_config={
+            "depth": 2,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_heads": 2,
+            "out_hidden_size": 64,
+            "fullatt_block_indexes": [0, 1],
+        },
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
+            "bos_token_id": None,
+            "eos_token_id": ids[_END],
+            "pad_token_id": ids[_PAD],
+        },
+        tie_word_embeddings=False,  # tied and random, a model repeats its last token for ever
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+    )
+    weights = _weights(Qwen2_5_VLForConditionalGeneration(config).state_dict(), seed)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config.architectures = [Qwen2_5_VLForConditionalGeneration.__name__]
+    config.save_pretrained(folder)
+    GenerationConfig(eos_token_id=ids[_END], pad_token_id=ids[_PAD]).save_pretrained(folder)
+    Qwen2_5_VLProcessor(
+        image_processor=Qwen2VLImageProcessor(),
+        tokenizer=tokenizer,
+        video_processor=Qwen2VLVideoProcessor(),
+        chat_template=_CHAT_TEMPLATE,
+    ).save_pretrained(folder)
+
+
+def _byte_tokenizer(extra: list[str]) -> PreTrainedTokenizerFast:
+    """One token a byte, so that nothing has to be learnt; then the special tokens."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([_PAD, _START, _END, *extra])
+    if not extra:  # CLIP frames every text itself; a chat template does it for the captioner
+        frame = [(token, tokenizer.token_to_id(token)) for token in (_START, _END)]
+        tokenizer.post_processor = processors.TemplateProcessing(single=f"{_START} $A {_END}", special_tokens=frame)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=_END,
+        pad_token=_PAD,
+        padding_side="left" if extra else "right",
+        extra_special_tokens=extra,
+    )
+
+
+def _weights(shapes: Mapping[str, torch.Tensor], seed: int) -> dict[str, torch.Tensor]:
+    """Values for these parameters, in bfloat16. Only exact arithmetic, unlike torch's normal_, so any CPU agrees."""
+    import numpy as np
+    import torch
+
+    weights = {}
+    for name, like in shapes.items():
+        if like.ndim < 2:
+            value = np.full(like.shape, 1.0 if name.endswith("weight") else 0.0, np.float32)
+        else:
+            fan_in = math.prod(like.shape[1:])
+            random = np.random.default_rng([seed, zlib.crc32(name.encode())])
+            value = (random.random(tuple(like.shape), np.float32) * 2 - 1) * np.float32(math.sqrt(3 / fan_in))
+        weights[name] = torch.from_numpy(value).to(torch.bfloat16)
+    return weights

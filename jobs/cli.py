@@ -1,0 +1,60 @@
+"""What every job's command line shares: its flags, its log, and exit codes.
+
+0 done, 1 failed, 2 refused input, 3 another run holds the lease.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from featurize import config
+from featurize.errors import ArtworkError, LeaseHeld, RefusedInput
+
+
+def parser(job: str, doc: str) -> argparse.ArgumentParser:
+    """The flags of every job; people script against them."""
+    made = argparse.ArgumentParser(prog=f"python -m jobs.{job}", description=doc.splitlines()[0])
+    made.add_argument("--profile", default="local", help="a name of infra/profiles or a TOML file (default: local)")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="A.B=VALUE", help="override one setting; repeatable"
+    )
+    made.add_argument("--run-id", default=None, help="id of this run (default: made from the time)")
+    made.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
+    return made
+
+
+def main(
+    job: str, doc: str, work: Callable[[config.Settings, str, bool], None], argv: Sequence[str] | None = None
+) -> int:
+    """Parse, load the settings, do the work; returns the exit code, with one sentence on stderr when it is not 0."""
+    arguments = parser(job, doc).parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, _interrupt)
+    run_id = arguments.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+    try:
+        work(config.load(arguments.profile, arguments.set), run_id, arguments.dry_run)
+    except RefusedInput as error:
+        return _say(error, 2)
+    except LeaseHeld as error:
+        return _say(error, 3)
+    except ArtworkError as error:
+        return _say(error, 1)
+    except KeyboardInterrupt:
+        return _say("interrupted; what is committed stays, and the next run goes on from there", 1)
+    return 0
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _say(problem: object, code: int) -> int:
+    print(f"error: {problem}", file=sys.stderr)
+    return code

@@ -1,0 +1,28 @@
+"""Artwork files to embeddings, tags and descriptions.
+
+Look at the catalogue, then for each model compute what is missing: embed the pictures, embed the labels, tag the
+pictures, describe them. Every step asks the committed rows what is left to do, so a rerun goes on where a run stopped.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from featurize.config import Settings
+from featurize.featurizing import Featurizing
+from jobs import cli
+
+
+def featurize(settings: Settings, run_id: str, dry_run: bool) -> None:
+    with Featurizing(settings, run_id, dry_run) as job:
+        job.look_at_catalogue()
+        if settings.embed:
+            images = job.compute("embed", settings.embed)
+            job.tag(settings.embed, images)
+        if settings.describe:
+            job.compute("describe", settings.describe)
+    print(job.summary())
+
+
+if __name__ == "__main__":
+    sys.exit(cli.main("featurize", __doc__ or "", featurize))

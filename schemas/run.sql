@@ -1,0 +1,22 @@
+-- One row per finished run, whatever its outcome. A run that was killed leaves none.
+CREATE TABLE run (
+    run_id VARCHAR NOT NULL,
+    job VARCHAR NOT NULL,
+    settings VARCHAR NOT NULL CHECK (json_valid(settings)),
+    code_version VARCHAR NOT NULL,
+    started_at TIMESTAMPTZ NOT NULL,
+    seconds DOUBLE NOT NULL CHECK (seconds >= 0),
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('done', 'failed', 'interrupted')),
+    message VARCHAR NOT NULL,
+    counts VARCHAR NOT NULL CHECK (json_valid(counts)),
+    PRIMARY KEY (run_id)
+);
+COMMENT ON COLUMN run.run_id IS 'Id of the run; feature rows carry it';
+COMMENT ON COLUMN run.job IS 'featurize, ...';
+COMMENT ON COLUMN run.settings IS 'JSON of the resolved settings';
+COMMENT ON COLUMN run.code_version IS 'Version of this project';
+COMMENT ON COLUMN run.started_at IS 'UTC';
+COMMENT ON COLUMN run.seconds IS 'Wall-clock seconds';
+COMMENT ON COLUMN run.outcome IS 'done, failed or interrupted';
+COMMENT ON COLUMN run.message IS 'Empty, or the sentence the run failed with';
+COMMENT ON COLUMN run.counts IS 'JSON: found, new, done, quarantined by reason, per phase';

@@ -1,0 +1,188 @@
+"""What every backend promises, checked on every file of featurize/models: a new one without an example here fails."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featurize import tables, untrained
+from featurize.models import backends, load_backend, model_key
+
+PICTURES = [(300, 420)] * 8
+STRIPS = [(1, 1), (3000, 1), (1, 3000), (2, 900)]
+WRITTEN_BY_THE_RUN = {"image_sha256", "text_sha256", "text", "model_key", "run_id", "code_version", "computed_at"}
+
+
+@dataclass
+class Example:
+    """How to make a backend's settings, and changes of them that change the numbers."""
+
+    settings: dict[str, Any]
+    other_numbers: list[dict[str, Any]] = field(default_factory=list)
+    loads: bool = True
+    """False where loading needs a server; such a backend has tests of its own."""
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for seed in (0, 1):
+        untrained.build_clip(folder / f"clip{seed}", seed=seed)
+        untrained.build_captioner(folder / f"captioner{seed}", seed=seed)
+    prompt = folder / "short.txt"
+    prompt.write_text("Describe this as JSON.", encoding="utf-8")
+    clip = Example(
+        {"model": f"local-dir:{folder}/clip0", "dtype": "float32"},
+        [{"model": f"{folder}/clip1"}, {"dtype": "bfloat16"}, {"model": "ViT-B-32", "pretrained": "laion2b_s34b_b79k"}],
+    )
+    captioner = {"model": f"{folder}/captioner0", "dtype": "float32", "max_new_tokens": 16, "max_pixels": 40_000}
+    endpoint = {"model": f"{folder}/captioner0", "serve": "some-server {weights} --port {port}"}
+    return {
+        "fake": Example({}, [{"seed": 1}]),
+        "open_clip_image": clip,
+        "open_clip_text": clip,
+        "transformers_captioner": Example(
+            captioner,
+            [
+                {"model": f"{folder}/captioner1"},
+                {"dtype": "bfloat16"},
+                {"prompt": str(prompt)},
+                {"max_new_tokens": 9},
+                {"max_pixels": 50_000},
+            ],
+        ),
+        "openai_endpoint": Example(
+            endpoint,
+            [{"model": f"{folder}/captioner1"}, {"prompt": str(prompt)}, {"max_new_tokens": 9}, {"max_pixels": 50_000}],
+            loads=False,
+        ),
+    }
+
+
+@pytest.fixture(scope="module", params=backends())
+def backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def example(backend: str, examples: dict[str, Example]) -> Example:
+    assert backend in examples, f"add an example for the backend {backend}"
+    return examples[backend]
+
+
+@pytest.fixture(scope="module")
+def extractor(backend: str, example: Example) -> Iterator[Any]:
+    if not example.loads:
+        pytest.skip(f"{backend} needs a server: see its own tests")
+    loaded = load_backend(backend).Extractor(settings(backend, example.settings))
+    yield loaded
+    loaded.close()
+
+
+def settings(backend: str, values: dict[str, Any]) -> Any:
+    return load_backend(backend).Settings(backend=backend, **values)
+
+
+def inputs(extractor: Any, sizes: list[tuple[int, int]]) -> list[Any]:
+    if extractor.input == "text":
+        return [f"a poster with {i} people, {'very ' * i}dark" for i, _ in enumerate(sizes)]
+    rng = np.random.default_rng(0)
+    small = [Image.fromarray(rng.integers(0, 256, (6, 4, 3), np.uint8)) for _ in sizes]
+    return [picture.resize(size, Image.Resampling.BICUBIC) for picture, size in zip(small, sizes, strict=True)]
+
+
+def rows_of(extractor: Any, prepared: list[Any], batch_size: int) -> list[dict[str, Any]]:
+    rows = []
+    for start in range(0, len(prepared), batch_size):
+        batch = prepared[start : start + batch_size]
+        columns = extractor.extract(batch)
+        assert {len(values) for values in columns.values()} == {len(batch)}
+        rows += [{name: values[i] for name, values in columns.items()} for i in range(len(batch))]
+    return rows
+
+
+def assert_same(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> None:
+    for one, other in zip(left, right, strict=True):
+        assert one.keys() == other.keys()
+        for name, value in one.items():
+            if isinstance(value, np.ndarray):
+                np.testing.assert_allclose(value, other[name], atol=1e-5)
+            else:
+                assert value == other[name]
+
+
+def test_the_answer_depends_on_the_item_and_not_on_its_batch(extractor: Any) -> None:
+    prepared = [extractor.prepare(item) for item in inputs(extractor, PICTURES)]
+    assert len({extractor.group(item) for item in prepared}) == 1
+    alone = rows_of(extractor, prepared, 1)
+    assert len({str(row) for row in alone}) > 4
+    for size in (3, 8):
+        assert_same(rows_of(extractor, prepared, size), alone)
+    assert_same(rows_of(extractor, prepared[::-1], 8), alone[::-1])
+
+
+def test_rows_meet_the_contract_of_the_table(extractor: Any) -> None:
+    rows = rows_of(extractor, [extractor.prepare(item) for item in inputs(extractor, PICTURES)], 8)
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    assert set(columns) == set(tables.contract(extractor.table).schema.names) - WRITTEN_BY_THE_RUN
+    if "embedding" in columns:
+        embedding = np.stack(columns["embedding"])
+        assert embedding.dtype == np.float32
+        assert embedding.ndim == 2
+        np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, atol=1e-5)
+
+
+def test_specks_and_strips_are_handled(extractor: Any) -> None:
+    for item in inputs(extractor, STRIPS):
+        (row,) = rows_of(extractor, [extractor.prepare(item)], 1)
+        assert all(np.isfinite(value).all() for value in row.values() if isinstance(value, np.ndarray))
+
+
+def test_prepare_is_safe_from_several_threads(extractor: Any) -> None:
+    items = inputs(extractor, PICTURES) * 4
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(extractor.prepare, items))
+    assert_same(rows_of(extractor, together[-8:], 8), rows_of(extractor, [extractor.prepare(i) for i in items[:8]], 8))
+
+
+def test_the_key_follows_the_numbers_and_nothing_else(backend: str, example: Example) -> None:
+    def key(**changes: Any) -> str:
+        given = settings(backend, {**example.settings, **changes})
+        return model_key(load_backend(backend).Extractor.fingerprint(given))
+
+    assert key() == key(workers=3) == key(cpus=2)
+    if backend != "openai_endpoint":
+        assert key() == key(batch_size=5)
+    keys = [key(**changes) for changes in ({}, *example.other_numbers)]
+    assert len(set(keys)) == len(keys) > 1
+
+
+def test_the_key_is_stable_and_needs_no_torch(backend: str, example: Example) -> None:
+    script = """
+import json, sys
+from featurize.models import load_backend, model_key
+backend = load_backend(sys.argv[1])
+key = model_key(backend.Extractor.fingerprint(backend.Settings(backend=sys.argv[1], **json.loads(sys.argv[2]))))
+print(json.dumps([key, sorted({"torch", "transformers", "open_clip", "ray"} & set(sys.modules))]))
+"""
+    command = [sys.executable, "-c", script, backend, json.dumps(example.settings)]
+    key, heavy = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert heavy == []
+    assert key == model_key(load_backend(backend).Extractor.fingerprint(settings(backend, example.settings)))
+
+
+def test_untrained_weights_say_so(backend: str, example: Example) -> None:
+    fingerprint = load_backend(backend).Extractor.fingerprint(settings(backend, example.settings))
+    assert fingerprint.get("weights", {"untrained": True}).get("untrained") is True
+
+
+def test_importing_a_backend_is_cheap_and_names_it(backend: str) -> None:
+    assert Path(load_backend(backend).__file__).stem == backend
