@@ -6,6 +6,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable
+from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,7 @@ from featurize.models import ModelSettings, load_backend
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
 class Input(Section):
@@ -66,7 +67,7 @@ class Settings(Section):
 def load(profile: str, overrides: Iterable[str] = ()) -> Settings:
     """The settings of a profile (a name of `infra/profiles` or a path) with `a.b=value` overrides on top.
 
-    Values are TOML where they parse as TOML, `null` unsets, anything else is text. Errors: RefusedInput naming the
+    Values are TOML where they parse as TOML, `null` unsets, dates and anything else are text. Errors: RefusedInput naming the
     file or key.
     """
     path = profile_path(profile)
@@ -114,9 +115,11 @@ def _literal(text: str) -> Any:
     if text == "null":
         return None
     try:
-        return tomllib.loads(f"x = {text}")["x"]
+        value = tomllib.loads(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
         return text
+    # 2026-11-20 is more likely the name of a folder; a number may be one too, and becomes text where text is wanted.
+    return text if isinstance(value, date | time) else value
 
 
 def _put(values: dict[str, Any], keys: list[str], value: Any) -> None:

@@ -159,7 +159,9 @@ def test_one_number_is_read_without_the_rest(tmp_path: Path, dtype: str) -> None
     from safetensors.torch import save_file
 
     path = tmp_path / "model.safetensors"
-    save_file({"a": torch.ones(3), "scale": torch.tensor(4.6052, dtype=getattr(torch, dtype)), "z": torch.ones(2)}, path)
+    save_file(
+        {"a": torch.ones(3), "scale": torch.tensor(4.6052, dtype=getattr(torch, dtype)), "z": torch.ones(2)}, path
+    )
     assert read_scalar(path, "scale") == pytest.approx(4.6052, rel=5e-3)
     with pytest.raises(RefusedInput, match="bias"):
         read_scalar(path, "bias")

@@ -24,6 +24,9 @@ DECODE_SCALE = 1.5
 """The decoder may reduce a JPEG until its sides are this many times the side of a square of `max_pixels`."""
 MAX_ASPECT = 100
 """Longer strips get white borders up to this; Qwen's processors refuse them from 200 on."""
+TOKEN_SIDE = 32
+"""Pixels that a visual token of the coarsest Qwen-VL is wide. Every strip is one token high at least, so a low cap on
+its area is a cap on its aspect too."""
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
@@ -34,7 +37,7 @@ class Settings(ModelSettings):
     prompt: str = Field("artwork-v1", description="a prompt of the package, or a text file")
     max_new_tokens: int = Field(256, ge=1)
     min_pixels: int = Field(56 * 56, ge=1, description="area up to which a picture is enlarged, where a model can")
-    max_pixels: int = Field(768 * 28 * 28, ge=1, description="area above which a picture is reduced")
+    max_pixels: int = Field(768 * 28 * 28, ge=TOKEN_SIDE**2, description="area above which a picture is reduced")
     trust_remote_code: bool = Field(False, description="run code that comes with the weights")
 
     @model_validator(mode="after")
@@ -88,7 +91,7 @@ class Extractor:
 
     def prepare(self, image: Image.Image) -> Any:
         """All the processor makes of one picture and the prompt: tensors whose first dimension can be joined."""
-        image = _limit_aspect(image)
+        image = _limit_aspect(image, min(MAX_ASPECT, self._max_pixels // TOKEN_SIDE**2))
         if not self._caps_area:
             image = _reduce(image, self._max_pixels)
         try:
@@ -184,9 +187,9 @@ def _cap_pixels(image_processor: Any, min_pixels: int, max_pixels: int) -> bool:
     return False
 
 
-def _limit_aspect(image: Image.Image) -> Image.Image:
+def _limit_aspect(image: Image.Image, most: int) -> Image.Image:
     width, height = image.size
-    wide, high = max(width, -(-height // MAX_ASPECT)), max(height, -(-width // MAX_ASPECT))
+    wide, high = max(width, -(-height // most)), max(height, -(-width // most))
     if (wide, high) == image.size:
         return image
     canvas = Image.new("RGB", (wide, high), "white")

@@ -27,8 +27,8 @@ class Example:
 
     settings: dict[str, Any]
     other_numbers: list[dict[str, Any]] = field(default_factory=list)
-    loads: bool = True
-    """False where loading needs a server; such a backend has tests of its own."""
+    lent_by: str | None = None
+    """The fixture that has loaded one, where loading takes long."""
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +62,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
         "openai_endpoint": Example(
             endpoint,
             [{"model": f"{folder}/captioner1"}, {"prompt": str(prompt)}, {"max_new_tokens": 9}, {"max_pixels": 50_000}],
-            loads=False,
+            lent_by="served",
         ),
     }
 
@@ -79,9 +79,10 @@ def example(backend: str, examples: dict[str, Example]) -> Example:
 
 
 @pytest.fixture(scope="module")
-def extractor(backend: str, example: Example) -> Iterator[Any]:
-    if not example.loads:
-        pytest.skip(f"{backend} needs a server: see its own tests")
+def extractor(backend: str, example: Example, request: pytest.FixtureRequest) -> Iterator[Any]:
+    if example.lent_by:
+        yield request.getfixturevalue(example.lent_by)
+        return
     loaded = load_backend(backend).Extractor(settings(backend, example.settings))
     yield loaded
     loaded.close()

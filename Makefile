@@ -1,0 +1,51 @@
+# The front door: `make help` lists what there is. The first target you run sets everything up in .venv.
+PYTHON ?= python3
+PROFILE ?= local
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+SETTINGS = --profile '$(PROFILE)' \
+	$(if $(ARTWORK),--set 'input.artwork=$(ARTWORK)') \
+	$(if $(TITLES),--set 'input.titles=$(TITLES)') \
+	$(if $(STORE),--set 'store=$(STORE)') \
+	$(foreach setting,$(SET),--set '$(setting)') \
+	$(if $(RUN_ID),--run-id '$(RUN_ID)') \
+	$(if $(DRY_RUN),--dry-run)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup featurize test test-slow check bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@echo
+	@echo 'make featurize [ARTWORK=folder|csv|jsonl|parquet] [TITLES=file] [STORE=folder|s3://...] [PROFILE=local|gpu|cluster]'
+	@echo '               [SET="a.b=value ..."] [RUN_ID=id] [DRY_RUN=1]'
+
+setup: $(READY) ## install everything into .venv (the other targets do it by themselves)
+
+$(READY): pyproject.toml infra/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@echo 'Setting up .venv (a few minutes and about 6 GB, once)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[ray,dev]'
+	@touch $@
+
+featurize: $(READY) ## artwork files to embeddings, tags and descriptions in Parquet
+	@$(PY) -m jobs.featurize $(SETTINGS)
+
+test: $(READY) ## the fast tests
+	$(PY) -m pytest
+
+test-slow: $(READY) ## the minutes-long tests
+	$(PY) -m pytest -m slow
+
+check: $(READY) ## lint, formatting and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: $(READY) ## speed and memory, as a table and in bench.json
+	@$(PY) -m jobs.bench
+
+clean: ## remove what the targets made: .venv, the demo catalogue, the store
+	rm -rf $(VENV) demo store bench.json

@@ -1,0 +1,38 @@
+"""A captioner behind a real `transformers serve`, shared by the tests of this folder since it starts slowly."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from featurize.models.openai_endpoint import Extractor, Settings
+from featurize.untrained import build_captioner
+
+TRANSFORMERS_SERVE = (
+    f"'{Path(sys.executable).with_name('transformers')}' serve {{weights}} --port {{port}} --device cpu"
+)
+
+
+@pytest.fixture(scope="session")
+def endpoint_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("a folder")
+    build_captioner(folder / "tiny model")
+    return Settings(
+        serve=TRANSFORMERS_SERVE,
+        model=str(folder / "tiny model"),
+        max_pixels=100 * 100,
+        max_new_tokens=16,
+        concurrency=4,
+        backoff_s=0.2,
+        start_s=120,
+        log_dir=folder / "logs",
+    )
+
+
+@pytest.fixture(scope="session")
+def served(endpoint_settings: Settings) -> Iterator[Extractor]:
+    """An extractor that has started its own server."""
+    extractor = Extractor(endpoint_settings)
+    yield extractor
+    extractor.close()

@@ -1,0 +1,224 @@
+"""The captioner against transformers itself, and on three architectures."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from featurize import captions, untrained
+from featurize.errors import BadImage, RefusedInput
+from featurize.models.transformers_captioner import Extractor, Settings, _cap_pixels
+
+CAP = 60 * 28 * 28
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("captioner") / "checkpoint"
+    untrained.build_captioner(made)
+    return made
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+def settings(folder: Path, **changes: Any) -> Settings:
+    defaults = {"model": str(folder), "dtype": "float32", "max_new_tokens": 16, "max_pixels": CAP}
+    return Settings(backend="transformers_captioner", **{**defaults, **changes})
+
+
+def pictures(size: tuple[int, int], count: int = 4) -> list[Image.Image]:
+    rng = np.random.default_rng(1)
+    small = [Image.fromarray(rng.integers(0, 256, (6, 4, 3), np.uint8)) for _ in range(count)]
+    return [each.resize(size, Image.Resampling.BICUBIC) for each in small]
+
+
+def describe(extractor: Extractor, items: list[Image.Image]) -> dict[str, Any]:
+    return dict(extractor.extract([extractor.prepare(item) for item in items]))
+
+
+def reconfigure(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_the_text_is_that_of_transformers(folder: Path) -> None:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(folder)
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+    size = {"shortest_edge": 56 * 56, "longest_edge": CAP}
+    content = [{"type": "image"}, {"type": "text", "text": captions.load_prompt("artwork-v1").text}]
+    text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    items = [*pictures((300, 400)), *pictures((500, 100))]
+    inputs = processor(text=[text] * 8, images=items, padding=True, return_tensors="pt", size=size)
+    output = model.generate(**inputs, max_new_tokens=16, do_sample=False)[:, inputs["input_ids"].shape[1] :]
+
+    extractor = Extractor(settings(folder))
+    found = describe(extractor, items[:4])["raw_text"] + describe(extractor, items[4:])["raw_text"]
+    assert found == processor.batch_decode(output, skip_special_tokens=True)
+    assert len(set(found)) > 4
+
+
+def test_sampling_settings_of_the_checkpoint_do_not_apply(folder: Path, copy: Path) -> None:
+    expected = describe(Extractor(settings(folder)), pictures((200, 200)))
+    reconfigure(copy / "generation_config.json", repetition_penalty=9.0, do_sample=True, temperature=5.0)
+    assert describe(Extractor(settings(copy)), pictures((200, 200))) == expected
+
+
+def test_an_answer_ends_at_its_end_token_or_at_the_cap(folder: Path, copy: Path) -> None:
+    extractor = Extractor(settings(folder))
+    whole = describe(extractor, pictures((200, 200)))
+    assert whole["finish_reason"] == ["length"] * 4
+    assert whole["status"] == ["truncated"] * 4
+    assert whole["output_tokens"] == [16] * 4
+
+    end = json.loads((copy / "tokenizer.json").read_text())["model"]["vocab"][whole["raw_text"][0][0]]
+    reconfigure(copy / "generation_config.json", eos_token_id=[end])
+    cut = describe(Extractor(settings(copy)), pictures((200, 200)))
+    assert cut["finish_reason"][0] == "stop"
+    assert cut["status"][0] == "invalid_json"
+    for text, full, reason, tokens in zip(
+        cut["raw_text"], whole["raw_text"], cut["finish_reason"], cut["output_tokens"], strict=True
+    ):
+        assert full.startswith(text.rstrip("\N{REPLACEMENT CHARACTER}"))
+        assert (tokens == 16) == (reason == "length") or tokens == 16
+
+
+@pytest.mark.parametrize("size", [(3000, 2000), (40, 30), (1, 1), (5000, 2), (27, 4000), (777, 778)])
+def test_visual_tokens_stay_within_the_areas(folder: Path, size: tuple[int, int]) -> None:
+    extractor = Extractor(settings(folder, min_pixels=8 * 28 * 28))
+    prepared = extractor.prepare(Image.new("RGB", size, "red"))
+    visual = int(prepared["image_grid_thw"].prod()) // 4
+    assert 8 <= visual <= 60
+    assert describe(extractor, [Image.new("RGB", size, "red")])["prompt_tokens"][0] > visual
+
+
+def test_smolvlm_takes_its_cap_as_a_long_side_in_whole_tiles() -> None:
+    from transformers import SmolVLMImageProcessor
+
+    for max_pixels, tokens in ((1_000_000, 2 * 2 + 1), (512 * 512, 1), (100, 1)):
+        processor = SmolVLMImageProcessor(max_image_size={"longest_edge": 512})
+        assert _cap_pixels(processor, 100, max_pixels) is False
+        for size in ((1000, 1000), (90, 90)):
+            pixels = processor(Image.new("RGB", size), return_tensors="pt")["pixel_values"]
+            assert pixels.shape[1:] == (tokens, 3, 512, 512)
+
+
+def test_memory_does_not_grow(folder: Path) -> None:
+    import gc
+
+    def live() -> int:
+        gc.collect()
+        return sum(each.nbytes for each in gc.get_objects() if type(each) is torch.Tensor)
+
+    extractor = Extractor(settings(folder))
+    after = []
+    for size in ((300, 400), (300, 400), (300, 400), (300, 400)):
+        describe(extractor, pictures(size))
+        after.append(live())
+    assert after[1] == after[-1]
+
+
+def test_a_picture_the_processor_refuses_is_bad_and_says_why(folder: Path) -> None:
+    with pytest.raises(BadImage, match="model_error: the processor refused it"):
+        Extractor(settings(folder)).prepare(Image.new("RGB", (0, 10)))
+
+
+def drop_a_tensor(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.visual.patch_embed.proj.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (drop_a_tensor, "lacks 1 of the model's weights"),
+        (lambda folder: (folder / "chat_template.jinja").unlink(), "no chat template"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "cannot load"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"\0" * 99), "cannot load"),
+        (lambda folder: reconfigure(folder / "config.json", model_type="bert"), "cannot load"),
+    ],
+)
+def test_a_folder_that_is_not_a_captioner_is_refused(copy: Path, spoil: Callable[[Path], object], words: str) -> None:
+    spoil(copy)
+    with pytest.raises(RefusedInput, match=words):
+        Extractor(settings(copy))
+
+
+def qwen3_vl(to: Path, tokenizer: Any) -> None:
+    import transformers as t
+
+    ids = tokenizer.convert_tokens_to_ids
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3], "mrope_interleaved": True}
+    config = t.Qwen3VLConfig(
+        text_config={
+            **{"vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2},
+            **{"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "rope_parameters": rope},
+        },
+        vision_config={
+            **{"depth": 2, "hidden_size": 64, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": 64},
+            **{"deepstack_visual_indexes": [0], "num_position_embeddings": 64},
+        },
+        image_token_id=ids("<|image_pad|>"),
+        video_token_id=ids("<|video_pad|>"),
+        vision_start_token_id=ids("<|vision_start|>"),
+        vision_end_token_id=ids("<|vision_end|>"),
+    )
+    torch.manual_seed(0)
+    t.Qwen3VLForConditionalGeneration(config).save_pretrained(to)
+    t.Qwen3VLProcessor(
+        t.Qwen2VLImageProcessor(patch_size=16), tokenizer, t.Qwen3VLVideoProcessor(), tokenizer.chat_template
+    ).save_pretrained(to)
+
+
+def llava(to: Path, tokenizer: Any) -> None:
+    import transformers as t
+
+    image = "<|image_pad|>"
+    vision = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = t.LlavaConfig(
+        vision_config=t.CLIPVisionConfig(**vision, image_size=56, patch_size=14, projection_dim=64),
+        text_config=t.LlamaConfig(**vision, vocab_size=len(tokenizer)),
+        image_token_id=tokenizer.convert_tokens_to_ids(image),
+    )
+    torch.manual_seed(0)
+    t.LlavaForConditionalGeneration(config).save_pretrained(to)
+    t.LlavaProcessor(
+        t.CLIPImageProcessor(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56}),
+        tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        chat_template=tokenizer.chat_template,
+        image_token=image,
+        num_additional_image_tokens=1,
+    ).save_pretrained(to)
+
+
+@pytest.mark.parametrize("build", [qwen3_vl, llava])
+def test_other_architectures_are_served_by_the_same_file(
+    folder: Path, tmp_path: Path, build: Callable[[Path, Any], None]
+) -> None:
+    from transformers import AutoProcessor
+
+    tokenizer = AutoProcessor.from_pretrained(folder).tokenizer
+    tokenizer.chat_template = (folder / "chat_template.jinja").read_text()
+    build(tmp_path / "model", tokenizer)
+    extractor = Extractor(settings(tmp_path / "model"))
+    items = pictures((300, 400))
+    together = describe(extractor, items)
+    assert together["output_tokens"] == [16] * 4
+    alone = [describe(extractor, [item])["raw_text"][0] for item in items]
+    assert together["raw_text"] == alone
+    assert len(set(alone)) > 1
+    with_more = describe(Extractor(settings(tmp_path / "model", max_pixels=4 * CAP)), pictures((3000, 2000), 1))
+    assert with_more["prompt_tokens"][0] >= together["prompt_tokens"][0]
