@@ -20,6 +20,8 @@ from featurize import tables
 from featurize.errors import RefusedInput
 from featurize.store import filesystem, patiently
 
+ZONED = r"\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|z|UTC|[+-]\d\d(:?\d\d)?)\s*$"
+"""The end of a time that says its zone."""
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -29,8 +31,9 @@ def read(name: str, uri: str) -> pa.Table:
     Times must carry a zone. Errors: RefusedInput with file and line, or file and column.
     """
     data = _bytes(uri)
-    raw = _parse(uri, data)
-    contract, there = tables.contract(name), raw.schema.names
+    contract = tables.contract(name)
+    raw = _parse(contract, uri, data)
+    there = raw.schema.names
     missing = [column for column in contract.schema.names if column in contract.required and column not in there]
     if missing:
         raise RefusedInput(f"{uri}: column {', '.join(missing)} is missing; it has {', '.join(there) or 'no columns'}")
@@ -73,7 +76,7 @@ def _cast(db: duckdb.DuckDBPyConnection, uri: str, data: bytes, field: pa.Field,
     if pa.types.is_timestamp(field.type):
         if kind in ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S", "DATE"):
             raise RefusedInput(f"{uri}: column {field.name} has times without a zone; give them as UTC")
-        target, naive = "TIMESTAMPTZ", rf"NOT regexp_matches({name}::VARCHAR, '(Z|z|[+-]\d\d(:?\d\d)?)\s*$')"
+        target, naive = "TIMESTAMPTZ", f"NOT regexp_matches({name}::VARCHAR, '{ZONED}')"
     else:
         types = {pa.float64(): "DOUBLE", pa.int32(): "INTEGER", pa.string(): "VARCHAR"}
         target, naive = types.get(field.type, "VARCHAR[]"), "false"
@@ -101,7 +104,7 @@ def _bytes(uri: str) -> bytes:
         raise RefusedInput(f"{uri}: cannot be read ({error})") from error
 
 
-def _parse(uri: str, data: bytes) -> pa.Table:
+def _parse(contract: tables.Contract, uri: str, data: bytes) -> pa.Table:
     if uri.endswith(".parquet"):
         try:
             return pq.read_table(pa.BufferReader(data))
@@ -113,7 +116,7 @@ def _parse(uri: str, data: bytes) -> pa.Table:
         raise RefusedInput(f"{uri}:{data[: error.start].count(10) + 1}: not valid UTF-8") from error
     if not data.strip():
         raise RefusedInput(f"{uri}: the file is empty")
-    return _parse_csv(uri, data) if uri.endswith(".csv") else _parse_jsonl(uri, data)
+    return _parse_csv(uri, data) if uri.endswith(".csv") else _parse_jsonl(contract, uri, data)
 
 
 def _parse_csv(uri: str, data: bytes) -> pa.Table:
@@ -140,11 +143,14 @@ def _parse_csv(uri: str, data: bytes) -> pa.Table:
     return table
 
 
-def _parse_jsonl(uri: str, data: bytes) -> pa.Table:
+def _parse_jsonl(contract: tables.Contract, uri: str, data: bytes) -> pa.Table:
     try:
-        # Times stay text: their zone is checked later.
-        first = json.loads(next(line for line in data.decode("utf-8-sig").splitlines() if line.strip()))
-        known = pa.schema([(key, pa.string()) for key, value in first.items() if isinstance(value, str)])
+        first = json.loads(next(_json_lines(data))[1])
+        texts = {key for key, value in first.items() if isinstance(value, str)}
+        # Times stay text until their zone is checked.
+        times = {field.name for field in contract.schema if pa.types.is_timestamp(field.type)}
+        texts |= {name for name in times if f'"{name}"'.encode() in data}
+        known = pa.schema([(name, pa.string()) for name in sorted(texts)])
         return pajson.read_json(pa.BufferReader(data), parse_options=pajson.ParseOptions(explicit_schema=known))
     except (pa.ArrowInvalid, ValueError, AttributeError) as error:
         for number, line in _json_lines(data):

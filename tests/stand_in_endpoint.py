@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -74,7 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(reply.body) * (2 if reply.cut else 1)), **reply.headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(reply.body.encode())
+        with suppress(BrokenPipeError):  # they did not wait
+            self.wfile.write(reply.body.encode())
         self.close_connection = reply.cut
 
     def log_message(self, format: str, *args: object) -> None:

@@ -24,7 +24,7 @@ Columns = Mapping[str, Sequence[Any]]
 class ModelSettings(BaseModel):
     """What every backend understands. A backend subclasses this as `Settings`; unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, protected_namespaces=())
 
     backend: str
     batch_size: int = Field(32, ge=1, description="upper bound; out of memory halves it")

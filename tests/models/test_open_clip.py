@@ -72,7 +72,7 @@ def test_texts_get_the_numbers_of_open_clip(folder: Path) -> None:
         tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(texts)
         expected = model.eval().encode_text(tokens, normalize=True).numpy()
     np.testing.assert_allclose(embed(open_clip_text.Extractor(settings(folder)), texts), expected, atol=1e-5)
-    assert clip.logit_scale(settings(folder)) == pytest.approx(float(model.logit_scale.exp()))
+    assert clip.logit_scale(settings(folder)) == pytest.approx(model.logit_scale.exp().item())
 
 
 @pytest.mark.parametrize("resize_mode", ["squash", "shortest", "longest"])

@@ -81,16 +81,17 @@ def test_an_answer_ends_at_its_end_token_or_at_the_cap(folder: Path, copy: Path)
     assert whole["status"] == ["truncated"] * 4
     assert whole["output_tokens"] == [16] * 4
 
-    end = json.loads((copy / "tokenizer.json").read_text())["model"]["vocab"][whole["raw_text"][0][0]]
+    common = next(letter for letter in "".join(whole["raw_text"]) if letter.isascii() and letter.isprintable())
+    end = json.loads((copy / "tokenizer.json").read_text())["model"]["vocab"][common]
     reconfigure(copy / "generation_config.json", eos_token_id=[end])
     cut = describe(Extractor(settings(copy)), pictures((200, 200)))
-    assert cut["finish_reason"][0] == "stop"
-    assert cut["status"][0] == "invalid_json"
-    for text, full, reason, tokens in zip(
-        cut["raw_text"], whole["raw_text"], cut["finish_reason"], cut["output_tokens"], strict=True
-    ):
-        assert full.startswith(text.rstrip("\N{REPLACEMENT CHARACTER}"))
-        assert (tokens == 16) == (reason == "length") or tokens == 16
+    ended = [common in text for text in whole["raw_text"]]
+    assert any(ended)
+    assert [reason == "stop" for reason in cut["finish_reason"]] == ended
+    assert [status == "invalid_json" for status in cut["status"]] == ended
+    for text, full, tokens in zip(cut["raw_text"], whole["raw_text"], cut["output_tokens"], strict=True):
+        assert text == full.partition(common)[0] + common * (common in full)
+        assert tokens <= 16
 
 
 @pytest.mark.parametrize("size", [(3000, 2000), (40, 30), (1, 1), (5000, 2), (27, 4000), (777, 778)])
@@ -105,7 +106,7 @@ def test_visual_tokens_stay_within_the_areas(folder: Path, size: tuple[int, int]
 def test_smolvlm_takes_its_cap_as_a_long_side_in_whole_tiles() -> None:
     from transformers import SmolVLMImageProcessor
 
-    for max_pixels, tokens in ((1_000_000, 2 * 2 + 1), (512 * 512, 1), (100, 1)):
+    for max_pixels, tokens in ((1_100_000, 2 * 2 + 1), (512 * 512, 1), (100, 1)):
         processor = SmolVLMImageProcessor(max_image_size={"longest_edge": 512})
         assert _cap_pixels(processor, 100, max_pixels) is False
         for size in ((1000, 1000), (90, 90)):
@@ -128,9 +129,14 @@ def test_memory_does_not_grow(folder: Path) -> None:
     assert after[1] == after[-1]
 
 
-def test_a_picture_the_processor_refuses_is_bad_and_says_why(folder: Path) -> None:
-    with pytest.raises(BadImage, match="model_error: the processor refused it"):
-        Extractor(settings(folder)).prepare(Image.new("RGB", (0, 10)))
+def test_a_picture_the_processor_refuses_is_bad_and_says_why(copy: Path) -> None:
+    path = copy / "processor_config.json"
+    image_processor = json.loads(path.read_text())["image_processor"]
+    reconfigure(path, image_processor=image_processor | {"image_mean": [0.5] * 4})
+    extractor = Extractor(settings(copy))
+    with pytest.raises(BadImage, match="the processor refused it") as caught:
+        extractor.prepare(Image.new("RGB", (100, 100)))
+    assert caught.value.reason == "model_error"
 
 
 def drop_a_tensor(folder: Path) -> None:
@@ -155,6 +161,17 @@ def test_a_folder_that_is_not_a_captioner_is_refused(copy: Path, spoil: Callable
         Extractor(settings(copy))
 
 
+TINY = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+def save_random(model: Any, to: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.ndim > 1:  # larger than a fresh model's, so that the picture shows in the words
+            parameter.data.normal_(0, 0.2, generator=generator)
+    model.save_pretrained(to)
+
+
 def qwen3_vl(to: Path, tokenizer: Any) -> None:
     import transformers as t
 
@@ -162,20 +179,27 @@ def qwen3_vl(to: Path, tokenizer: Any) -> None:
     rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3], "mrope_interleaved": True}
     config = t.Qwen3VLConfig(
         text_config={
-            **{"vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2},
-            **{"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "rope_parameters": rope},
+            **TINY,
+            "vocab_size": len(tokenizer),
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "rope_parameters": rope,
         },
         vision_config={
-            **{"depth": 2, "hidden_size": 64, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": 64},
-            **{"deepstack_visual_indexes": [0], "num_position_embeddings": 64},
+            "depth": 2,
+            "num_heads": 2,
+            "hidden_size": 64,
+            "out_hidden_size": 64,
+            "intermediate_size": 64,
+            "deepstack_visual_indexes": [0],
+            "num_position_embeddings": 64,
         },
         image_token_id=ids("<|image_pad|>"),
         video_token_id=ids("<|video_pad|>"),
         vision_start_token_id=ids("<|vision_start|>"),
         vision_end_token_id=ids("<|vision_end|>"),
     )
-    torch.manual_seed(0)
-    t.Qwen3VLForConditionalGeneration(config).save_pretrained(to)
+    save_random(t.Qwen3VLForConditionalGeneration(config), to)
     t.Qwen3VLProcessor(
         t.Qwen2VLImageProcessor(patch_size=16), tokenizer, t.Qwen3VLVideoProcessor(), tokenizer.chat_template
     ).save_pretrained(to)
@@ -185,14 +209,12 @@ def llava(to: Path, tokenizer: Any) -> None:
     import transformers as t
 
     image = "<|image_pad|>"
-    vision = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = t.LlavaConfig(
-        vision_config=t.CLIPVisionConfig(**vision, image_size=56, patch_size=14, projection_dim=64),
-        text_config=t.LlamaConfig(**vision, vocab_size=len(tokenizer)),
+        vision_config=t.CLIPVisionConfig(**TINY, image_size=56, patch_size=14, projection_dim=64),
+        text_config=t.LlamaConfig(**TINY, vocab_size=len(tokenizer)),
         image_token_id=tokenizer.convert_tokens_to_ids(image),
     )
-    torch.manual_seed(0)
-    t.LlavaForConditionalGeneration(config).save_pretrained(to)
+    save_random(t.LlavaForConditionalGeneration(config), to)
     t.LlavaProcessor(
         t.CLIPImageProcessor(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56}),
         tokenizer,

@@ -1,0 +1,191 @@
+"""Writes a demo world to a folder.
+
+    artwork/<title_id>/<n>.<jpg|png|webp>    the pictures
+    manifest.parquet, title.parquet          the catalogue, in the input contracts of `schemas/`
+    history.parquet, impression.parquet      what members did and were shown
+    truth/scene.parquet                      what each picture shows, in the fields of `description`
+    truth/reward.parquet                     the expected reward of every candidate of every impression
+
+Invariant: `world.json` says `"complete": true` only when everything else is in place. It is written first as false, and
+replaced at the end; each table appears whole under its name, `manifest.parquet` after the pictures it names.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurize.demo.impressions import log
+from featurize.demo.members import BATCH, HISTORY, history_batch
+from featurize.demo.render import render
+from featurize.demo.scenes import describe
+from featurize.demo.titles import Artwork, Title, titles
+from featurize.errors import RefusedInput
+
+VERSION = 1
+"""Raised whenever the same size and seed would give other files."""
+
+
+@dataclass(frozen=True)
+class Size:
+    titles: int
+    members: int
+    history_rows: int
+    """Mean per member."""
+    impressions: int
+
+
+SIZES: dict[str, Size] = {
+    "small": Size(titles=60, members=500, history_rows=40, impressions=3_000),
+    "paper": Size(titles=2_000, members=50_000, history_rows=410, impressions=115_000),
+}
+
+
+def write_world(folder: Path, size: Literal["small", "paper"] = "small", seed: int = 0) -> None:
+    """Make `folder` hold the world of this size and seed; does nothing when it already does.
+
+    Errors: RefusedInput when the folder holds something else than a demo world.
+    """
+    folder = Path(folder)
+    stamp = {"version": VERSION, "size": size, "seed": seed}
+    marker = folder / "world.json"
+    if marker.is_file():
+        if json.loads(marker.read_text()) == {**stamp, "complete": True}:
+            return
+    elif folder.exists() and any(folder.iterdir()):
+        raise RefusedInput(f"{folder} is not empty and holds no world.json: the demo world needs a folder of its own")
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_text(marker, json.dumps({**stamp, "complete": False}))
+    for name in ("artwork", "truth"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in folder.glob("*.parquet*"):
+        path.unlink()
+    (folder / "truth").mkdir()
+
+    amounts = SIZES[size]
+    catalogue = list(titles(amounts.titles, seed))
+    artworks = [artwork for title in catalogue for artwork in title.artworks]
+    draw(folder, artworks)
+    _write_table(folder / "truth/scene.parquet", [_scene_table(artworks)])
+    seen = _write_members(folder, amounts, catalogue, seed)
+    assert len(seen) == amounts.members
+    _write_table(folder / "title.parquet", [_title_table(catalogue)])
+    _write_table(folder / "manifest.parquet", [_manifest_table(artworks)])
+    _write_text(marker, json.dumps({**stamp, "complete": True}))
+
+
+def draw(folder: Path, artworks: list[Artwork]) -> None:
+    """Render every artwork to its uri below `folder`, over all processors."""
+    for title_id in dict.fromkeys(artwork.title_id for artwork in artworks):
+        (folder / "artwork" / title_id).mkdir(parents=True, exist_ok=True)
+    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 32)
+    if workers == 1:
+        for artwork in artworks:
+            _draw_one(folder, artwork)
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for _ in pool.map(_draw_one, [folder] * len(artworks), artworks, chunksize=16):
+            pass
+
+
+_ENCODING: dict[str, dict[str, Any]] = {
+    ".jpg": {"format": "JPEG", "quality": 90},
+    ".png": {"format": "PNG", "compress_level": 4},
+    ".webp": {"format": "WEBP", "quality": 86, "method": 2},
+}
+
+
+def _draw_one(folder: Path, artwork: Artwork) -> None:
+    path = folder / artwork.uri
+    render(artwork.scene).save(path, **_ENCODING[path.suffix])
+
+
+def _write_members(folder: Path, amounts: Size, catalogue: list[Title], seed: int) -> np.ndarray:
+    """history, impression and the true rewards; returns the plays per theme of each member."""
+    seen: list[np.ndarray] = []
+
+    def chunks() -> Iterable[pa.Table]:
+        for batch in range((amounts.members + BATCH - 1) // BATCH):
+            size = min(BATCH, amounts.members - batch * BATCH)
+            table, plays = history_batch(batch, size, amounts.history_rows, catalogue, seed)
+            seen.append(plays)
+            yield table
+        impressions, rewards, plays_after = log(amounts.impressions, np.concatenate(seen), catalogue, seed)
+        _write_table(folder / "truth/reward.parquet", [rewards])
+        _write_table(folder / "impression.parquet", [impressions])
+        yield plays_after
+
+    _write_table(folder / "history.parquet", chunks(), HISTORY)
+    return np.concatenate(seen)
+
+
+def _title_table(catalogue: list[Title]) -> pa.Table:
+    return pa.table(
+        {
+            "title_id": [title.title_id for title in catalogue],
+            "name": [title.name for title in catalogue],
+            "year": pa.array([title.year for title in catalogue], pa.int32()),
+            "genres": [list(title.themes) for title in catalogue],
+            "synopsis": [title.synopsis for title in catalogue],
+        }
+    )
+
+
+def _manifest_table(artworks: list[Artwork]) -> pa.Table:
+    return pa.table(
+        {
+            "artwork_id": [artwork.artwork_id for artwork in artworks],
+            "title_id": [artwork.title_id for artwork in artworks],
+            "uri": [artwork.uri for artwork in artworks],
+            "kind": [artwork.scene.kind for artwork in artworks],
+            "priority": [artwork.priority for artwork in artworks],
+        }
+    )
+
+
+def _scene_table(artworks: list[Artwork]) -> pa.Table:
+    rows = [{"artwork_id": artwork.artwork_id, **describe(artwork.scene)} for artwork in artworks]
+    schema = pa.schema(
+        [
+            ("artwork_id", pa.string()),
+            ("subjects", pa.list_(pa.string())),
+            ("people_count", pa.int32()),
+            ("mood", pa.string()),
+            ("setting", pa.string()),
+            ("composition", pa.string()),
+            ("text_on_artwork", pa.string()),
+            ("palette", pa.list_(pa.string())),
+            ("theme", pa.string()),
+            ("caption", pa.string()),
+        ]
+    )
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _write_table(path: Path, chunks: Iterable[pa.Table], schema: pa.Schema | None = None) -> None:
+    """One row group per chunk; the file appears under its name when it is whole."""
+    partial = path.with_name(path.name + ".partial")
+    writer = None
+    for chunk in chunks:
+        writer = writer or pq.ParquetWriter(partial, schema or chunk.schema, compression="zstd")
+        writer.write_table(chunk)
+    assert writer is not None
+    writer.close()
+    os.replace(partial, path)
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text + "\n")
+    os.replace(partial, path)

@@ -1,0 +1,52 @@
+"""Settings: what wins over what, and how a wrong one is refused."""
+
+import pytest
+
+from featurize import config
+from featurize.errors import RefusedInput
+
+
+def test_set_wins_over_the_profile_also_with_zero_and_false():
+    settings = config.load("local", ["embed.gpus=0", "input.verify=false", "run.threads=3", "embed.batch_size=1"])
+    assert settings.embed.gpus == 0
+    assert settings.input.verify is False
+    assert settings.run.threads == 3
+    assert settings.embed.batch_size == 1
+
+
+def test_null_unsets_and_names_that_look_like_numbers_or_dates_stay_names():
+    settings = config.load("local", ["describe=null", "store=2026", "input.artwork=2026-11-20"])
+    assert settings.describe is None
+    assert settings.store == "2026"
+    assert settings.input.artwork == "2026-11-20"
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("run.workes=2", "run.workes: no such setting"),
+        ("embed.sizze=2", "embed.*sizze: no such setting"),
+        ("embed.batch_size=0", "embed.*batch_size: .*greater than or equal to 1"),
+        ("embed.backend=clap", "backend 'clap' is unknown; there are: fake, "),
+        ("run.executor=dask", "run.executor"),
+        ("store", "expected a.b=value"),
+        ("store.uri=x", "'store' is not a section"),
+        ("embed={model='x'}", "the key 'backend' is missing"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_its_key(override, told):
+    with pytest.raises(RefusedInput, match=told):
+        config.load("local", [override])
+
+
+def test_an_unknown_profile_and_a_broken_one_are_named(tmp_path):
+    with pytest.raises(RefusedInput, match="profile 'laptop' is unknown; there are: cluster, gpu, local"):
+        config.load("laptop")
+    (tmp_path / "mine.toml").write_text("store = \n")
+    with pytest.raises(RefusedInput, match=r"mine\.toml: .*line 1"):
+        config.load(str(tmp_path / "mine.toml"))
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        config.load("local").store = "elsewhere"

@@ -1,0 +1,106 @@
+"""The house rules that a reader relies on: who may import whom, what planning never loads, and the flags of a job."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from featurize import config, tables
+from featurize.models import backends
+from jobs import cli
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = sorted((ROOT / "featurize").rglob("*.py"))
+ORDER = ["tables", "store", "lease", "catalogue", "plan", "run", "ray_run", "featurizing"]
+HEAVY = {"torch", "transformers", "open_clip", "ray"}
+
+
+def imports(path: Path, top_level_only: bool) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT)))
+def test_library_imports_neither_jobs_nor_heavy_packages_at_the_top(path):
+    assert not any(name.split(".")[0] == "jobs" for name in imports(path, top_level_only=False))
+    heavy = {name.split(".")[0] for name in imports(path, top_level_only=True)} & HEAVY
+    assert heavy <= ({"ray"} if path.name == "ray_run.py" else set())
+
+
+def test_imports_run_one_way():
+    for number, name in enumerate(ORDER):
+        found = imports(ROOT / "featurize" / f"{name}.py", top_level_only=True)
+        for later in ORDER[number + 1 :]:
+            assert f"featurize.{later}" not in found, f"{name} imports {later}"
+
+
+def test_models_import_nothing_above_images():
+    above = {f"featurize.{name}" for name in [*ORDER, "config", "phases", "report"]}
+    for path in (ROOT / "featurize" / "models").glob("*.py"):
+        assert not imports(path, top_level_only=False) & above, path
+
+
+def test_only_ray_run_imports_ray():
+    for path in LIBRARY:
+        if path.name != "ray_run.py":
+            assert "ray" not in imports(path, top_level_only=False), path
+
+
+def test_a_dry_run_of_every_profile_loads_no_heavy_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    program = """
+import sys
+from jobs import featurize, cli
+code = cli.main("featurize", "doc", featurize.featurize, ["--dry-run", "--profile", sys.argv[1],
+    "--set", "input.artwork=pictures", "--set", "store=store"])
+print(code, *sorted({"torch", "transformers", "open_clip", "ray"} & set(sys.modules)))
+"""
+    for profile in ("local", "gpu", "cluster"):
+        subprocess.run([sys.executable, "-c", program, profile], check=True, capture_output=True)  # builds stand-ins
+        done = subprocess.run([sys.executable, "-c", program, profile], check=True, capture_output=True, text=True)
+        assert done.stdout.splitlines()[-1] == "0", done.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_flags_of_a_job_are_these():
+    flags = {flag for action in cli.parser("featurize", "doc")._actions for flag in action.option_strings}
+    assert flags == {"-h", "--help", "--profile", "--set", "--run-id", "--dry-run"}
+
+
+def test_every_column_of_every_table_has_a_comment():
+    for path in sorted((ROOT / "schemas").glob("*.sql")):
+        with tables.connect() as db:
+            db.execute(path.read_text(encoding="utf-8"))
+            bare = db.execute(
+                "SELECT column_name FROM duckdb_columns() WHERE NOT internal AND comment IS NULL"
+            ).fetchall()
+        assert bare == [], path.name
+
+
+def test_every_profile_loads_and_every_setting_has_words():
+    for path in (ROOT / "infra" / "profiles").glob("*.toml"):
+        settings = config.load(path.stem)
+        assert settings.embed is not None
+        assert settings.embed.backend in backends()
+    for section in (config.Input, config.LimitSettings, config.Run):
+        assert all(field.description for field in section.model_fields.values())
+
+
+def test_no_tracked_file_knows_a_machine():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    for name in listed.stdout.split():
+        if name.endswith((".py", ".toml", ".md", ".sql", ".txt", "Makefile", "run")) and "test_house" not in name:
+            assert not re.search(r"(?<![\w.])/(home|root|Users)/", (ROOT / name).read_text(encoding="utf-8")), name
