@@ -189,9 +189,13 @@ class Featurizing:
         return self.report.text(self.store, self._example(), self.dry_run)
 
     def _example(self) -> str:
-        table = "description" if self.settings.describe else "image_embedding"
+        """A line to paste into a shell that shows some of what was computed."""
+        table, columns = "image_embedding", "image_sha256, embedding"
+        if self.settings.describe:
+            table, columns = "description", "caption, mood, setting, status"
         python = os.path.relpath(sys.executable) if sys.prefix.startswith(os.getcwd()) else sys.executable
+        show = f"project('{columns}').show()"
         if self.store.local:
-            return f"{python} -c \"import duckdb; duckdb.read_parquet('{self.store.glob(table)}').show()\""
-        read = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('{table}')).show()"
-        return f'{python} -c "import duckdb; from featurize.store import Store; {read}"'
+            return f"{python} -c \"import duckdb; duckdb.read_parquet('{self.store.glob(table)}').{show}\""
+        rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('{table}'))"
+        return f'{python} -c "import duckdb; from featurize.store import Store; {rows}.{show}"'

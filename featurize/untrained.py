@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MARK = "featurize.json"
 """Says how a folder was made; its keys are part of the model's fingerprint."""
 
+_RECIPE = 1
+"""Counts changes of this file that change the bytes, so that a folder of an older one is not taken for the same."""
+
 _PAD, _START, _END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 _VISION = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
 _CHAT_TEMPLATE = (
@@ -44,8 +47,9 @@ def build(name: str, folder: Path) -> Path:
     builders = {"clip": build_clip, "captioner": build_captioner}
     if name not in builders:
         raise RefusedInput(f"model 'untrained:{name}' is unknown; there are: {', '.join(sorted(builders))}")
-    builders[name](folder / name)
-    return folder / name
+    to = folder / f"{name}-{_RECIPE}"
+    builders[name](to)
+    return to
 
 
 def build_clip(folder: Path, seed: int = 0, width: int = 128) -> None:
@@ -66,7 +70,7 @@ def build_captioner(folder: Path, seed: int = 0) -> None:
 
 
 def _once(folder: Path, recipe: Mapping[str, Any], write: Callable[[Path], None]) -> None:
-    mark = json.dumps({"untrained": True, **recipe}, indent=2) + "\n"
+    mark = json.dumps({"untrained": True, "recipe": _RECIPE, **recipe}, indent=2) + "\n"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")

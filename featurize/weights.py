@@ -65,7 +65,8 @@ class Weights:
 def resolve(model: str, revision: str | None, config: str) -> Weights:
     """Find out what `model` names. `config` is the file that must lie beside the weights, such as `config.json`.
 
-    `model` is `bundled:<name>`, `untrained:<name>`, `local-dir:<folder>` or a folder that exists, `hf-hub:<owner/name>` or `<owner/name>`.
+    `model` is `bundled:<name>`, `untrained:<name>`, `local-dir:<folder>` or a folder that exists,
+    `hf-hub:<owner/name>` or `<owner/name>`.
     A hub id needs `revision`: a commit is taken as it is, a branch or tag is looked up on the hub, or in the local
     cache when the hub is out of reach. Errors: RefusedInput for anything else, a missing file, or weights that are not
     safetensors.

@@ -46,9 +46,9 @@ def _windows(pen: Pen, x: float, top: float, wide: float, bottom: float, lamp: R
         at = x + 12
         while at < x + wide - 20:
             if dice.random() < 0.5:
-                pen.box(at, y, at + 13, y + 18, lamp)
-            at += 26
-        y += 36
+                pen.box(at, y, at + 17, y + 22, lamp)
+            at += 34
+        y += 46
 
 
 def mountains(pen: Pen, width: float, height: float, horizon: float, look: Look, dice: Random) -> None:
@@ -263,6 +263,6 @@ def snowfield(pen: Pen, width: float, height: float, horizon: float, look: Look,
     cabin.polygon(((-120, -80), (0, -180), (120, -80)), snow)
     cabin.box(-30, -66, 20, -20, mix(look.accent[3], (255, 214, 120), 128))
     _ground(pen, width, height, horizon + 26, snow, dice)
-    for _ in range(int(width * height / 9000)):
-        r = 4 + 6 * dice.random()
+    for _ in range(int(width * height / 12000)):
+        r = 5 + 6 * dice.random()
         pen.oval(width * dice.random(), height * dice.random(), r, r, (*mix(snow, (255, 255, 255), 160), 225))

@@ -98,6 +98,18 @@ class Pen:
 
     def limb(self, start: Point, end: Point, wide: float, narrow: float, fill: Colour) -> None:
         """A rounded bar from `start` to `end`, `wide` thick at the start and `narrow` at the end."""
+        self._bar(start, end, wide, narrow, fill)
+        self._joint(start, wide, fill)
+        self._joint(end, narrow, fill)
+
+    def line(self, points: Sequence[Point], width: float, fill: Colour) -> None:
+        """A bent line with round joints."""
+        for start, end in zip(points, points[1:], strict=False):
+            self._bar(start, end, width, width, fill)
+        for point in points:
+            self._joint(point, width, fill)
+
+    def _bar(self, start: Point, end: Point, wide: float, narrow: float, fill: Colour) -> None:
         (x0, y0), (x1, y1) = start, end
         length = math.sqrt((x1 - x0) * (x1 - x0) + (y1 - y0) * (y1 - y0)) or 1.0
         nx, ny = (y1 - y0) / length / 2, (x0 - x1) / length / 2
@@ -110,13 +122,10 @@ class Pen:
             ),
             fill,
         )
-        self.oval(x0, y0, wide / 2, wide / 2, fill)
-        self.oval(x1, y1, narrow / 2, narrow / 2, fill)
 
-    def line(self, points: Sequence[Point], width: float, fill: Colour) -> None:
-        """A bent line with round joints."""
-        for start, end in zip(points, points[1:], strict=False):
-            self.limb(start, end, width, width, fill)
+    def _joint(self, point: Point, width: float, fill: Colour) -> None:
+        if width * self._scale >= 4:  # a smaller circle would not show
+            self.oval(*point, width / 2, width / 2, fill)
 
     def curve(self, points: Sequence[Point], fill: Colour) -> None:
         """A smooth closed shape through the points (Catmull-Rom)."""

@@ -87,6 +87,10 @@ class Look:
         """The paint of a name such as 'm3' or 'a0'."""
         return (self.main if name[0] == "m" else self.accent)[int(name[1])]
 
+    def skin(self, colour: Rgb) -> Rgb:
+        """As `lit`, but people stay recognisable: less of the picture's colour, less shade."""
+        return mix(mix(colour, self.main[2], 24), self.ink, self.light.shade * 3 // 4)
+
     def lit(self, colour: Rgb) -> Rgb:
         """A thing's own colour in the light of this picture: drawn towards the main colour, and darker where it is dark."""
         return mix(mix(colour, self.main[2], 44), self.ink, self.light.shade)

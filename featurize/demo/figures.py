@@ -6,12 +6,19 @@ head. Someone who faces left is the mirror image of someone who faces right.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from featurize.demo.canvas import Pen, Point
 from featurize.demo.colours import mix
 from featurize.demo.faces import behind, head
 from featurize.demo.people import Person
 
 CHILD = 0.62
+"""Height of a child against a grown person."""
+HEAD, CHILD_HEAD = 0.74, 0.9
+"""Size of the head against the body's units."""
+CHILD_CLOSER = HEAD / (CHILD_HEAD * CHILD)
+"""How much nearer a camera must come to a child for a head as large as a grown person's."""
 
 Arm = tuple[Point, Point]
 _ARMS: dict[str, tuple[Arm, Arm]] = {
@@ -46,7 +53,7 @@ def figure(pen: Pen, who: Person) -> None:
     sleeve = _sleeve(who)
     upper_left, upper_right = (-104.0, -782.0), (104.0, -782.0)
     bent = 36 if who.pose == "bow" else 0
-    top = near.at(16 + bent if who.facing or bent else 0, -906 + bent, 0.9 if who.role == "child" else 0.74)
+    top = near.at(16 + bent if who.facing or bent else 0, -906 + bent, CHILD_HEAD if who.role == "child" else HEAD)
     unturned = _front(who)
     if who.role == "knight":
         near.curve([(-110, -800), (-180, -400), (-220, -60), (160, -60), (150, -400), (110, -800)], who.cloth2)
@@ -66,8 +73,6 @@ def figure(pen: Pen, who: Person) -> None:
 
 def _front(who: Person) -> Person:
     """The pen is mirrored already: within it everyone faces right."""
-    from dataclasses import replace
-
     return replace(who, facing=abs(who.facing))
 
 

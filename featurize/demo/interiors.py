@@ -17,8 +17,8 @@ def stars(pen: Pen, width: float, height: float, look: Look, dice: Random) -> No
         x, y = width * dice.random(), height * dice.random() * 0.8
         for radius in (230, 160, 90):
             pen.oval(x, y, radius * 1.3, radius * 0.7, (*(look.accent[1] if i % 2 else look.main[2]), 26))
-    for _ in range(int(width * height / 9000)):
-        r = 2.5 + 4 * dice.random() * dice.random()
+    for _ in range(int(width * height / 12000)):
+        r = 3 + 5 * dice.random() * dice.random()
         pen.oval(width * dice.random(), height * dice.random(), r, r, mix(look.paper, night, dice.randrange(120)))
     if look.mood == "tense":
         for _ in range(6):

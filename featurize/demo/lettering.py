@@ -130,34 +130,32 @@ def set_title(
     size = (width, height - block - height // 12)
     mask = title_mask(size, text, theme, align, dice, 3 if width < height * 4 else 2)
     drop = max(1, height // 60)
-    soft = Image.new("L", image.size)
-    soft.paste(mask, (left + drop, top + drop))
-    image.paste(shadow, (0, 0), soft.filter(ImageFilter.BoxBlur(drop)))
-    image.paste(shadow, (0, 0), soft)
+    soft = Image.new("L", (size[0] + 6 * drop, size[1] + 6 * drop))
+    soft.paste(mask, (3 * drop, 3 * drop))
+    image.paste(shadow, (left - 2 * drop, top - 2 * drop), soft)
+    image.paste(shadow, (left - 2 * drop, top - 2 * drop), soft.filter(ImageFilter.BoxBlur(drop)))
+    image.paste(fill, (left, top), mask)
     if theme in ("action", "fantasy", "western"):
         sheen = Image.linear_gradient("L").resize(size)
-        image.paste(fill, (left, top), mask)
         image.paste(mix(fill, look.accent[2], 170), (left, top), ImageChops.multiply(mask, sheen))
-    else:
-        image.paste(fill, (left, top), mask)
     draw = ImageDraw.Draw(image)
     if face.rules:
         drawn = mask.getbbox() or (0, 0, width, size[1])
         for y in (top - height // 24, top + size[1] + height // 40):
             draw.rectangle((left + drawn[0], y, left + drawn[2], y + max(0, height // 90)), fill=fill)
-    _billing(draw, left, bottom - block * 3 // 4, width, block * 3 // 4, align, fill, dice)
+    _billing(image, left, bottom - block * 3 // 4, width, block * 3 // 4, align, fill, dice)
 
 
-def _billing(draw: ImageDraw.ImageDraw, left: int, top: int, width: int, height: int, align: str, fill: Rgb, dice: Random) -> None:
+def _billing(
+    image: Image.Image, left: int, top: int, width: int, height: int, align: str, fill: Rgb, dice: Random
+) -> None:
     """The block of credits below a title, too fine to read, as on any poster seen from afar."""
     row_height = max(2, height // 2 - 1)
     for row in range(2 if height > 7 else 1):
-        long = width * (52 - 10 * row) // 100
+        strokes = bytearray()
+        while len(strokes) < width * (52 - 10 * row) // 100:
+            strokes += b"\xe0\x40" * dice.randrange(3, 8) + bytes(3)
+        long = len(strokes)
         x = left + {"left": 0, "centre": (width - long) // 2, "right": width - long}[align]
-        end, y = x + long, top + row * (row_height + 2)
-        while x < end:
-            word = dice.randrange(3, 8)
-            for _ in range(word):
-                draw.line((x, y, x, y + row_height - 1), fill=fill)
-                x += 2
-            x += 3
+        mask = Image.frombytes("L", (long, 1), bytes(strokes)).resize((long, row_height), Image.Resampling.NEAREST)
+        image.paste(fill, (x, top + row * (row_height + 2)), mask)

@@ -19,7 +19,7 @@ from featurize.demo.colours import Look, mix
 from featurize.demo.figures import figure
 from featurize.demo.lettering import set_title
 from featurize.demo.people import cast
-from featurize.demo.props import PROPS, AIRBORNE
+from featurize.demo.props import PROPS, draw_prop
 from featurize.demo.scenes import Scene
 from featurize.demo.staging import PropSpot, Spot, horizon_of, place_people, place_props
 
@@ -85,82 +85,106 @@ def _picture(scene: Scene, width: int, height: int, look: Look, dice: Random) ->
     people = place_people(scene, wide, high, dice)
     props = place_props(scene, wide, high, people)
     if scene.shot == "still life":
-        page = Pen(image, (unit, 0.0, 0.0, 0.0, unit, 0.0))
-        sky.rays(page, props[0].x, props[0].y, look.lamp, dice)
-    for spot in people:
-        glow(image, int(spot.x * unit), int((spot.y - spot.tall * 0.6) * unit), int(spot.tall * 0.6 * unit), look.lamp, 60 + look.light.rim // 4)
-    _shadows(image, unit, people, props, look)
-    image.paste(*_cast_layer(scene, width, height, people, props, look, dice))
-    sky.weather(Pen(image, (unit, 0.0, 0.0, 0.0, unit, 0.0)), wide, high, look, dice, indoors=scene.setting in _INDOORS)
+        _glow(image, width // 2, int((props[0].top + props[0].size / 2) * unit), int(props[0].size * unit), look.lamp, 150)
+    elif people:
+        x, y = sum(spot.x for spot in people) / len(people), sum(spot.y - spot.tall * 0.6 for spot in people) / len(people)
+        reach = people[0].tall * (0.5 + 0.1 * len(people))
+        _glow(image, int(x * unit), int(y * unit), int(reach * unit), look.lamp, 70 + look.light.rim // 3)
+    page = Pen(image, (unit, 0.0, 0.0, 0.0, unit, 0.0))
+    if not near or not people:
+        _shadows(page, people, props, look)
+    _paste_cast(image, scene, people, props, look, dice)
+    sky.weather(image, page, wide, high, look, dice, indoors=scene.setting in _INDOORS)
     _vignette(image, look)
     return _grain(image, dice)
 
 
-def _shadows(image: Image.Image, unit: float, people: list[Spot], props: list[PropSpot], look: Look) -> None:
-    pen = Pen(image, (unit, 0.0, 0.0, 0.0, unit, 0.0))
+def _shadows(pen: Pen, people: list[Spot], props: list[PropSpot], look: Look) -> None:
     for spot in people:
         pen.oval(spot.x, spot.y, spot.tall * 0.19, spot.tall * 0.035, (*look.ink, 110))
     for prop in props:
-        if prop.name not in AIRBORNE:
-            pen.oval(prop.x, prop.y + prop.wide * 0.56, prop.wide * 0.56, prop.wide * 0.1, (*look.ink, 110))
+        if not PROPS[prop.name].airborne:
+            pen.oval(prop.left + prop.size / 2, prop.top + prop.size, prop.size * 0.5, prop.size * 0.09, (*look.ink, 110))
 
 
-def _cast_layer(
-    scene: Scene, width: int, height: int, people: list[Spot], props: list[PropSpot], look: Look, dice: Random
-) -> tuple[Image.Image, tuple[int, int], Image.Image]:
-    """People and props, lit: an image, where it goes, and its mask."""
-    layer, pen = new_pen(width, height)
+def _paste_cast(
+    image: Image.Image, scene: Scene, people: list[Spot], props: list[PropSpot], look: Look, dice: Random
+) -> None:
+    """People and props: drawn on a layer of their own, so that light can fall on their edges."""
+    layer, pen = new_pen(*image.size)
     for prop in props:
-        if prop.name in AIRBORNE:
-            PROPS[prop.name](pen.at(prop.x, prop.y, prop.wide / 116), look)
+        if PROPS[prop.name].airborne:
+            draw_prop(pen, prop.name, prop.left, prop.top, prop.size, look)
     for role, spot in reversed(list(zip(scene.people, people, strict=True))):
-        who = cast(role, spot.facing, spot.pose, look, dice)
-        figure(pen.at(spot.x, spot.y, spot.tall / 1000), who)
+        figure(pen.at(spot.x, spot.y, spot.tall / 1000), cast(role, spot.facing, spot.pose, look, dice))
     for prop in props:
-        if prop.name not in AIRBORNE:
-            PROPS[prop.name](pen.at(prop.x, prop.y, prop.wide / 116), look)
-    layer = layer.reduce(OVERSAMPLE)
+        if not PROPS[prop.name].airborne:
+            draw_prop(pen, prop.name, prop.left, prop.top, prop.size, look)
+    left, top, right, bottom = layer.getbbox() or (0, 0, 2, 2)
+    left, top = left // OVERSAMPLE, top // OVERSAMPLE
+    size = (-(-right // OVERSAMPLE) - left, -(-bottom // OVERSAMPLE) - top)
+    box = (left * OVERSAMPLE, top * OVERSAMPLE, (left + size[0]) * OVERSAMPLE, (top + size[1]) * OVERSAMPLE)
+    layer = layer.crop(box).reduce(OVERSAMPLE)
     mask = layer.getchannel("A")
     colours = layer.convert("RGB")
     if look.light.shade:
-        falling = Image.linear_gradient("L").point([v * min(255, look.light.shade + 40) // 255 for v in range(256)])
-        colours.paste(look.ink, (0, 0), falling.resize((width, height)))
-    step = max(1, min(width, height) // 130)
-    side = step if scene.layout == "left" else -step
-    rim = ImageChops.subtract(mask, ImageChops.offset(mask, -side, step))
-    colours.paste(mix(look.lamp, (255, 255, 255), 60), (0, 0), rim.point([v * look.light.rim // 255 for v in range(256)]))
-    return colours, (0, 0), mask
+        colours.paste(look.ink, (0, 0), _fade(min(255, look.light.shade + 40)).resize(size))
+    step = max(1, min(image.size) // 130)
+    rim = ImageChops.subtract(mask, ImageChops.offset(mask, -step if scene.layout == "left" else step, step))
+    colours.paste(mix(look.lamp, (255, 255, 255), 60), (0, 0), rim.point(_share(look.light.rim)))
+    image.paste(colours, (left, top), mask)
+
+
+def _share(strength: int) -> list[int]:
+    """A table that scales a mask to `strength` of 255."""
+    return [value * strength // 255 for value in range(256)]
 
 
 @lru_cache
-def _disc() -> Image.Image:
+def _fade(strength: int) -> Image.Image:
+    """From nothing at the top to `strength` of 255 at the bottom, 256 × 256."""
+    return Image.linear_gradient("L").point(_share(strength))
+
+
+@lru_cache
+def _disc(strength: int) -> Image.Image:
     """Light falling off from the middle, 256 × 256."""
-    return Image.radial_gradient("L").point([(255 - v) * (255 - v) // 255 for v in range(256)])
+    return Image.radial_gradient("L").point([(255 - v) * (255 - v) // 255 * strength // 255 for v in range(256)])
 
 
-def glow(image: Image.Image, x: int, y: int, radius: int, colour: tuple[int, int, int], strength: int) -> None:
-    """A soft light around (x, y), all in pixels; strength of 255."""
-    mask = _disc().resize((2 * radius + 1, 2 * radius + 1)).point([v * strength // 255 for v in range(256)])
-    image.paste(colour, (x - radius, y - radius), mask)
+def _glow(image: Image.Image, x: int, y: int, radius: int, colour: tuple[int, int, int], strength: int) -> None:
+    """A soft light around (x, y), in pixels; only the part that lies in the picture is computed."""
+    left, top = max(0, x - radius), max(0, y - radius)
+    right, bottom = min(image.width, x + radius), min(image.height, y + radius)
+    if right <= left or bottom <= top:
+        return
+    grid = 128 / radius
+    source = ((left - x) * grid + 128, (top - y) * grid + 128, (right - x) * grid + 128, (bottom - y) * grid + 128)
+    mask = _disc(strength).resize((right - left, bottom - top), Image.Resampling.BILINEAR, source)
+    image.paste(colour, (left, top), mask)
 
 
 def _vignette(image: Image.Image, look: Look) -> None:
     if look.light.vignette:
-        dark = [max(0, v - 96) * look.light.vignette // 159 for v in range(256)]
-        image.paste(look.ink, (0, 0), Image.radial_gradient("L").point(dark).resize(image.size))
+        image.paste(look.ink, (0, 0), _corners(look.light.vignette).resize(image.size, Image.Resampling.BILINEAR))
+
+
+@lru_cache
+def _corners(strength: int) -> Image.Image:
+    return Image.radial_gradient("L").point([max(0, v - 96) * strength // 159 for v in range(256)])
 
 
 @lru_cache
 def _noise() -> Image.Image:
     """A 1024 × 1024 sheet of film grain around the middle grey."""
     grain = np.random.Generator(np.random.PCG64(1)).integers(0, 27, (1024, 1024)) + 115
-    return Image.fromarray(grain.astype(np.uint8))
+    sheet = Image.fromarray(grain.astype(np.uint8))
+    return Image.merge("RGB", (sheet, sheet, sheet))
 
 
 def _grain(image: Image.Image, dice: Random) -> Image.Image:
     x, y = dice.randrange(100), dice.randrange(100)
-    sheet = _noise().crop((x, y, x + image.width, y + image.height))
-    return ImageChops.soft_light(image, Image.merge("RGB", (sheet, sheet, sheet)))
+    return ImageChops.soft_light(image, _noise().crop((x, y, x + image.width, y + image.height)))
 
 
 def _title(page: Image.Image, scene: Scene, area: tuple[int, int, int, int], band: int, look: Look, dice: Random) -> None:
@@ -176,7 +200,7 @@ def _title(page: Image.Image, scene: Scene, area: tuple[int, int, int, int], ban
         box = left + pad, bottom - band + band // 8, right - pad, bottom - band // 12
     else:
         deep = height * 30 // 100
-        scrim = Image.linear_gradient("L").point([v * 215 // 255 for v in range(256)]).resize((width, deep))
+        scrim = _fade(215).resize((width, deep))
         if scene.title_place == "top":
             scrim = scrim.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
             page.paste(look.ink, (left, top), scrim)

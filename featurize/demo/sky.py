@@ -103,8 +103,10 @@ def rays(pen: Pen, x: float, y: float, colour: Rgb, dice: Random) -> None:
         ray.polygon(((-6, 0), (6, 0), (110, -1900), (-110, -1900)), (*colour, 44))
 
 
-def weather(pen: Pen, width: float, height: float, look: Look, dice: Random, *, indoors: bool) -> None:
-    """What the mood lays over the finished picture."""
+def weather(
+    image: Image.Image, pen: Pen, width: float, height: float, look: Look, dice: Random, *, indoors: bool
+) -> None:
+    """What the mood lays over the finished picture; `pen` draws on `image`, which is `width` × `height` units."""
     mood = look.mood
     if mood == "joyful":
         paints = (look.accent[2], look.accent[3], look.paper, look.main[3], look.main[1])
@@ -118,18 +120,24 @@ def weather(pen: Pen, width: float, height: float, look: Look, dice: Random, *, 
             pen.oval(x, y, radius, radius, (*look.accent[4], 60))
             pen.oval(x, y, radius * 0.8, radius * 0.8, (*look.paper, 46))
     elif mood == "melancholy" and not indoors:
-        for _ in range(int(width * height / 5200)):
-            x, y, long = width * dice.random() * 1.1, height * dice.random(), 34 + 40 * dice.random()
-            pen.polygon(((x, y), (x + 4.5, y), (x + 4.5 - long * 0.22, y + long), (x - long * 0.22, y + long)), (*look.paper, 120))
+        for _ in range(int(width * height / 7500)):
+            x, y, long = width * dice.random() * 1.1, height * dice.random(), 40 + 46 * dice.random()
+            slant = long * 0.22
+            pen.polygon(((x, y), (x + 5.5, y), (x + 5.5 - slant, y + long), (x - slant, y + long)), (*look.paper, 120))
     elif mood == "mysterious":
-        for row in range(3):
-            _mist(pen, width, height * (0.66 + 0.14 * row), 80, (*look.main[3], 46), dice)
+        _fog(image, look.main[3], (0, 0, 20, 60, 110, 120), dice)
     elif mood == "menacing":
-        for row in range(2):
-            _mist(pen, width, height * (0.86 + 0.1 * row), 80, (*mix(look.accent[2], look.main[0], 60), 60), dice)
+        _fog(image, mix(look.accent[2], look.main[0], 60), (0, 0, 0, 0, 60, 150), dice)
         if not indoors:
             for side in (False, True):
                 _branch(pen.at(width if side else 0, height * 0.02 * dice.random(), 1, flip=side), look.ink, dice)
+
+
+def _fog(image: Image.Image, colour: Rgb, rows: tuple[int, ...], dice: Random) -> None:
+    """Soft fog as dense as `rows` say from top to bottom, of 255: a few random values, blown up."""
+    spots = bytes(dense * dice.randrange(40, 100) // 100 for dense in rows for _ in range(6))
+    mask = Image.frombytes("L", (6, len(rows)), spots).resize(image.size, Image.Resampling.BICUBIC)
+    image.paste(colour, (0, 0), mask)
 
 
 def _cloud(pen: Pen, fill: Rgb) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from featurize.demo.props import AIRBORNE
+from featurize.demo.figures import CHILD, CHILD_CLOSER
+from featurize.demo.props import PROPS
 from featurize.demo.scenes import Scene
 
 
@@ -22,12 +23,12 @@ class Spot:
 
 @dataclass(frozen=True)
 class PropSpot:
-    """Middle of a prop and its width."""
+    """The square a prop gets: its left and top edge and its side."""
 
     name: str
-    x: float
-    y: float
-    wide: float
+    left: float
+    top: float
+    size: float
 
 
 def horizon_of(scene: Scene, height: float) -> float:
@@ -56,7 +57,7 @@ def place_people(scene: Scene, width: float, height: float, dice: Random) -> lis
         tall = min((height - top) / 0.52, width * (1.5 if count == 1 else 0.96 + 0.08 * count) / (reach + 0.46) * (0.8 if count == 1 else 1))
         feet = height * (0.98 if not low_title else 0.93) + tall * 0.47
     else:
-        face = min(height * 0.47, width * (0.62 if count == 1 else 0.44))
+        face = min(height * 0.46, width * (0.58 if count == 1 else 0.42))
         tall = face / 0.148
         eyes = height * (0.56 if high_title else 0.42 if low_title else 0.5)
         feet = eyes + tall * 0.9
@@ -65,28 +66,36 @@ def place_people(scene: Scene, width: float, height: float, dice: Random) -> lis
     centre = min(max(centre, half + width * 0.04), width * 0.96 - half) if 2 * half < width * 0.92 else width / 2
     middle = (max(x for x, *_ in offsets) + min(x for x, *_ in offsets)) / 2
     sway = dice.choice((-1, 0, 1)) if count == 1 else 0
-    return [
-        Spot(centre + (x - middle) * tall, feet - lift * tall, tall * size, facing or sway, pose)
-        for x, lift, size, facing, pose in offsets
-    ]
+    spots = []
+    for role, (x, lift, size, facing, pose) in zip(scene.people, offsets, strict=True):
+        own, y = tall * size, feet - lift * tall
+        if role == "child" and scene.shot == "close-up":
+            # A child's head is smaller and lower; the camera comes nearer and stoops.
+            own, y = own * CHILD_CLOSER, y + own * (CHILD_CLOSER * CHILD - 1) * 0.906
+        elif role == "child" and scene.shot == "medium shot":
+            own *= 1.3
+        if scene.shot == "close-up" and pose != "hug":
+            pose = "stand"
+        spots.append(Spot(centre + (x - middle) * tall, y, own, facing or sway, pose))
+    return spots
 
 
 def _offsets(arrangement: str, count: int, shot: str) -> list[tuple[float, float, float, int, str | None]]:
     """(x, lift, size, facing, pose) of each person, x and lift in heights of a grown person."""
-    near = {"close-up": 0.58, "medium shot": 0.82}.get(shot, 1.0)
     if arrangement == "facing each other":
-        gap = 0.3 * near
-        return [(-gap, 0, 1, 1, "reach" if shot != "close-up" else "stand"), (gap, 0, 1, -1, "reach" if shot != "close-up" else "stand")]
+        gap = {"close-up": 0.088, "medium shot": 0.24}.get(shot, 0.3)
+        return [(-gap, 0, 1, 1, "reach"), (gap, 0, 1, -1, "reach")]
     if arrangement == "embracing":
-        gap = 0.085 if shot != "close-up" else 0.066
+        gap = 0.066 if shot == "close-up" else 0.085
         return [(-gap, 0, 1, 1, "hug"), (gap, 0, 1, -1, "hug")]
     if arrangement == "back to back":
-        gap = 0.115
+        gap = 0.078 if shot == "close-up" else 0.115
         return [(gap, 0, 1, 1, "crossed"), (-gap, 0, 1, -1, "crossed")]
     if arrangement == "in a group":
         steps = ((0, 0, 1), (-0.2, 0.05, 0.92), (0.2, 0.05, 0.92), (-0.38, 0.1, 0.86), (0.38, 0.1, 0.86))
-        return [(x, lift, size, 0, "hero" if not at and shot != "medium shot" else "stand") for at, (x, lift, size) in enumerate(steps[:count])]
-    gap = 0.36 * near if count <= 2 else 0.31 * near
+        front = "stand" if shot == "medium shot" else "hero"
+        return [(x, lift, size, 0, "stand" if at else front) for at, (x, lift, size) in enumerate(steps[:count])]
+    gap = {"close-up": 0.17, "medium shot": 0.27}.get(shot, 0.33)
     return [((i - (count - 1) / 2) * gap, 0, 1, 0, None if count < 3 else "stand") for i in range(count)]
 
 
@@ -98,15 +107,17 @@ def place_props(scene: Scene, width: float, height: float, people: list[Spot]) -
     floor = height * (0.76 if low_title else 0.96)
     ceiling = height * (0.24 if high_title else 0.06)
     if scene.shot == "still life":
-        wide = min(short * 0.62, (floor - ceiling) * 0.72)
-        return [PropSpot(scene.props[0], width / 2, (floor + ceiling) / 2 + (0 if scene.props[0] in AIRBORNE else wide * 0.12), wide)]
-    wide = short * {"wide shot": 0.24, "full shot": 0.27}.get(scene.shot, 0.3)
+        size = min(short * 0.68, (floor - ceiling) * 0.84)
+        return [PropSpot(scene.props[0], (width - size) / 2, (floor + ceiling - size) / 2, size)]
+    size = short * {"wide shot": 0.25, "full shot": 0.28}.get(scene.shot, 0.29)
     centre = sum(spot.x for spot in people) / len(people) if people else width * 0.5
     first_left = centre > width / 2
-    spots = []
-    for at, name in enumerate(scene.props):
-        left = first_left == (at == 0)
-        x = width * 0.05 + wide * 0.52 if left else width * 0.95 - wide * 0.52
-        y = ceiling + wide * 0.62 if name in AIRBORNE else floor - wide * 0.55
-        spots.append(PropSpot(name, x, y, wide))
-    return spots
+    return [
+        PropSpot(
+            name,
+            width * 0.04 if first_left == (at == 0) else width * 0.96 - size,
+            ceiling if PROPS[name].airborne else floor - size,
+            size,
+        )
+        for at, name in enumerate(scene.props)
+    ]

@@ -218,5 +218,7 @@ def _matrix_product(conv: Any, patches: Any) -> Any:
     """`conv` on patches of exactly its kernel's size: (n, channels, t, h, w) to (n, out, 1, 1, 1)."""
     import torch
 
+    if patches.shape[2:] != conv.kernel_size:  # a whole picture, not yet cut into patches
+        return torch.nn.Conv3d.forward(conv, patches)
     product = torch.nn.functional.linear(patches.flatten(1), conv.weight.flatten(1), conv.bias)
     return product[:, :, None, None, None]

@@ -1,0 +1,113 @@
+"""The job as a person starts it: exit codes, sentences, the dry run and the rerun, with the real small models."""
+
+import json
+import re
+import subprocess
+import sys
+
+import duckdb
+import pytest
+from PIL import Image
+
+from jobs import cli, featurize
+
+LOCAL = ["--set", "run.executor=local"]
+
+
+def job(*arguments):
+    return cli.main("featurize", featurize.__doc__, featurize.featurize, [*LOCAL, *arguments])
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(5):
+        Image.new("RGB", (300, 200 + number), (50 * number, 99, 200)).save(pictures / f"{number}.jpg")
+    (pictures / "broken.jpg").write_bytes((pictures / "0.jpg").read_bytes()[:600])
+    monkeypatch.chdir(tmp_path)
+    return ["--set", "input.artwork=pictures", "--set", "store=store", "--set", "describe.max_new_tokens=8"]
+
+
+def count(table, what="*"):
+    return duckdb.sql(f"SELECT count({what}) FROM 'store/{table}/**/*.parquet'").fetchall()[0][0]
+
+
+def test_from_a_folder_to_every_table_and_again_for_nothing(folders, capsys):
+    assert job(*folders, "--run-id", "first") == 0
+    told = capsys.readouterr().out
+    assert "artworks found 6, files read 6" in told
+    assert "quarantined: truncated 1" in told
+    assert "untrained" in told
+    assert count("artwork") == 6
+    assert count("image_embedding") == count("description") == count("image_tag", "DISTINCT image_sha256") == 5
+    assert count("quarantine") == 1
+    assert duckdb.sql("SELECT bool_or(untrained), count(*) FROM 'store/model/*.parquet'").fetchall() == [(True, 5)]
+    example = re.search(r"try: (.*)", told)[1]
+    shown = subprocess.run(example, shell=True, capture_output=True, text=True, check=True)
+    assert "caption" in shown.stdout
+    assert "truncated" in shown.stdout
+
+    before = {table: count(table) for table in ("artwork", "image_embedding", "image_tag", "description", "quarantine")}
+    assert job(*folders, "--run-id", "second") == 0
+    assert {table: count(table) for table in before} == before
+    runs = duckdb.sql("SELECT run_id, outcome, counts FROM 'store/run/*.parquet' ORDER BY started_at").fetchall()
+    assert [(run_id, outcome) for run_id, outcome, _ in runs] == [("first", "done"), ("second", "done")]
+    assert [sum(phase["new"] for phase in json.loads(counts)["phases"]) for _, _, counts in runs][1] == 0
+
+
+def test_a_dry_run_says_what_is_new_and_writes_nothing(folders, tmp_path, capsys):
+    assert job(*folders, "--dry-run") == 0
+    told = capsys.readouterr().out
+    assert re.search(r"embed +open_clip_image-\w+ +6 ", told)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_new_prompt_or_label_file_recomputes_what_depends_on_it(folders, tmp_path):
+    assert job(*folders) == 0
+    (tmp_path / "labels.toml").write_text("[people]\nnone = ['nobody', 'an empty place']\nsome = ['people']\n")
+    (tmp_path / "prompt.txt").write_text("What do you see? Answer in JSON.")
+    assert job(*folders, "--set", "labels=labels.toml", "--set", "describe.prompt=prompt.txt") == 0
+    assert count("image_embedding") == 5
+    assert count("description") == 10
+    assert count("description", "DISTINCT model_key") == count("image_tag", "DISTINCT model_key") == 2
+    assert count("text_embedding", "DISTINCT model_key") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--profile", "laptop"], 2, "profile 'laptop' is unknown"),
+        (["--set", "run.nothing=1"], 2, "run.nothing: no such setting"),
+        (["--set", "input.artwork=nowhere"], 2, "'nowhere' is neither a folder nor a manifest"),
+        (["--set", "embed.model=no/such/folder"], 2, "no/such/folder"),
+        (["--set", "labels=nothing"], 2, "label file 'nothing'"),
+        (["--set", "describe.prompt=nothing"], 2, "caption prompt 'nothing'"),
+        (["--set", "embed.device=cuda"], 1, "torch finds no GPU"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_sentence_and_an_exit_code(folders, capsys, arguments, code, told):
+    assert job(*folders, *arguments) == code
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert errors[-1].startswith("error: ")
+    assert told in errors[-1]
+
+
+def test_a_failed_run_leaves_its_row(folders):
+    assert job(*folders, "--set", "embed.device=cuda", "--run-id", "r") == 1
+    row = duckdb.sql("SELECT outcome, message FROM 'store/run/*.parquet'").fetchall()[0]
+    assert row[0] == "failed"
+    assert "GPU" in row[1]
+
+
+def test_the_library_runs_where_ray_is_not_installed(folders):
+    program = """
+import sys
+sys.modules["ray"] = None
+from jobs import cli, featurize
+sys.exit(cli.main("featurize", "doc", featurize.featurize, sys.argv[1:]))
+"""
+    arguments = [sys.executable, "-c", program, *LOCAL, *folders, "--set", "describe=null"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert count("image_embedding") == 5
