@@ -1,7 +1,8 @@
 """One run per store and job: a small file in the store that the running one keeps renewing.
 
 A lease is dead when its process is known to be gone (same machine) or when it was not renewed for `TTL` seconds. Every
-commit asks `Lease.held` first, so a worker that outlives its run cannot add rows next to those of the run after it.
+commit asks the lease's `Fence` at the last moment, and a run that takes over from a dead one waits until what passed the
+fence before must have appeared: a worker that outlives its run adds no rows next to those of the run after it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from featurize.store import Store
 
 TTL = 60.0
 """Seconds without renewal after which a lease of another machine counts as dead."""
+SETTLE = {"local": 0.5, "remote": 5.0}
+"""Seconds a worker of a dead run may take from asking the fence to its part's appearance: a link, or an upload."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Lease:
                     f"wait for it, or look at {self.store.uri}/{name}"
                 )
             self.store.write(name, self._text(), replace=True)
+            time.sleep(SETTLE["local" if self.store.local else "remote"])
             break
         if not self.store.local:
             time.sleep(0.5)  # an object store cannot refuse the second of two writers; the last one stays

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +22,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from featurize import plan, run
+from featurize import plan, ray_guard, run
 from featurize.errors import ArtworkError, BadImage, Reason, RunFailed
 from featurize.models import ModelSettings
 from featurize.plan import Shard
@@ -35,6 +37,8 @@ DEATHS_ALONE = 2
 """How often a picture alone in its shard may end a worker before it is blamed: a node can be lost by chance."""
 DEATHS_AT_START = 3
 """Workers that may die one after another while they load the model."""
+SETTLE_SECONDS = 1.0
+"""Ray says that a worker is gone a moment before its process is: only then does what it committed stand still."""
 
 
 def start() -> None:
@@ -49,10 +53,20 @@ def start() -> None:
     address = os.environ.get("RAY_ADDRESS")
     # Nothing but ids passes through the object store.
     own: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": 128 * 2**20}
+    before = _descendants()
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, RayError) as error:
         raise RunFailed(f"the Ray cluster at RAY_ADDRESS={address} does not answer: {error}") from error
+    if not address and sys.platform == "linux":
+        helpers = map(str, _descendants() - before)
+        subprocess.Popen([sys.executable, "-I", ray_guard.__file__, str(os.getpid()), *helpers], start_new_session=True)
+
+
+def _descendants() -> set[int]:
+    import psutil  # a copy of it comes with ray
+
+    return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
 def stop() -> None:
@@ -164,7 +178,7 @@ class RayExecutor:
                 done, _ = ray.wait(list(pending), timeout=POLL_SECONDS)
                 for reference in done:
                     yield from self._collect(pending[reference])
-                for slot in self.slots:
+                for slot in list(self.slots):
                     yield from self._watch(slot)
             ray.wait([closed for _, closed in self.closing], num_returns=len(self.closing), timeout=30)
         finally:
@@ -221,18 +235,28 @@ class RayExecutor:
             slot.counted, slot.moved_at = finished, time.monotonic()
 
     def _replace(self, slot: _Slot, reason: Reason, detail: str) -> Iterator[Outcome]:
-        """A new worker for a lost one. Its shard, less what is committed, is cut up; one picture alone is blamed."""
+        """End a worker that is lost, save what can be saved of its shard, and hire another if work is left."""
         ray.kill(slot.actor)
+        time.sleep(SETTLE_SECONDS)
         shard, slot.shard = slot.shard, None
-        slot.actor, slot.pending = self._hire()
-        if shard is None:
+        if shard is not None:
+            self.advance(-slot.counted)
+            yield from self._salvage(shard, reason, detail)
+        else:
             self.deaths_at_start += 1
             if self.deaths_at_start >= DEATHS_AT_START:
                 raise RunFailed(
                     f"{self.deaths_at_start} workers died while loading backend {self.phase.settings.backend}"
                 )
-            return
-        self.advance(-slot.counted)
+        if not self.again:
+            self.again.extend(islice(self.todo, 1))
+        if self.again:
+            slot.actor, slot.pending = self._hire()
+        else:
+            self.slots.remove(slot)
+
+    def _salvage(self, shard: Shard, reason: Reason, detail: str) -> Iterator[Outcome]:
+        """A lost shard, less what is committed of it, is cut up and tried again; one picture alone is blamed."""
         kept = plan.committed(self.phase.store, self.phase.table, shard, self.phase.decode_key)
         if kept:
             self.advance(len(kept))
@@ -244,10 +268,10 @@ class RayExecutor:
                 self.advance(1)
                 yield run.blame(rest, BadImage(reason, detail), self.phase)
                 return
-        log.warning(
-            "a worker was lost (%s) with %d pictures; they are tried in smaller pieces", reason, len(rest.items)
-        )
-        self.again.extend(rest.split() if rest.items else [])
+        if rest.items:
+            count = len(rest.items)
+            log.warning("a worker was lost (%s) with %d pictures; they are tried in smaller pieces", reason, count)
+            self.again.extend(rest.split())
 
 
 def _kind(error: RayError) -> str:

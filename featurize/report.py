@@ -66,6 +66,8 @@ class Progress:
         self.finished = 0
         self._said = self.begun
         self._bar = tqdm(total=total, desc=name, unit=unit, disable=not sys.stderr.isatty(), leave=False)
+        if self._bar.disable and total:
+            print(f"{name}: {total:,} {unit}s to do", flush=True)
 
     def __enter__(self) -> Progress:
         return self
@@ -82,7 +84,7 @@ class Progress:
     def advance(self, items: int) -> None:
         now = time.monotonic()
         if self.ready is None:
-            self.ready = now
+            self.ready = self._said = now
             self._bar.unpause()
         self.finished += items
         self._bar.update(items)

@@ -243,7 +243,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def _commit(shard: Shard, rows: dict[int, Row], failures: dict[int, tuple[str, BadImage]], phase: Phase) -> None:
-    phase.fence.check()
+    check = phase.fence.check
     if failures:
         found = [
             (shard.items[index].key, shard.items[index].source, stage, error, shard.items[index].attempts + 1)
@@ -252,9 +252,9 @@ def _commit(shard: Shard, rows: dict[int, Row], failures: dict[int, tuple[str, B
         for folder, stages in ((phase.decode_key, ("read", "decode")), (phase.model_key, ("model",))):
             some = [failure for failure in found if failure[2] in stages]
             if some:
-                phase.store.commit("quarantine", folder, shard.id, quarantine_rows(some, folder, phase.origin))
+                phase.store.commit("quarantine", folder, shard.id, quarantine_rows(some, folder, phase.origin), check)
     if rows:
-        phase.store.commit(phase.table, phase.model_key, shard.id, _features(shard, rows, phase))
+        phase.store.commit(phase.table, phase.model_key, shard.id, _features(shard, rows, phase), check)
 
 
 def _features(shard: Shard, rows: dict[int, Row], phase: Phase) -> Any:

@@ -13,6 +13,8 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,7 +52,11 @@ def _s3() -> pafs.FileSystem:
     return pafs.S3FileSystem(
         region=region,
         endpoint_override=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
-        retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=3),
+        # A failed upload then shows when the stream is closed, which leaves no object. Without, it shows in `write`, and
+        # closing the stream after that, as even its destructor does, leaves an object with part of the bytes.
+        background_writes=True,
+        allow_delayed_open=True,  # one request for a small file instead of three
+        retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=5),
         connect_timeout=10,
         request_timeout=60,
     )
@@ -106,20 +112,26 @@ class Store:
 
         return patiently(f"reading {self.uri}/{name}", action)
 
-    def write(self, name: str, data: bytes | pa.Buffer, *, replace: bool = False) -> bool:
+    def write(
+        self, name: str, data: bytes | pa.Buffer, *, replace: bool = False, check: Callable[[], None] = lambda: None
+    ) -> bool:
         """Make a file appear whole. Without `replace`, False and no change when it is there already.
 
-        An object store shows an object only when its upload is complete. On a disk the bytes go to a hidden file
+        `check` is called right before the file appears and may raise to prevent it. An object store shows an object only when its upload is complete. On a disk the bytes go to a hidden file
         first, which is then linked (refusing what exists) or renamed into place.
         """
         path = f"{self.path}/{name}"
         try:
             if self.local:
-                return _write_local(Path(path), data, replace=replace)
+                return _write_local(Path(path), data, replace=replace, check=check)
             if not replace and self.exists(name):
                 return False
-            # One call with all the bytes: an error must not leave half an object behind a closed stream.
-            patiently(f"writing {self.uri}/{name}", lambda: _put(self.fs, path, data))
+
+            def action() -> None:
+                check()
+                _put(self.fs, path, data)
+
+            patiently(f"writing {self.uri}/{name}", action)
             return True
         except OSError as error:
             raise RunFailed(f"cannot write {self.uri}/{name}: {error}") from error
@@ -129,16 +141,19 @@ class Store:
         return bool(info.type == pafs.FileType.File)
 
     def delete(self, name: str) -> None:
-        try:
-            self.fs.delete_file(f"{self.path}/{name}")
-        except FileNotFoundError:
-            return
+        with suppress(FileNotFoundError):
+            patiently(f"deleting {self.uri}/{name}", lambda: self.fs.delete_file(f"{self.path}/{name}"))
 
-    def commit(self, table: str, folder: str, part: str, rows: pa.Table) -> bool:
-        """Commit rows as `<table>/<folder>/<part>.parquet`; False when that part is there already."""
+    def commit(
+        self, table: str, folder: str, part: str, rows: pa.Table, check: Callable[[], None] = lambda: None
+    ) -> bool:
+        """Commit rows as `<table>/<folder>/<part>.parquet`; False when that part is there already.
+
+        `check` is that of `write`.
+        """
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink, compression="zstd", row_group_size=16384)
-        return self.write("/".join(p for p in (table, folder, f"{part}.parquet") if p), sink.getvalue())
+        return self.write("/".join(p for p in (table, folder, f"{part}.parquet") if p), sink.getvalue(), check=check)
 
     def parts(self, table: str, folder: str = "") -> list[str]:
         """Committed parts of a table, as names below the store, sorted."""
@@ -172,12 +187,16 @@ def part_name(keys: Iterable[str]) -> str:
 
 
 def _put(fs: pafs.FileSystem, path: str, data: bytes | pa.Buffer) -> None:
-    # background_writes would let a failed upload surface only in a destructor.
-    with fs.open_output_stream(path) as stream:
-        stream.write(data)
+    def write() -> None:
+        with fs.open_output_stream(path) as stream:
+            stream.write(data)
+
+    # In a thread of its own, where no signal interrupts: between open and write, that would commit an empty object.
+    with ThreadPoolExecutor(1) as uninterrupted:
+        uninterrupted.submit(write).result()
 
 
-def _write_local(path: Path, data: bytes | pa.Buffer, *, replace: bool) -> bool:
+def _write_local(path: Path, data: bytes | pa.Buffer, *, replace: bool, check: Callable[[], None]) -> bool:
     if not replace and path.exists():
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -187,6 +206,7 @@ def _write_local(path: Path, data: bytes | pa.Buffer, *, replace: bool) -> bool:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        check()
         if replace:
             hidden.replace(path)
             return True

@@ -11,12 +11,14 @@ import importlib.util
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
+
+import pyarrow as pa
 
 from featurize import images, phases, plan, run
 from featurize.bench import workload
@@ -26,46 +28,41 @@ from featurize.config import Settings
 from featurize.errors import RunFailed
 from featurize.lease import Lease
 from featurize.models import Extractor, ModelSettings, load_backend, model_key
-from featurize.plan import Item
-from featurize.run import Outcome, Phase
+from featurize.run import Phase
 from featurize.store import Store
 
 TARGET = 0.90
-ROUNDS = (2, 5)
-"""At least and at most; below the most, rounds go on until `ENOUGH_SECONDS` are spent."""
+LEAST_ROUNDS, MOST_ROUNDS = 2, 5
 ENOUGH_SECONDS = 60.0
+"""After the least rounds, more follow until so much time is spent: fast machines need them."""
 BLOCK = 128
-"""Pictures decoded at once by the yardstick; in small batches threads would wait for the slowest picture."""
-
-Executor = Callable[[Phase, list[Item], run.Advance], Iterator[Outcome]]
+"""Pictures that the yardstick decodes at once; in smaller blocks threads would wait for the slowest picture."""
 
 
 def efficiency(setup: Setup) -> list[Figure]:
-    """For every model of the settings: the ratio, both rates, where the time goes, and start-up."""
-    figures: list[Figure] = []
+    """For each model of the settings: the ratio, both rates, where the time goes, and start-up."""
+    figures = []
     for name, model in (("CLIP", setup.settings.embed), ("captioner", setup.settings.describe)):
         if model is None:
             continue
-        if model.backend.startswith("open_clip") and importlib.util.find_spec("open_clip") is None:
+        if workload.at_hand(model):
+            figures += _measure(name, model, setup)
+        else:
             figures.append(Figure(f"{name}: job / back to back", None, "ratio", "open_clip is not installed"))
-            continue
-        if model == workload.clip_settings(model):
-            workload.write_vit_b_32()
-        figures += _measure(name, model, setup)
     return figures
 
 
-@dataclass
-class _Timing:
-    """Seconds until the model was ready, and from then to the last commit."""
+@dataclass(frozen=True)
+class _Job:
+    """Seconds until the model was loaded, and from then to the last commit."""
 
     startup: float
     work: float
 
 
 @dataclass
-class _Stages:
-    """Seconds that the whole set of pictures takes in each stage alone."""
+class _Alone:
+    """Seconds of each stage on all pictures when nothing else runs."""
 
     decode: float = 0.0
     prepare: float = 0.0
@@ -77,58 +74,141 @@ class _Stages:
 
     @property
     def slowest(self) -> float:
-        """What bounds a pipeline whose model runs on a GPU, where the CPUs are free to decode."""
+        """What bounds a pipeline whose model is on a GPU, where the CPUs are free to decode meanwhile."""
         return max(self.decode + self.prepare, self.compute)
 
 
+@dataclass
+class _Rounds:
+    alone: list[_Alone] = field(default_factory=list)
+    jobs: dict[str, list[_Job]] = field(default_factory=lambda: defaultdict(list))
+
+
 def _measure(name: str, model: ModelSettings, setup: Setup) -> list[Figure]:
-    settings = setup.settings
-    crew = phases.crew(_in_process(settings), model)
-    model = model.model_copy(update={"cpus": crew.cpus})
-    threads = settings.run.threads or crew.cpus
-    limits = images.Limits(**settings.limits.model_dump())
-    items = workload.items(workload.chosen(setup.artwork, setup.images), limits, threads)
-    count = len(items)
-    executors: dict[str, Executor] = {"in process": _in_shards(settings)}
-    if settings.run.executor == "ray" and importlib.util.find_spec("ray") is not None:
-        executors["on Ray"] = _ray(settings)
-    jobs: dict[str, list[_Timing]] = {how: [] for how in executors}
-    alone: list[_Stages] = []
+    executors = {"in process": _with_executor(setup.settings, "local")}
+    if setup.settings.run.executor == "ray" and importlib.util.find_spec("ray") is not None:
+        executors["on Ray"] = setup.settings
+    limits = images.Limits(**setup.settings.limits.model_dump())
+    pictures = workload.items(workload.chosen(setup.artwork, setup.images), limits)
+    paths = pictures["source"].to_pylist()
 
-    with _phase(settings, model, threads) as phase:
+    with _phase(executors["in process"], model) as (phase, _):
         extractor = run.load(phase)
-    _back_to_back(extractor, items[: extractor.batch_size], limits, threads)  # the first batch of a model is slow
-    begun = time.perf_counter()
-    while len(alone) < ROUNDS[0] or (len(alone) < ROUNDS[1] and time.perf_counter() - begun < ENOUGH_SECONDS):
-        alone.append(_back_to_back(extractor, items, limits, threads))
-        for how, executor in executors.items():
-            with _phase(settings, model, threads) as phase:
-                jobs[how].append(_job(executor, phase, items))
-    extractor.close()
+    rounds = _Rounds()
+    try:
+        _back_to_back(extractor, paths[: extractor.batch_size], phase)  # a model's first batch is slow
+        begun = time.perf_counter()
+        while len(rounds.alone) < LEAST_ROUNDS or (
+            len(rounds.alone) < MOST_ROUNDS and time.perf_counter() - begun < ENOUGH_SECONDS
+        ):
+            for how, settings in executors.items():
+                rounds.jobs[how].append(_job(settings, model, pictures))
+            rounds.alone.append(_back_to_back(extractor, paths, phase))
+    finally:
+        extractor.close()
+    what = f"{len(paths)} pictures, batch {extractor.batch_size}, {phase.threads} threads"
+    return _figures(name, what, len(paths), rounds, model.device == "cuda")
 
-    stages = _Stages(*(median(getattr(s, part) for s in alone) for part in ("decode", "prepare", "compute")))
-    each = ", ".join(f"{part} {1000 * seconds / count:.2f} ms" for part, seconds in vars(stages).items())
+
+def _figures(name: str, what: str, count: int, rounds: _Rounds, on_gpu: bool) -> list[Figure]:
     figures = []
-    for how, timings in jobs.items():
-        ratios = [s.total / t.work for s, t in zip(alone, timings, strict=True)]
-        rounds = f"median of {', '.join(f'{ratio:.3f}' for ratio in ratios)}"
-        figures.append(Figure(f"{name} {how}: job / back to back", median(ratios), "ratio", rounds, at_least=TARGET))
-        if model.device == "cuda":
-            bound = median(s.slowest / t.work for s, t in zip(alone, timings, strict=True))
-            figures.append(Figure(f"{name} {how}: job / slowest stage", bound, "ratio", "decoding overlaps the GPU"))
-        figures.append(Figure(f"{name} {how}: job", count / median(t.work for t in timings), "images/s"))
-        figures.append(Figure(f"{name} {how}: start-up", median(t.startup for t in timings), "s", "not in the ratio"))
-    batch = f"batch {extractor.batch_size}, {threads} threads, {count} pictures; each: {each}"
-    figures.append(Figure(f"{name}: back to back", count / stages.total, "images/s", batch))
+    for how, jobs in rounds.jobs.items():
+        ratios = [alone.total / job.work for alone, job in zip(rounds.alone, jobs, strict=True)]
+        note = f"median of {', '.join(f'{ratio:.3f}' for ratio in ratios)}; {what}"
+        figures.append(Figure(f"{name} {how}: job / back to back", median(ratios), "ratio", note, at_least=TARGET))
+        if on_gpu:
+            bound = median(alone.slowest / job.work for alone, job in zip(rounds.alone, jobs, strict=True))
+            note = "CPUs decode while the GPU computes"
+            figures.append(Figure(f"{name} {how}: job / slowest stage", bound, "ratio", note))
+        figures.append(Figure(f"{name} {how}: job", count / median(job.work for job in jobs), "images/s"))
+        startup = median(job.startup for job in jobs)
+        figures.append(Figure(f"{name} {how}: start-up", startup, "s", "not part of the ratio"))
+    rate = count / median(alone.total for alone in rounds.alone)
+    stages = (
+        f"{stage} {1000 / count * median(getattr(alone, stage) for alone in rounds.alone):.2f} ms"
+        for stage in ("decode", "prepare", "compute")
+    )
+    figures.append(Figure(f"{name}: back to back", rate, "images/s", f"a picture: {', '.join(stages)}"))
     return figures
 
 
-def _in_process(settings: Settings) -> Settings:
-    return settings.model_copy(update={"run": settings.run.model_copy(update={"executor": "local"})})
+def _with_executor(settings: Settings, executor: str) -> Settings:
+    return settings.model_copy(update={"run": settings.run.model_copy(update={"executor": executor})})
 
 
-def _in_shards(settings: Settings) -> Executor:
-    def execute(phase: Phase, items: list[Item], advance: run.Advance) -> Iterator[Outcome]:
-        yield from run.run_local(phase, plan.cut(items, phase.model_key, settings.run.shard_images), advance)
+@contextmanager
+def _phase(settings: Settings, model: ModelSettings) -> Iterator[tuple[Phase, int]]:
+    """A phase with a store of its own, as the job makes it, and the number of workers."""
+    limits = images.Limits(**settings.limits.model_dump())
+    crew = phases.crew(settings, model)
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder, Lease(Store(folder), "bench", "bench") as lease:
+            phase = Phase(
+                name="bench",
+                settings=model.model_copy(update={"cpus": crew.cpus}),
+                table=load_backend(model.backend).Extractor.table,
+                model_key=model_key(phases.fingerprint_of(model)),
+                decode_key=model_key(plan.decoder(limits)),
+                limits=limits,
+                threads=settings.run.threads or crew.cpus,
+                cpus=crew.cpus,
+                max_failed=settings.run.max_failed,
+                store=lease.store,
+                fence=lease.fence,
+                origin=Origin("bench", "bench"),
+            )
+            yield phase, crew.workers
+    finally:
+        phases.finish(settings)
 
-    return execute
+
+def _job(settings: Settings, model: ModelSettings, pictures: pa.Table) -> _Job:
+    """One run of the job's own code over all pictures. Errors: RunFailed when one of them is not done."""
+    ready: list[float] = []
+
+    def advance(items: int) -> None:
+        if not ready:
+            ready.append(time.perf_counter())
+
+    with _phase(settings, model) as (phase, workers):
+        size = min(settings.run.shard_images, -(-pictures.num_rows // workers))
+        shards = plan.shards(pictures, phase.model_key, size)
+        begun = finished = time.perf_counter()
+        done = 0
+        for outcome in phases.execute(settings, phase, shards, workers, advance):
+            finished = time.perf_counter()
+            done += outcome.done
+    if done != pictures.num_rows:
+        raise RunFailed(f"{pictures.num_rows - done} of {pictures.num_rows} pictures were not done; rates mean nothing")
+    return _Job(ready[0] - begun, finished - ready[0])
+
+
+def _back_to_back(extractor: Extractor, paths: list[str], phase: Phase) -> _Alone:
+    """The three stages in turn, block by block, so that memory stays bounded. Reading is not timed."""
+    alone = _Alone()
+    waiting: dict[Hashable, list[Any]] = defaultdict(list)
+    with ThreadPoolExecutor(phase.threads) as pool:
+        for begin in range(0, len(paths), BLOCK):
+            data = [read_bytes(path) for path in paths[begin : begin + BLOCK]]
+            start = time.perf_counter()
+            decoded = list(pool.map(lambda d: images.decode(d, phase.limits, extractor.at_least), data))
+            between = time.perf_counter()
+            prepared = list(pool.map(extractor.prepare, decoded))
+            alone.prepare += time.perf_counter() - between
+            alone.decode += between - start
+            for item in prepared:
+                waiting[extractor.group(item)].append(item)
+            alone.compute += _compute(extractor, waiting, full_only=True)
+        alone.compute += _compute(extractor, waiting, full_only=False)
+    return alone
+
+
+def _compute(extractor: Extractor, waiting: dict[Hashable, list[Any]], full_only: bool) -> float:
+    """Seconds for the batches that can be made of `waiting`, which they leave."""
+    size = extractor.batch_size
+    start = time.perf_counter()
+    for items in waiting.values():
+        while len(items) >= size or (items and not full_only):
+            extractor.extract(items[:size])
+            del items[:size]
+    return time.perf_counter() - start

@@ -64,5 +64,7 @@ def text(figures: list[Figure]) -> str:
 
 
 def _short(value: float) -> str:
-    """Four digits that count; a cosine near 1 needs all of them."""
+    """Four digits that count, but whole numbers whole."""
+    if isinstance(value, int):
+        return f"{value:,}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}" if abs(value) <= 1 else f"{value:.4g}"

@@ -7,6 +7,7 @@ last digit of the weights. Each file appears whole, so a run that was stopped go
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import math
 import os
@@ -17,16 +18,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image, ImageDraw
 
 from featurize import images
 from featurize.catalogue import read_bytes
 from featurize.errors import BadImage, RefusedInput
-from featurize.plan import Item
+from featurize.models import ModelSettings
 
 CACHE = Path(tempfile.gettempdir()) / "personal-artwork-bench"
 VIT_B_32 = CACHE / "vit-b-32"
-"""Where `write_vit_b_32` puts the model."""
+"""A model to measure where no other is named; `at_hand` writes it."""
 SIZES = ((1000, 1500), (1000, 1480), (960, 1440))
 """(width, height) in pixels: two shapes and three areas, as a catalogue has few."""
 QUALITY = 85
@@ -64,25 +66,26 @@ def draw(number: int) -> Image.Image:
     return picture
 
 
-def items(paths: Sequence[Path], limits: images.Limits, threads: int) -> list[Item]:
-    """The files that can be decoded, with their hashes. Afterwards they are in the system's file cache.
+def items(paths: Sequence[Path], limits: images.Limits) -> pa.Table:
+    """The files that can be decoded, in the form of `plan.missing_pictures`. They are in the file cache afterwards.
 
     Errors: RefusedInput when none can.
     """
 
-    def look(path: Path) -> Item | None:
+    def look(path: Path) -> tuple[str, str] | None:
         try:
             data = read_bytes(str(path))
             images.decode(data, limits, (64, 64))
         except BadImage:
             return None
-        return Item(hashlib.sha256(data).hexdigest(), str(path))
+        return hashlib.sha256(data).hexdigest(), str(path)
 
-    with ThreadPoolExecutor(threads) as pool:
-        found = {item.key: item for item in pool.map(look, paths) if item is not None}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = dict(pair for pair in pool.map(look, paths) if pair is not None)
     if not found:
-        raise RefusedInput(f"none of {len(paths)} files to measure on can be decoded as a picture")
-    return list(found.values())
+        raise RefusedInput(f"none of the {len(paths)} files to measure on can be decoded as a picture")
+    attempts = pa.array([0] * len(found), pa.int32())
+    return pa.table({"key": list(found), "source": list(found.values()), "attempts": attempts})
 
 
 def chosen(artwork: Path | None, count: int) -> list[Path]:
@@ -95,10 +98,19 @@ def chosen(artwork: Path | None, count: int) -> list[Path]:
     return files[:count]
 
 
-def write_vit_b_32() -> None:
-    """Write open_clip's ViT-B/32 with its own random initialisation to `VIT_B_32`, unless it is there."""
-    if VIT_B_32.exists():
-        return
+def at_hand(model: ModelSettings) -> bool:
+    """Whether the model's package is installed; also writes the ViT-B/32 when that is the model and it is not there."""
+    if not model.backend.startswith("open_clip"):
+        return True
+    if importlib.util.find_spec("open_clip") is None:
+        return False
+    if getattr(model, "model", None) == str(VIT_B_32) and not VIT_B_32.exists():
+        _write_vit_b_32()
+    return True
+
+
+def _write_vit_b_32() -> None:
+    """open_clip's ViT-B/32 with its own random initialisation."""
     print(f"writing a ViT-B/32 with random weights to {VIT_B_32}", flush=True)
     import open_clip
     import torch

@@ -64,7 +64,7 @@ def _stream(seed: int, batch: int, use: int) -> np.random.Generator:
 def tastes_of(batch: int, size: int, seed: int) -> Tastes:
     """Tastes of `size` members of a batch."""
     rng = _stream(seed, batch, 0)
-    themes = rng.random((size, len(THEME_NAMES))) ** 4
+    themes = np.square(np.square(rng.random((size, len(THEME_NAMES)))))
     habits = np.array([[THEMES[theme].moods.get(mood, 0) for mood in MOODS] for theme in THEME_NAMES], dtype=float)
     habits /= habits.sum(axis=1, keepdims=True)
     liked = themes / (themes.sum(axis=1, keepdims=True) + 0.2)

@@ -90,12 +90,13 @@ def _picture(scene: Scene, width: int, height: int, look: Look, dice: Random) ->
         x, y = sum(spot.x for spot in people) / len(people), sum(spot.y - spot.tall * 0.6 for spot in people) / len(people)
         reach = people[0].tall * (0.5 + 0.1 * len(people))
         _glow(image, int(x * unit), int(y * unit), int(reach * unit), look.lamp, 70 + look.light.rim // 3)
+    _vignette(image, look, look.light.vignette)
     page = Pen(image, (unit, 0.0, 0.0, 0.0, unit, 0.0))
     if not near or not people:
         _shadows(page, people, props, look)
     _paste_cast(image, scene, people, props, look, dice)
     sky.weather(image, page, wide, high, look, dice, indoors=scene.setting in _INDOORS)
-    _vignette(image, look)
+    _vignette(image, look, look.light.vignette // 3)
     return _grain(image, dice)
 
 
@@ -128,7 +129,7 @@ def _paste_cast(
     mask = layer.getchannel("A")
     colours = layer.convert("RGB")
     if look.light.shade:
-        colours.paste(look.ink, (0, 0), _fade(min(255, look.light.shade + 40)).resize(size))
+        colours.paste(look.ink, (0, 0), _fade(min(255, look.light.shade + 20)).resize(size, Image.Resampling.BILINEAR))
     step = max(1, min(image.size) // 130)
     rim = ImageChops.subtract(mask, ImageChops.offset(mask, -step if scene.layout == "left" else step, step))
     colours.paste(mix(look.lamp, (255, 255, 255), 60), (0, 0), rim.point(_share(look.light.rim)))
@@ -164,9 +165,9 @@ def _glow(image: Image.Image, x: int, y: int, radius: int, colour: tuple[int, in
     image.paste(colour, (left, top), mask)
 
 
-def _vignette(image: Image.Image, look: Look) -> None:
-    if look.light.vignette:
-        image.paste(look.ink, (0, 0), _corners(look.light.vignette).resize(image.size, Image.Resampling.BILINEAR))
+def _vignette(image: Image.Image, look: Look, strength: int) -> None:
+    if strength:
+        image.paste(look.ink, (0, 0), _corners(strength).resize(image.size, Image.Resampling.BILINEAR))
 
 
 @lru_cache
@@ -200,7 +201,7 @@ def _title(page: Image.Image, scene: Scene, area: tuple[int, int, int, int], ban
         box = left + pad, bottom - band + band // 8, right - pad, bottom - band // 12
     else:
         deep = height * 30 // 100
-        scrim = _fade(215).resize((width, deep))
+        scrim = _fade(215).resize((width, deep), Image.Resampling.BILINEAR)
         if scene.title_place == "top":
             scrim = scrim.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
             page.paste(look.ink, (left, top), scrim)

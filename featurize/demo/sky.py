@@ -125,7 +125,7 @@ def weather(
             slant = long * 0.22
             pen.polygon(((x, y), (x + 5.5, y), (x + 5.5 - slant, y + long), (x - slant, y + long)), (*look.paper, 120))
     elif mood == "mysterious":
-        _fog(image, look.main[3], (0, 0, 20, 60, 110, 120), dice)
+        _fog(image, look.main[3], (0, 0, 40, 120, 180, 150) if indoors else (0, 0, 20, 60, 110, 120), dice)
     elif mood == "menacing":
         _fog(image, mix(look.accent[2], look.main[0], 60), (0, 0, 0, 0, 60, 150), dice)
         if not indoors:

@@ -99,7 +99,7 @@ def titles(count: int, seed: int) -> Iterator[Title]:
 
 
 def _artworks(rng: np.random.Generator, title_id: str, name: str, themes: tuple[str, ...]) -> tuple[Artwork, ...]:
-    count = int(pick(rng, {"2": 3, "3": 5, "4": 6, "5": 4, "6": 2, "7": 1, "8": 1}))
+    count = int(pick(rng, {"2": 4, "3": 6, "4": 6, "5": 3, "6": 2, "7": 1, "8": 1}))
     made = []
     for number in range(1, count + 1):
         scene = sample_scene(rng, theme=themes[(number - 1) % len(themes)], title_text=name)

@@ -101,8 +101,8 @@ def draw(folder: Path, artworks: list[Artwork]) -> None:
 
 _ENCODING: dict[str, dict[str, Any]] = {
     ".jpg": {"format": "JPEG", "quality": 90},
-    ".png": {"format": "PNG", "compress_level": 4},
-    ".webp": {"format": "WEBP", "quality": 86, "method": 2},
+    ".png": {"format": "PNG", "compress_level": 1},
+    ".webp": {"format": "WEBP", "quality": 86, "method": 0},
 }
 
 
