@@ -183,19 +183,28 @@ class Featurizing:
                 report.batch_size = outcome.batch_size or report.batch_size
                 hopeless(report.quarantined, report.done, phase)
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
+        if 0 < report.batch_size < model.batch_size:
+            self.report.notes.append(
+                f"{name}: out of memory brought the batch size from {model.batch_size} to {report.batch_size}"
+            )
 
     def summary(self) -> str:
         """The last lines of the run."""
-        return self.report.text(self.store, self._example(), self.dry_run)
+        return self.report.text(_shown(self.store.uri), self._example(), self.dry_run)
 
     def _example(self) -> str:
         """A line to paste into a shell that shows some of what was computed."""
         table, columns = "image_embedding", "image_sha256, embedding"
         if self.settings.describe:
             table, columns = "description", "caption, mood, setting, status"
-        python = os.path.relpath(sys.executable) if sys.prefix.startswith(os.getcwd()) else sys.executable
         show = f"project('{columns}').show()"
         if self.store.local:
-            return f"{python} -c \"import duckdb; duckdb.read_parquet('{self.store.glob(table)}').{show}\""
+            glob = f"{_shown(self.store.uri)}/{table}/**/*.parquet"
+            return f"{_shown(sys.executable)} -c \"import duckdb; duckdb.read_parquet('{glob}').{show}\""
         rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('{table}'))"
-        return f'{python} -c "import duckdb; from featurize.store import Store; {rows}.{show}"'
+        return f'{_shown(sys.executable)} -c "import duckdb; from featurize.store import Store; {rows}.{show}"'
+
+
+def _shown(path: str) -> str:
+    """A path below the current folder without that folder."""
+    return path.removeprefix(os.getcwd() + os.path.sep)

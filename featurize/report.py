@@ -145,7 +145,7 @@ class Report:
         }
         store.commit("run", "", self.run_id, tables.rows("run", row))
 
-    def text(self, store: Store, example: str, dry_run: bool = False) -> str:
+    def text(self, place: str, example: str, dry_run: bool = False) -> str:
         """The table that ends a run."""
         what = "dry run, nothing written," if dry_run else f"run {self.run_id}"
         lines = [f"{what} took {self.seconds:.1f} s"]
@@ -161,7 +161,7 @@ class Report:
         if self.quarantined:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(self.quarantined.items()))
             lines.append(f"  quarantined: {reasons}")
-        lines.append(f"  tables: {store.uri}")
+        lines.append(f"  tables: {place}")
         lines.append(f"  try: {example}")
         lines.extend(f"  note: {note}" for note in self.notes)
         return "\n".join(lines)
