@@ -93,21 +93,23 @@ class ChatEndpoint:
         last attempt (retryable), `worker_crashed` when our own server died of it twice; RunFailed when no request can
         work, our own server cannot be kept alive, or this was closed.
         """
-        own = isinstance(self._where, InferenceServer)
+        server = self._where if isinstance(self._where, InferenceServer) else None
         failed_on: set[int] = set()  # generations of the server that had this request when it failed
         attempt = 0
         while True:
             attempt += 1
             # Requests that may have killed a server go one at a time, so that the next death has one culprit.
-            with self._one_suspect if own and failed_on else nullcontext():
+            with self._one_suspect if server and failed_on else nullcontext():
                 target = self._target()
                 if len(failed_on - {target.generation}) >= _DEATHS_OF_A_BAD_PICTURE:
                     raise BadImage("worker_crashed", "the inference server died of it, twice", retryable=True)
                 outcome = self._post(target, request)
-            if isinstance(outcome, Answer):
-                return outcome
-            if outcome.in_work:
-                failed_on.add(target.generation)
+                if isinstance(outcome, Answer):
+                    return outcome
+                if outcome.in_work:
+                    failed_on.add(target.generation)
+                    if server:  # before the next suspect meets the same dying server, and is blamed for it
+                        server.end_if_unwell(target)
             if attempt == self._attempts:
                 raise BadImage("model_error", f"{outcome.detail} ({attempt} attempts)", retryable=True)
             self._pause(attempt, outcome)
@@ -136,8 +138,6 @@ class ChatEndpoint:
                 raise BadImage("model_error", f"{url} answered with no chat completion", retryable=True) from None
         detail = f"{url} answered {status}: {' '.join(response.text.split())[:300]}"
         if status in _PASSING or response.is_server_error:
-            if response.is_server_error and isinstance(self._where, InferenceServer):
-                self._where.end_if_unwell(target)
             return _Failure(detail, in_work=response.is_server_error, retry_after_s=_retry_after_s(response))
         if status in _BAD_REQUEST:
             raise BadImage("model_error", detail)

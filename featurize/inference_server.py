@@ -55,7 +55,9 @@ class InferenceServer:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._failure: str | None = None
-        self._http = httpx.Client(timeout=5, trust_env=False, verify=False)  # loopback: no proxy, no TLS
+        self._http = httpx.Client(  # loopback: no proxy, no TLS; a new connection each time tells who listens now
+            timeout=5, trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
         self._guard, self._log, self._running = self._start(generation=1)
 
     def running(self) -> Running:
@@ -75,13 +77,18 @@ class InferenceServer:
             return self._running
 
     def end_if_unwell(self, seen: Running) -> None:
-        """End the server if it says that it cannot serve any more (503 to GET /health), as when its engine died."""
+        """End the server if nobody listens any more, or it says itself (503 to GET /health) that its engine is dead.
+
+        A server that takes long to answer is busy, not unwell.
+        """
         try:
-            status = self._http.get(_health(seen.address)).status_code
+            unwell = self._http.get(_health(seen.address)).status_code == httpx.codes.SERVICE_UNAVAILABLE
+        except httpx.ConnectError:
+            unwell = True
         except httpx.TransportError:
-            return  # busy, or gone: `running` tells the latter
+            return
         with self._lock:
-            if status == httpx.codes.SERVICE_UNAVAILABLE and self._running == seen:
+            if unwell and self._running == seen:
                 _end(self._guard)
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """One run per store and job: a small file in the store that the running one keeps renewing.
 
 A lease is dead when its process is known to be gone (same machine) or when it was not renewed for `TTL` seconds. Every
-commit asks the lease's `Fence` at the last moment, and a run that takes over from a dead one waits until what passed the
-fence before must have appeared: a worker that outlives its run adds no rows next to those of the run after it.
+commit asks the lease's `Fence` at the last moment, and a run that takes over from a dead one waits until what passed
+the fence before must have appeared: a worker that outlives its run adds no rows next to those of the run after it.
 """
 
 from __future__ import annotations

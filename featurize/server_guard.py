@@ -51,7 +51,7 @@ def _own(command: Sequence[str], outer: int) -> int:
     except OSError as error:
         print(f"{command[0]}: {error.strerror}", file=sys.stderr)
         return 127
-    while True and process.poll() is None:
+    while _wanted_by(outer) and process.poll() is None:
         time.sleep(_POLL_S)
     if process.poll() is None:
         _signal_group(process.pid, signal.SIGTERM)

@@ -52,8 +52,8 @@ def _s3() -> pafs.FileSystem:
     return pafs.S3FileSystem(
         region=region,
         endpoint_override=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
-        # A failed upload then shows when the stream is closed, which leaves no object. Without, it shows in `write`, and
-        # closing the stream after that, as even its destructor does, leaves an object with part of the bytes.
+        # A failed upload then shows when the stream is closed, and leaves no object. Without, it shows in `write`, and
+        # closing the stream after that, as its destructor does, leaves an object with part of the bytes.
         background_writes=True,
         allow_delayed_open=True,  # one request for a small file instead of three
         retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=5),
@@ -117,8 +117,9 @@ class Store:
     ) -> bool:
         """Make a file appear whole. Without `replace`, False and no change when it is there already.
 
-        `check` is called right before the file appears and may raise to prevent it. An object store shows an object only when its upload is complete. On a disk the bytes go to a hidden file
-        first, which is then linked (refusing what exists) or renamed into place.
+        `check` is called right before the file appears and may raise to prevent it. An object store shows an object
+        only when its upload is complete. On a disk the bytes go to a hidden file first, which is then linked (refusing
+        what exists) or renamed into place.
         """
         path = f"{self.path}/{name}"
         try:

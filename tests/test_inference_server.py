@@ -16,7 +16,7 @@ import pytest
 
 from featurize.chat_endpoint import ChatEndpoint
 from featurize.errors import BadImage, RunFailed
-from featurize.inference_server import InferenceServer
+from featurize.inference_server import InferenceServer, Running
 
 
 @pytest.fixture
@@ -69,17 +69,22 @@ def test_close_ends_the_server_and_its_children(start):
         server.running()
 
 
+def kill(running: Running) -> list[psutil.Process]:
+    """Kill a server and wait until its guards have seen it; its processes."""
+    processes = family(running.address)
+    outer_guard = processes[0].parent().parent()
+    processes[0].kill()
+    while outer_guard.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    return processes
+
+
 def test_a_dead_server_is_replaced_once_by_many_threads_and_its_orphans_end(start):
     server = start()
     first = server.running()
-    processes = family(first.address)
-    processes[0].kill()
-    processes[0].wait()
-    while server.running() == first:
-        time.sleep(0.01)
+    processes = kill(first)
     with ThreadPoolExecutor(16) as threads:
-        seen = set(threads.map(lambda _: server.running(), range(64)))
-    (second,) = seen
+        (second,) = set(threads.map(lambda _: server.running(), range(64)))
     assert second.generation == 2
     assert httpx.get(f"{second.address}/models").status_code == 200
     assert_gone(first.address, processes)
@@ -95,16 +100,29 @@ def test_a_server_that_says_its_engine_is_dead_is_replaced(start, tmp_path):
     assert server.running().generation == 2
 
 
-def test_too_many_deaths_end_the_run(start, tmp_path):
-    server = start(max_restarts=1)
+def test_a_server_that_nobody_listens_for_is_replaced_at_once(start):
+    server = start()
     first = server.running()
     family(first.address)[0].kill()
-    while (second := server.running()) == first:
-        time.sleep(0.01)
-    family(second.address)[0].kill()
-    time.sleep(1)
-    for _ in range(2):
-        with pytest.raises(RunFailed, match=r"died 2 times; its log is .*ends with"):
+    server.end_if_unwell(first)
+    assert server.running().generation == 2
+
+
+def test_too_many_deaths_end_the_run(start, tmp_path):
+    server = start(max_restarts=1)
+    kill(server.running())
+    kill(server.running())
+    with pytest.raises(RunFailed, match=r"died 2 times; its log is .*ends with"):
+        server.running()
+    assert len(list((tmp_path / "logs").iterdir())) == 2
+
+
+def test_a_server_that_does_not_come_back_is_not_started_by_every_thread(start, tmp_path):
+    server = start()
+    (tmp_path / "a folder" / "server.py").unlink()
+    kill(server.running())
+    for _ in range(3):
+        with pytest.raises(RunFailed, match="ended with exit code 2 while starting"):
             server.running()
     assert len(list((tmp_path / "logs").iterdir())) == 2
 
@@ -131,7 +149,7 @@ def test_a_server_that_is_never_ready_is_given_up_and_ended(start, tmp_path):
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from featurize.inference_server import InferenceServer
+from featurize.inference_server import InferenceServer, Running
 command = f"{sys.executable} {{weights}} {{port}}"
 server = InferenceServer(command, {"weights": sys.argv[1]}, log_dir=Path(sys.argv[2]), start_s=20, max_restarts=0)
 if os.fork() == 0:  # a process that outlives the worker and has inherited all it had

@@ -39,14 +39,14 @@ BLOCK = 128
 """Pictures that the yardstick decodes at once; in smaller blocks threads would wait for the slowest picture."""
 
 
-def efficiency(setup: Setup) -> list[Figure]:
+def measure(setup: Setup) -> list[Figure]:
     """For each model of the settings: the ratio, both rates, where the time goes, and start-up."""
     figures = []
     for name, model in (("CLIP", setup.settings.embed), ("captioner", setup.settings.describe)):
         if model is None:
             continue
         if workload.at_hand(model):
-            figures += _measure(name, model, setup)
+            figures += _of_model(name, model, setup)
         else:
             figures.append(Figure(f"{name}: job / back to back", None, "ratio", "open_clip is not installed"))
     return figures
@@ -84,7 +84,7 @@ class _Rounds:
     jobs: dict[str, list[_Job]] = field(default_factory=lambda: defaultdict(list))
 
 
-def _measure(name: str, model: ModelSettings, setup: Setup) -> list[Figure]:
+def _of_model(name: str, model: ModelSettings, setup: Setup) -> list[Figure]:
     executors = {"in process": _with_executor(setup.settings, "local")}
     if setup.settings.run.executor == "ray" and importlib.util.find_spec("ray") is not None:
         executors["on Ray"] = setup.settings

@@ -23,7 +23,7 @@ GROWTH = 10.0
 """MB in 1,000 images that count as no growth: what threads and allocators hold back differs from run to run."""
 
 
-def memory(setup: Setup) -> list[Figure]:
+def measure(setup: Setup) -> list[Figure]:
     """Peak memory of the job's process, worker included, with the profile's CLIP, and its growth."""
     counts = [max(1, int(setup.images * share)) for share in SHARES]
     print(f"running the job on {', '.join(f'{count:,}' for count in counts)} images, for its memory", flush=True)

@@ -36,7 +36,7 @@ PER_ARTWORK_PART = 100_000
 JOB = [sys.executable, "-m", "jobs.featurize"]
 
 
-def planning(setup: Setup) -> list[Figure]:
+def dry_run(setup: Setup) -> list[Figure]:
     """Seconds and peak memory of `--dry-run` when every file is known and every model has seen every picture."""
     count = setup.images * ROWS_PER_IMAGE
     with tempfile.TemporaryDirectory(prefix="bench-planning-") as folder:
@@ -136,7 +136,7 @@ def _write_store(root: Path, shas: list[str], modified: list[int], settings: Set
     texts = [hashlib.sha256(text.encode()).hexdigest() for text in labels.texts]
     _write_part(root, "text_embedding", text_key, 0, {"text_sha256": texts, "text": labels.texts})
 
-    per_picture = sum(map(len, labels.attributes.values()))
+    names = [(attribute, label) for attribute, of_it in labels.attributes.items() for label in of_it]
     size = settings.run.shard_images
     ordered = pa.array(sorted(shas))
     for number, begin in enumerate(range(0, len(shas), size)):
@@ -145,8 +145,13 @@ def _write_store(root: Path, shas: list[str], modified: list[int], settings: Set
         _write_part(root, "description", model_key(phases.fingerprint_of(settings.describe)), number, part)
     for number, begin in enumerate(range(0, len(shas), tags.BATCH)):
         some = ordered[begin : begin + tags.BATCH]
-        each = pa.DictionaryArray.from_arrays(np.repeat(np.arange(len(some), dtype=np.int32), per_picture), some)
-        _write_part(root, "image_tag", tag_key, number, {"image_sha256": each})
+        rows = np.arange(len(some) * len(names), dtype=np.int32)
+        columns = {
+            "image_sha256": pa.DictionaryArray.from_arrays(rows // len(names), some),
+            "attribute": pa.DictionaryArray.from_arrays(rows % len(names), [attribute for attribute, _ in names]),
+            "label": pa.DictionaryArray.from_arrays(rows % len(names), [label for _, label in names]),
+        }
+        _write_part(root, "image_tag", tag_key, number, columns)
 
 
 def _write_artwork(root: Path, shas: list[str], modified: list[int]) -> None:

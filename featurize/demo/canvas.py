@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
 Colour = tuple[int, ...]
+"""Red, green, blue, and for a translucent fill its share of 255."""
+Matrix = tuple[float, float, float, float, float, float]
+"""(a, b, c, d, e, f) takes (x, y) to pixel (a·x + b·y + c, d·x + e·y + f)."""
 Point = tuple[float, float]
 
 OVERSAMPLE = 2
@@ -38,15 +42,9 @@ def around(degrees: int, reach: float) -> Point:
 class Pen:
     """Draws on an image in its own coordinates: moved, scaled, mirrored and turned against those of the picture."""
 
-    def __init__(self, image: Image.Image, matrix: tuple[float, float, float, float, float, float]) -> None:
-        self._image = image
-        self._draw = ImageDraw.Draw(image)
-        # A second context blends translucent fills; on a transparent layer Pillow would replace instead.
-        self._veil = ImageDraw.Draw(image, "RGBA") if image.mode == "RGB" else self._draw
-        self._aim(matrix)
-
-    def _aim(self, matrix: tuple[float, float, float, float, float, float]) -> None:
-        a, b, _, d, _, _ = self._matrix = matrix
+    def __init__(self, solid: ImageDraw.ImageDraw, veil: ImageDraw.ImageDraw, matrix: Matrix) -> None:
+        self._solid, self._veil, self._matrix = solid, veil, matrix
+        a, b, _, d, _, _ = matrix
         self._scale = math.sqrt(a * a + d * d)
         self._turned = b * b + d * d > 1e-9
 
@@ -55,23 +53,19 @@ class Pen:
         a, b, c, d, e, f = self._matrix
         along, across = cosine(turn) * scale, sine(turn) * scale
         side = -1.0 if flip else 1.0
-        pen = Pen.__new__(Pen)
-        pen._image, pen._draw, pen._veil = self._image, self._draw, self._veil
-        pen._aim(
-            (
-                (a * along + b * across) * side,
-                b * along - a * across,
-                a * x + b * y + c,
-                (d * along + e * across) * side,
-                e * along - d * across,
-                d * x + e * y + f,
-            )
+        matrix = (
+            (a * along + b * across) * side,
+            b * along - a * across,
+            a * x + b * y + c,
+            (d * along + e * across) * side,
+            e * along - d * across,
+            d * x + e * y + f,
         )
-        return pen
+        return Pen(self._solid, self._veil, matrix)
 
     @property
     def pixels_per_unit(self) -> float:
-        """Of the finished picture."""
+        """Of the finished picture, when this pen draws on an oversampled one."""
         return self._scale / OVERSAMPLE
 
     def _place(self, points: Sequence[Point]) -> list[Point]:
@@ -82,7 +76,7 @@ class Pen:
 
     def polygon(self, points: Sequence[Point], fill: Colour) -> None:
         """A filled polygon; a fourth number in `fill` makes it translucent."""
-        (self._draw if len(fill) == 3 else self._veil).polygon(self._place(points), fill=fill)
+        (self._solid if len(fill) == 3 else self._veil).polygon(self._place(points), fill=fill)
 
     def box(self, left: float, top: float, right: float, bottom: float, fill: Colour) -> None:
         self.polygon(((left, top), (right, top), (right, bottom), (left, bottom)), fill)
@@ -94,7 +88,7 @@ class Pen:
             return
         ((cx, cy),) = self._place(((x, y),))
         wide, high = int(rx * self._scale + 0.5), int(ry * self._scale + 0.5)
-        (self._draw if len(fill) == 3 else self._veil).ellipse((cx - wide, cy - high, cx + wide, cy + high), fill=fill)
+        (self._solid if len(fill) == 3 else self._veil).ellipse((cx - wide, cy - high, cx + wide, cy + high), fill=fill)
 
     def limb(self, start: Point, end: Point, wide: float, narrow: float, fill: Colour) -> None:
         """A rounded bar from `start` to `end`, `wide` thick at the start and `narrow` at the end."""
@@ -104,7 +98,7 @@ class Pen:
 
     def line(self, points: Sequence[Point], width: float, fill: Colour) -> None:
         """A bent line with round joints."""
-        for start, end in zip(points, points[1:], strict=False):
+        for start, end in pairwise(points):
             self._bar(start, end, width, width, fill)
         for point in points:
             self._joint(point, width, fill)
@@ -165,9 +159,14 @@ _WEIGHTS = [
 ]
 
 
-def new_pen(width: int, height: int, colour: Colour | None = None) -> tuple[Image.Image, Pen]:
-    """An oversampled image and a pen with its origin at the top left. No colour: a transparent layer."""
+def pen_on(image: Image.Image, unit: float) -> Pen:
+    """A pen with its origin at the top left of an image; `unit` in pixels. Translucent fills need an RGB image."""
+    veil = ImageDraw.Draw(image, "RGBA") if image.mode == "RGB" else ImageDraw.Draw(image)
+    return Pen(ImageDraw.Draw(image), veil, (unit, 0.0, 0.0, 0.0, unit, 0.0))
+
+
+def oversampled(width: int, height: int, colour: Colour | None = None) -> tuple[Image.Image, Pen]:
+    """An image twice as large, and its pen. No colour: a transparent layer."""
     size = (width * OVERSAMPLE, height * OVERSAMPLE)
     image = Image.new("RGBA", size, (0, 0, 0, 0)) if colour is None else Image.new("RGB", size, colour)
-    unit = min(size) / 1000
-    return image, Pen(image, (unit, 0.0, 0.0, 0.0, unit, 0.0))
+    return image, pen_on(image, min(size) / 1000)

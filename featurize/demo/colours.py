@@ -49,8 +49,8 @@ LIGHTS: dict[str, Light] = {
     "epic": Light(("m1", "a2", "a4"), ("m2", "m1", "m0", "m1"), "a4", 70, 220, 90),
     "joyful": Light(("m2", "m3", "m4"), ("m3", "m2", "m1", "m2"), "a3", 0, 60, 0),
     "melancholy": Light(("m1", "m2", "m3"), ("m2", "m2", "m1", "m1"), "a3", 70, 40, 70),
-    "menacing": Light(("m0", "m0", "a1"), ("a0", "m1", "m0", "m0"), "a2", 110, 190, 190),
-    "mysterious": Light(("m0", "m1", "m2"), ("m2", "m1", "m0", "m0"), "a4", 120, 150, 130),
+    "menacing": Light(("m0", "a0", "a2"), ("a1", "a0", "m0", "m1"), "a2", 80, 220, 170),
+    "mysterious": Light(("m0", "m1", "m2"), ("m2", "m1", "m0", "m0"), "a4", 90, 190, 120),
     "tender": Light(("m2", "a3", "a4"), ("m3", "m2", "m1", "m1"), "a4", 30, 200, 20),
     "tense": Light(("m0", "m1", "a2"), ("m1", "m0", "m0", "m1"), "a3", 50, 230, 110, 7),
 }
@@ -92,5 +92,5 @@ class Look:
         return mix(mix(colour, self.main[2], 24), self.ink, self.light.shade * 3 // 4)
 
     def lit(self, colour: Rgb) -> Rgb:
-        """A thing's own colour in the light of this picture: drawn towards the main colour, and darker where it is dark."""
+        """A thing's own colour in this picture's light: drawn to the main colour, and darker where it is dark."""
         return mix(mix(colour, self.main[2], 44), self.ink, self.light.shade)

@@ -26,14 +26,40 @@ def head(pen: Pen, who: Person) -> None:
         near.oval(74, 8, 15, 22, shade)
     jaw = 58 if who.role in ("man", "cowboy", "fighter", "knight", "detective") else 46
     chin = 92 if who.role == "child" else 102
-    outline = [(-72, -40), (-74, 20), (-jaw, 70), (-20, chin), (20, chin), (jaw, 70), (74, 20), (72, -40), (40, -94), (-40, -94)]
+    outline = [
+        (-72, -40),
+        (-74, 20),
+        (-jaw, 70),
+        (-20, chin),
+        (20, chin),
+        (jaw, 70),
+        (74, 20),
+        (72, -40),
+        (40, -94),
+        (-40, -94),
+    ]
     near.curve(outline, who.skin)
     # The side away from the light.
     near.curve([(-70, -44), (-76, 20), (-jaw, 70), (-22, chin), (-30, 74), (-50, 30), (-48, -40)], shade)
     if turn:
         near.curve([(60, -18), (88, 22), (82, 34), (62, 38)], who.skin)
     if who.beard:
-        near.curve([(-74, 12), (-jaw - 4, 72), (-18, chin + 12), (22, chin + 12), (jaw + 4, 72), (74, 12), (52, 34), (24, 32), (0, 26), (-24, 32), (-52, 34)], who.hair)
+        near.curve(
+            [
+                (-74, 12),
+                (-jaw - 4, 72),
+                (-18, chin + 12),
+                (22, chin + 12),
+                (jaw + 4, 72),
+                (74, 12),
+                (52, 34),
+                (24, 32),
+                (0, 26),
+                (-24, 32),
+                (-52, 34),
+            ],
+            who.hair,
+        )
     if fine:
         _features(near, who, turn, shade)
     _hair(near, who)
@@ -59,7 +85,13 @@ def _features(pen: Pen, who: Person, turn: float, shade: Rgb) -> None:
         else:
             wide = {"tense": 17, "joyful": 14, "melancholy": 11, "menacing": 9}.get(mood, 12)
             pen_eye.oval(0, 0, 20, wide, white)
-            pen_eye.oval(2 if side < 0 else -2, 3 if mood == "melancholy" else 0, 10 if mood != "tense" else 7, min(wide, 11), ink)
+            pen_eye.oval(
+                2 if side < 0 else -2,
+                3 if mood == "melancholy" else 0,
+                10 if mood != "tense" else 7,
+                min(wide, 11),
+                ink,
+            )
             pen_eye.oval(-3, -4, 3, 3, white)
             if mood == "menacing":
                 pen_eye.oval(0, 0, 7, 7, mix((255, 60, 30), who.lamp, 80))
@@ -82,7 +114,10 @@ def _features(pen: Pen, who: Person, turn: float, shade: Rgb) -> None:
         pen.polygon([(60, -60), (52, -40), (68, -40)], (150, 210, 250))
         pen.oval(60, -38, 8, 9, (150, 210, 250))
     if mood == "mysterious":
-        pen.curve([(-72, -44), (-76, 20), (-56, 70), (-18, 100), (2, 100), (-2, 40), (2, -90), (-40, -96)], mix(who.skin, who.ink, 190))
+        pen.curve(
+            [(-72, -44), (-76, 20), (-56, 70), (-18, 100), (2, 100), (-2, 40), (2, -90), (-40, -96)],
+            mix(who.skin, who.ink, 190),
+        )
     if who.role == "clown":
         pen.oval(turn * 1.6, 22, 22, 20, (222, 40, 44))
     if who.role == "fighter":
@@ -125,9 +160,26 @@ def behind(pen: Pen, who: Person) -> None:
     """What of the hair hangs behind neck and shoulders."""
     if who.role == "woman" or (who.role == "child" and who.hair_style == 2):
         if who.hair_style == 0:
-            pen.curve([(-50, -100), (-98, -30), (-108, 90), (-92, 190), (-30, 176), (30, 176), (92, 190), (108, 90), (98, -30), (50, -100)], who.hair)
+            pen.curve(
+                [
+                    (-50, -100),
+                    (-98, -30),
+                    (-108, 90),
+                    (-92, 190),
+                    (-30, 176),
+                    (30, 176),
+                    (92, 190),
+                    (108, 90),
+                    (98, -30),
+                    (50, -100),
+                ],
+                who.hair,
+            )
         elif who.hair_style == 1:
-            pen.curve([(-50, -104), (-100, -30), (-104, 60), (-70, 104), (70, 104), (104, 60), (100, -30), (50, -104)], who.hair)
+            pen.curve(
+                [(-50, -104), (-100, -30), (-104, 60), (-70, 104), (70, 104), (104, 60), (100, -30), (50, -104)],
+                who.hair,
+            )
         else:
             pen.oval(-10, -118, 46, 42, who.hair)
     if who.role == "clown":
@@ -141,25 +193,89 @@ def _hair(pen: Pen, who: Person) -> None:
     if who.role in ("astronaut", "knight", "hooded figure"):
         pen.curve([(-70, -30), (-66, -80), (0, -104), (66, -80), (70, -30), (30, -60), (-30, -60)], who.hair)
     elif who.role == "woman":
-        pen.curve([(-86, 30), (-88, -50), (-44, -112), (44, -112), (88, -50), (86, 30), (70, -20), (20, -72), (-40, -60), (-68, -14)], who.hair)
+        pen.curve(
+            [
+                (-86, 30),
+                (-88, -50),
+                (-44, -112),
+                (44, -112),
+                (88, -50),
+                (86, 30),
+                (70, -20),
+                (20, -72),
+                (-40, -60),
+                (-68, -14),
+            ],
+            who.hair,
+        )
     elif who.role == "child":
-        pen.curve([(-80, -10), (-84, -70), (-50, -96), (-30, -124), (0, -104), (30, -122), (50, -98), (84, -70), (80, -10), (56, -56), (10, -44), (-30, -58), (-60, -36)], who.hair)
+        pen.curve(
+            [
+                (-80, -10),
+                (-84, -70),
+                (-50, -96),
+                (-30, -124),
+                (0, -104),
+                (30, -122),
+                (50, -98),
+                (84, -70),
+                (80, -10),
+                (56, -56),
+                (10, -44),
+                (-30, -58),
+                (-60, -36),
+            ],
+            who.hair,
+        )
     elif who.role == "clown":
         pen.oval(-64, -82, 34, 30, who.cloth2)
         pen.oval(64, -82, 34, 30, who.cloth2)
     elif who.hair_style == 0:
-        pen.curve([(-80, -4), (-86, -60), (-50, -114), (30, -122), (84, -74), (80, -4), (68, -46), (20, -66), (-40, -62), (-66, -40)], who.hair)
+        pen.curve(
+            [
+                (-80, -4),
+                (-86, -60),
+                (-50, -114),
+                (30, -122),
+                (84, -74),
+                (80, -4),
+                (68, -46),
+                (20, -66),
+                (-40, -62),
+                (-66, -40),
+            ],
+            who.hair,
+        )
     elif who.hair_style == 1:
-        pen.curve([(-78, -10), (-82, -70), (-20, -120), (60, -112), (82, -60), (78, -10), (66, -60), (0, -84), (-56, -66)], who.hair)
+        pen.curve(
+            [(-78, -10), (-82, -70), (-20, -120), (60, -112), (82, -60), (78, -10), (66, -60), (0, -84), (-56, -66)],
+            who.hair,
+        )
     else:
-        pen.curve([(-80, -6), (-84, -70), (-30, -118), (20, -150), (70, -110), (84, -60), (78, -8), (64, -56), (10, -76), (-60, -60)], who.hair)
+        pen.curve(
+            [
+                (-80, -6),
+                (-84, -70),
+                (-30, -118),
+                (20, -150),
+                (70, -110),
+                (84, -60),
+                (78, -8),
+                (64, -56),
+                (10, -76),
+                (-60, -60),
+            ],
+            who.hair,
+        )
 
 
 def _headgear(pen: Pen, who: Person) -> None:
     cloth, dark = who.cloth, mix(who.cloth, who.ink, 110)
     if who.role == "cowboy":
         pen.curve([(-86, -66), (-80, -150), (-40, -178), (0, -160), (40, -178), (80, -150), (86, -66)], cloth)
-        pen.curve([(-190, -96), (-150, -66), (0, -46), (150, -66), (190, -96), (140, -84), (0, -80), (-140, -84)], cloth)
+        pen.curve(
+            [(-190, -96), (-150, -66), (0, -46), (150, -66), (190, -96), (140, -84), (0, -80), (-140, -84)], cloth
+        )
         pen.curve([(-190, -96), (-150, -62), (0, -40), (150, -62), (190, -96), (150, -52), (0, -28), (-150, -52)], dark)
         pen.curve([(-86, -82), (0, -70), (86, -82), (88, -100), (0, -90), (-88, -100)], dark)
     elif who.role == "detective":
@@ -171,7 +287,17 @@ def _headgear(pen: Pen, who: Person) -> None:
         pen.polygon([(-74, -46), (-130, -20), (-112, -56), (-140, -66), (-74, -58)], who.cloth2)
     elif who.role == "knight":
         for side in (1, -1):
-            pen.curve([(side * 40, -100), (side * 94, -60), (side * 98, 30), (side * 78, 96), (side * 58, 60), (side * 62, -30)], cloth if side > 0 else dark)
+            pen.curve(
+                [
+                    (side * 40, -100),
+                    (side * 94, -60),
+                    (side * 98, 30),
+                    (side * 78, 96),
+                    (side * 58, 60),
+                    (side * 62, -30),
+                ],
+                cloth if side > 0 else dark,
+            )
         pen.curve([(-96, -34), (-88, -96), (0, -132), (88, -96), (96, -34), (40, -60), (0, -50), (-40, -60)], cloth)
         pen.polygon([(-10, -128), (10, -128), (8, -24), (-8, -24)], dark)
         pen.curve([(0, -126), (-50, -178), (-120, -170), (-160, -110), (-120, -130), (-60, -128)], who.cloth2)
@@ -189,10 +315,19 @@ def _headgear(pen: Pen, who: Person) -> None:
 
 
 def _hooded(pen: Pen, who: Person) -> None:
-    pen.curve([(-116, 120), (-118, -20), (-78, -110), (10, -160), (84, -100), (118, -20), (116, 120), (0, 160)], who.cloth)
-    pen.curve([(-84, 70), (-82, -20), (-48, -84), (4, -104), (52, -84), (82, -20), (84, 70), (0, 120)], mix(who.cloth2, (0, 0, 0), 120))
+    pen.curve(
+        [(-116, 120), (-118, -20), (-78, -110), (10, -160), (84, -100), (118, -20), (116, 120), (0, 160)], who.cloth
+    )
+    pen.curve(
+        [(-84, 70), (-82, -20), (-48, -84), (4, -104), (52, -84), (82, -20), (84, 70), (0, 120)],
+        mix(who.cloth2, (0, 0, 0), 120),
+    )
     pen.curve([(-50, 62), (-54, 0), (0, -30), (54, 0), (50, 62), (0, 100)], mix(who.skin, who.ink, 190))
     glow = mix((255, 236, 190), who.lamp, 120)
     for x in (-26, 26):
         pen.polygon([(x - 20, 2 if x < 0 else 16), (x + 20, 16 if x < 0 else 2), (x, 24)], glow)
-    pen.stroke([(-100, 110), (-100, -20), (-62, -100), (6, -134), (66, -96), (100, -20), (100, 110)], 10, mix(who.cloth, who.lamp, 60))
+    pen.stroke(
+        [(-100, 110), (-100, -20), (-62, -100), (6, -134), (66, -96), (100, -20), (100, 110)],
+        10,
+        mix(who.cloth, who.lamp, 60),
+    )

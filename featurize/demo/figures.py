@@ -58,7 +58,10 @@ def figure(pen: Pen, who: Person) -> None:
     if who.role == "knight":
         near.curve([(-110, -800), (-180, -400), (-220, -60), (160, -60), (150, -400), (110, -800)], who.cloth2)
     if who.role == "astronaut":
-        near.curve([(-140, -820), (-160, -560), (-120, -500), (120, -500), (160, -560), (140, -820)], mix(who.cloth, who.ink, 90))
+        near.curve(
+            [(-140, -820), (-160, -560), (-120, -500), (120, -500), (160, -560), (140, -820)],
+            mix(who.cloth, who.ink, 90),
+        )
     behind(top, unturned)
     _arm(near, upper_left, left, sleeve, who)
     _legs(near, who)
@@ -85,12 +88,13 @@ def _sleeve(who: Person) -> tuple[int, int, int]:
 def _arm(pen: Pen, shoulder: Point, joints: Arm, sleeve: tuple[int, int, int], who: Person) -> None:
     elbow, hand = joints
     thick = {"astronaut": 84, "hooded figure": 90, "knight": 70, "woman": 46}.get(who.role, 60)
-    pen.oval(*hand, 27, 27, who.skin if who.role not in ("astronaut", "knight") else mix(who.cloth2, who.ink, 30))
+    reach = (hand[0] + (hand[0] - elbow[0]) * 0.13, hand[1] + (hand[1] - elbow[1]) * 0.13)
+    pen.oval(*reach, 27, 27, who.skin if who.role not in ("astronaut", "knight") else mix(who.cloth2, who.ink, 30))
     pen.limb(shoulder, elbow, thick, thick * 0.8, sleeve)
     end = thick * (1.3 if who.role == "hooded figure" else 0.66)
     pen.limb(elbow, hand, thick * 0.8, end, sleeve if who.role != "woman" or who.hair_style else who.skin)
     if who.role == "hooded figure":
-        pen.oval(*hand, 22, 22, mix(who.skin, who.ink, 120))
+        pen.oval(*reach, 22, 22, mix(who.skin, who.ink, 120))
 
 
 def _legs(pen: Pen, who: Person) -> None:
@@ -108,7 +112,11 @@ def _legs(pen: Pen, who: Person) -> None:
         "woman": who.skin,
     }.get(role, mix(who.cloth2, who.ink, 80))
     thick = {"astronaut": 112, "clown": 120, "woman": 62}.get(role, 86)
-    boot = {"cowboy": mix((110, 62, 34), who.ink, 60), "clown": (212, 52, 44), "astronaut": mix(who.cloth, who.ink, 80)}.get(role, who.ink)
+    boot = {
+        "cowboy": mix((110, 62, 34), who.ink, 60),
+        "clown": (212, 52, 44),
+        "astronaut": mix(who.cloth, who.ink, 80),
+    }.get(role, who.ink)
     for side, (knee, foot) in zip((-1, 1), stride, strict=True):
         colour = trousers if side > 0 else mix(trousers, who.ink, 40)
         pen.limb((side * 46, -480), knee, thick, thick * 0.72, colour)
@@ -123,24 +131,86 @@ def _legs(pen: Pen, who: Person) -> None:
 def _trunk(pen: Pen, who: Person) -> None:
     cloth, dark, role = who.cloth, mix(who.cloth, who.ink, 64), who.role
     if role == "woman":
-        pen.curve([(-96, -796), (-82, -690), (-66, -590), (-104, -470), (-176, -250), (0, -226), (176, -250), (104, -470), (66, -590), (82, -690), (96, -796), (0, -800)], cloth)
+        pen.curve(
+            [
+                (-96, -796),
+                (-82, -690),
+                (-66, -590),
+                (-104, -470),
+                (-176, -250),
+                (0, -226),
+                (176, -250),
+                (104, -470),
+                (66, -590),
+                (82, -690),
+                (96, -796),
+                (0, -800),
+            ],
+            cloth,
+        )
         pen.curve([(-66, -590), (-104, -470), (-176, -250), (-90, -236), (-50, -450)], dark)
         pen.box(-68, -606, 68, -576, who.cloth2)
         return
     if role == "hooded figure":
-        pen.curve([(-120, -810), (-150, -500), (-190, -160), (-200, 0), (-90, 14), (0, -4), (90, 14), (200, 0), (190, -160), (150, -500), (120, -810)], cloth)
+        pen.curve(
+            [
+                (-120, -810),
+                (-150, -500),
+                (-190, -160),
+                (-200, 0),
+                (-90, 14),
+                (0, -4),
+                (90, 14),
+                (200, 0),
+                (190, -160),
+                (150, -500),
+                (120, -810),
+            ],
+            cloth,
+        )
         for x in (-90, -30, 40, 100):
             pen.polygon([(x * 0.5, -560), (x - 10, 0), (x + 10, 0)], who.cloth2)
         return
     if role == "detective":
-        pen.curve([(-124, -806), (-118, -640), (-104, -540), (-156, -260), (0, -250), (156, -260), (104, -540), (118, -640), (124, -806), (0, -826)], cloth)
+        pen.curve(
+            [
+                (-124, -806),
+                (-118, -640),
+                (-104, -540),
+                (-156, -260),
+                (0, -250),
+                (156, -260),
+                (104, -540),
+                (118, -640),
+                (124, -806),
+                (0, -826),
+            ],
+            cloth,
+        )
         pen.curve([(-124, -806), (-118, -640), (-104, -540), (-156, -260), (-80, -254), (-60, -560), (-70, -800)], dark)
         pen.box(-108, -566, 108, -532, who.cloth2)
         return
     wide = {"astronaut": 1.22, "child": 0.92, "clown": 1.2}.get(role, 1.0)
-    shape = [(-122, -804), (-126, -700), (-98, -560), (-98, -450), (98, -450), (98, -560), (126, -700), (122, -804), (50, -830), (-50, -830)]
+    shape = [
+        (-122, -804),
+        (-126, -700),
+        (-98, -560),
+        (-98, -450),
+        (98, -450),
+        (98, -560),
+        (126, -700),
+        (122, -804),
+        (50, -830),
+        (-50, -830),
+    ]
     pen.curve([(x * wide, y) for x, y in shape], cloth)
-    pen.curve([(x * wide, y) for x, y in [(-122, -804), (-126, -700), (-98, -560), (-98, -450), (-40, -448), (-50, -600), (-60, -810)]], dark)
+    pen.curve(
+        [
+            (x * wide, y)
+            for x, y in [(-122, -804), (-126, -700), (-98, -560), (-98, -450), (-40, -448), (-50, -600), (-60, -810)]
+        ],
+        dark,
+    )
     if role == "man" and who.hair_style != 1:
         pen.polygon([(-34, -828), (34, -828), (0, -640)], who.paper)
         pen.polygon([(-10, -810), (10, -810), (14, -690), (0, -660), (-14, -690)], who.cloth2)

@@ -6,11 +6,11 @@
         + 2.6 · taste(member, theme of the artwork) + 0.9 · taste(member, mood of the artwork)
         + 0.6 · close(member) · closeness(shot) + 0.4 · crowd(member) · (people_count - 1.5)
 
-and appeal depends only on what can be seen: a close-up, a title on the picture, the number of people. Nothing else enters: no
-position, no hour, no hidden cause shared by policy and reward.
+and appeal depends only on what can be seen: how close the shot is, a title on the picture, the number of people.
+Nothing else enters: no position, no hour, no hidden cause shared by policy and reward.
 
 **Production policy.** A contextual bandit: a ridge regression on what the log knows (how often the member played each
-theme before logging began; theme, mood, shot, people and lettering of the artwork), fitted on an earlier window in which
+theme before logging began; theme, shot, people and lettering of the artwork), fitted on an earlier window in which
 artworks were shown uniformly. It shows candidate k with probability 0.8 · softmax(score / temperature) + 0.2 / K,
 rounded to millionths; draws are made from the rounded numbers, so the propensities are exact.
 """
@@ -105,7 +105,12 @@ def pictures_of(catalogue: Sequence[Title]) -> Pictures:
     )
 
 
-_CLOSENESS = np.array([{"close-up": 1.0, "medium shot": 0.4, "still life": 0.0, "full shot": -0.3, "wide shot": -1.0}[shot] for shot in SHOTS])
+_CLOSENESS = np.array(
+    [
+        {"close-up": 1.0, "medium shot": 0.4, "still life": 0.0, "full shot": -0.3, "wide shot": -1.0}[shot]
+        for shot in SHOTS
+    ]
+)
 
 
 def expected_reward(tastes: Tastes, liking: np.ndarray, shown: np.ndarray, pictures: Pictures) -> np.ndarray:
@@ -138,7 +143,9 @@ class Visits:
     liking: np.ndarray
 
 
-def visits(rng: np.random.Generator, count: int, members: int, catalogue: Sequence[Title], seed: int, days: tuple[int, int]) -> Visits:
+def visits(
+    rng: np.random.Generator, count: int, members: int, catalogue: Sequence[Title], seed: int, days: tuple[int, int]
+) -> Visits:
     """`count` visits between two days, in the order of time; titles are drawn by interest, members evenly."""
     shares = title_themes(catalogue)
     member = np.sort(np.concatenate([rng.permutation(members) for _ in range(count // members + 1)])[:count])
@@ -154,7 +161,9 @@ def visits(rng: np.random.Generator, count: int, members: int, catalogue: Sequen
         title[low:high] = draw_titles(rng, interests * 0.5, 1)[:, 0] if high > low else 0
         liking[low:high] = interests[np.arange(high - low), title[low:high]]
         parts.append(tastes)
-    tastes = Tastes(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("themes", "moods", "close", "crowd")))
+    tastes = Tastes(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("themes", "moods", "close", "crowd"))
+    )
     first, last = (START + day * MICROSECONDS_A_DAY for day in days)
     at = first + (rng.random(count) * (last - first)).astype(np.int64)
     order = np.argsort(at, kind="stable")
@@ -184,7 +193,9 @@ def features(seen: np.ndarray, shown: np.ndarray, pictures: Pictures) -> np.ndar
     )
 
 
-def fit_policy(rng: np.random.Generator, count: int, seen: np.ndarray, catalogue: Sequence[Title], seed: int) -> np.ndarray:
+def fit_policy(
+    rng: np.random.Generator, count: int, seen: np.ndarray, catalogue: Sequence[Title], seed: int
+) -> np.ndarray:
     """Weights of the production policy, from `count` uniformly logged impressions of the month before the log."""
     pictures = pictures_of(catalogue)
     past = visits(rng, count, len(seen), catalogue, seed, (90, 120))
@@ -202,7 +213,7 @@ def propensities(weights: np.ndarray, seen: np.ndarray, candidates: np.ndarray, 
     score = np.where(real, features(seen, candidates, pictures) @ weights, -np.inf)
     odds = np.exp((score - score.max(axis=1, keepdims=True)) / _TEMPERATURE)
     share = (1 - _EXPLORE) * odds / odds.sum(axis=1, keepdims=True) + _EXPLORE * real / real.sum(axis=1, keepdims=True)
-    parts = np.rint(share * MILLION).astype(np.int64)
+    parts: np.ndarray = np.rint(share * MILLION).astype(np.int64)
     parts[np.arange(len(parts)), parts.argmax(axis=1)] += MILLION - parts.sum(axis=1)
     return parts
 
@@ -223,7 +234,9 @@ def log(count: int, seen: np.ndarray, catalogue: Sequence[Title], seed: int) -> 
     truth = expected_reward(now.tastes, now.liking, candidates, pictures)
     reward = rng.integers(0, MILLION, count) < np.rint(truth[rows, chosen] * MILLION)
     sampled = ~reward & (rng.integers(0, 5, count) == 0)
-    minutes = np.where(reward, rng.integers(20, 140, count), np.where(sampled, rng.integers(1, 10, count), 0)).astype(float)
+    minutes = np.where(reward, rng.integers(20, 140, count), np.where(sampled, rng.integers(1, 10, count), 0)).astype(
+        float
+    )
     impression_ids = pa.array([f"i{number + 1:07d}" for number in range(count)])
     title_ids = pa.array([title.title_id for title in catalogue]).take(pa.array(now.title))
     member_ids = pa.array([member_id(number) for number in now.member])
@@ -247,7 +260,11 @@ def log(count: int, seen: np.ndarray, catalogue: Sequence[Title], seed: int) -> 
         schema=IMPRESSION,
     )
     true_rewards = pa.table(
-        {"impression_id": impression_ids.take(pa.array(np.nonzero(real)[0])), "artwork_id": flat, "expected_reward": truth[real]},
+        {
+            "impression_id": impression_ids.take(pa.array(np.nonzero(real)[0])),
+            "artwork_id": flat,
+            "expected_reward": truth[real],
+        },
         schema=TRUE_REWARD,
     )
     played = pa.array(np.nonzero(minutes > 0)[0])

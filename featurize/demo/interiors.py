@@ -6,11 +6,11 @@ from random import Random
 
 from featurize.demo.canvas import Pen
 from featurize.demo.colours import Look, mix
-from featurize.demo.sky import SPREAD
+from featurize.demo.sky import SPREAD, backdrop, rain, rays
 
 
-def stars(pen: Pen, width: float, height: float, look: Look, dice: Random) -> None:
-    """A starry sky with a ringed planet, and what the mood adds: rays, meteors or nebulae."""
+def _stars(pen: Pen, width: float, height: float, look: Look, dice: Random) -> None:
+    """A starry sky with a ringed planet, and what the mood adds: rays or meteors."""
     night = mix(look.main[0], look.main[1], 60) if look.mood != "calm" else mix(look.main[1], look.main[2], 120)
     pen.box(-SPREAD, -SPREAD, width + SPREAD, height + SPREAD, night)
     for i in range(9):
@@ -25,6 +25,8 @@ def stars(pen: Pen, width: float, height: float, look: Look, dice: Random) -> No
             x, y = width * (0.1 + dice.random()), height * 0.5 * dice.random()
             pen.polygon(((x, y - 9), (x + 9, y), (x + 260, y - 210)), (*look.accent[3], 170))
             pen.oval(x, y, 14, 14, look.paper)
+    elif look.mood == "epic":
+        rays(pen, width / 2, height * 0.46, look.lamp, dice)
     side = dice.choice((0.2, 0.78))
     planet = pen.at(width * side, height * 0.24, 1.5 if look.mood == "menacing" else 1.15)
     globe = look.accent[2] if look.mood in ("menacing", "epic", "tense") else look.main[3]
@@ -36,7 +38,11 @@ def stars(pen: Pen, width: float, height: float, look: Look, dice: Random) -> No
     planet.curve(((60, -126), (140, -30), (130, 50), (40, 134), (96, 50), (104, -40)), mix(globe, look.ink, 130))
     ring = planet.at(0, 10, turn=18)
     for y, thick in ((0, 12), (16, 6)):
-        ring.stroke(((-140, y - 20), (-230, y), (-120, y + 34), (0, y + 44), (120, y + 34), (230, y), (140, y - 20)), thick, look.paper)
+        ring.stroke(
+            ((-140, y - 20), (-230, y), (-120, y + 34), (0, y + 44), (120, y + 34), (230, y), (140, y - 20)),
+            thick,
+            look.paper,
+        )
     moon = pen.at(width * (0.86 if side < 0.5 else 0.12), height * 0.12, 0.5)
     moon.oval(0, 0, 90, 90, mix(look.paper, look.main[2], 90))
     moon.oval(-24, 18, 24, 24, mix(look.paper, look.main[2], 150))
@@ -44,16 +50,22 @@ def stars(pen: Pen, width: float, height: float, look: Look, dice: Random) -> No
 
 
 def outer_space(pen: Pen, width: float, height: float, horizon: float, look: Look, dice: Random) -> None:
+    _stars(pen, width, height, look, dice)
     rock = mix(look.main[2], look.main[0], 90)
     for lift, colour in ((-30, mix(rock, look.lamp, 90)), (0, rock)):
         pen.oval(width / 2, horizon + 1400 + lift + 40, 2100, 1400, colour)
     for _ in range(12):
-        x, y, r = width * dice.random(), horizon + 110 + (height - horizon) * 0.9 * dice.random(), 30 + 60 * dice.random()
+        x, y, r = (
+            width * dice.random(),
+            horizon + 110 + (height - horizon) * 0.9 * dice.random(),
+            30 + 60 * dice.random(),
+        )
         pen.oval(x, y, r, r * 0.32, mix(rock, look.ink, 120))
         pen.oval(x, y + r * 0.07, r * 0.9, r * 0.26, mix(rock, look.ink, 70))
 
 
 def spaceship(pen: Pen, width: float, height: float, horizon: float, look: Look, dice: Random) -> None:
+    _stars(pen, width, height, look, dice)
     wall = mix(look.main[1], look.main[2], 70 if look.mood != "calm" else 180)
     dark, trim = mix(wall, look.ink, 110), look.accent[3]
     top, bottom = height * 0.1, horizon - 40
@@ -62,9 +74,29 @@ def spaceship(pen: Pen, width: float, height: float, horizon: float, look: Look,
     pen.box(-SPREAD, -SPREAD, width + SPREAD, top, wall)
     pen.box(-SPREAD, bottom, width + SPREAD, height + SPREAD, wall)
     middle = (top + bottom) / 2
-    pen.polygon(((-SPREAD, top - 2), (left + cut, top - 2), (left, middle), (left + cut, bottom + 2), (-SPREAD, bottom + 2)), wall)
-    pen.polygon(((width + SPREAD, top - 2), (right - cut, top - 2), (right, middle), (right - cut, bottom + 2), (width + SPREAD, bottom + 2)), wall)
-    frame = ((left + cut, top), (right - cut, top), (right, middle), (right - cut, bottom), (left + cut, bottom), (left, middle), (left + cut, top))
+    pen.polygon(
+        ((-SPREAD, top - 2), (left + cut, top - 2), (left, middle), (left + cut, bottom + 2), (-SPREAD, bottom + 2)),
+        wall,
+    )
+    pen.polygon(
+        (
+            (width + SPREAD, top - 2),
+            (right - cut, top - 2),
+            (right, middle),
+            (right - cut, bottom + 2),
+            (width + SPREAD, bottom + 2),
+        ),
+        wall,
+    )
+    frame = (
+        (left + cut, top),
+        (right - cut, top),
+        (right, middle),
+        (right - cut, bottom),
+        (left + cut, bottom),
+        (left, middle),
+        (left + cut, top),
+    )
     pen.line(frame, 30, dark)
     pen.line(frame, 9, trim)
     for share in (0.36, 0.64):
@@ -79,7 +111,15 @@ def spaceship(pen: Pen, width: float, height: float, horizon: float, look: Look,
         x = width * (i + 0.5) / 7
         pen.box(x - 56, top * 0.4, x + 56, top * 0.4 + 14, look.paper)
     floor = mix(wall, look.ink, 60)
-    pen.polygon(((-SPREAD, height + SPREAD), (width * 0.08, bottom + 80), (width * 0.92, bottom + 80), (width + SPREAD, height + SPREAD)), floor)
+    pen.polygon(
+        (
+            (-SPREAD, height + SPREAD),
+            (width * 0.08, bottom + 80),
+            (width * 0.92, bottom + 80),
+            (width + SPREAD, height + SPREAD),
+        ),
+        floor,
+    )
     for i in range(9):
         x = width * (i - 4) / 8
         pen.line(((width / 2 + x * 0.9, bottom + 82), (width / 2 + x * 2.2, height + 40)), 5, mix(floor, trim, 90))
@@ -96,6 +136,10 @@ def living_room(pen: Pen, width: float, height: float, horizon: float, look: Loo
     side = dice.random() < 0.5
     left, right = (width * 0.06, width * 0.5) if side else (width * 0.5, width * 0.94)
     top, bottom = horizon * 0.12, horizon * 0.72
+    view = pen.at(left, 0)
+    backdrop(view, right - left, bottom * 0.9, look, dice, (right - left) * 0.5)
+    if look.mood == "melancholy":
+        rain(view, right - left, bottom, look, dice)
     pen.box(-SPREAD, -SPREAD, width + SPREAD, top, wall)
     pen.box(-SPREAD, bottom, width + SPREAD, horizon + 60, wall)
     pen.box(-SPREAD, top - 2, left, bottom + 2, wall)
@@ -106,26 +150,58 @@ def living_room(pen: Pen, width: float, height: float, horizon: float, look: Loo
         pen.box(left - 9, y - 8, right + 9, y + 8, look.paper)
     drape = look.accent[2]
     for x, lean in ((left, 1), (right, -1)):
-        pen.polygon(((x - 50 * lean, top - 40), (x + 66 * lean, top - 40), (x + 18 * lean, bottom * 0.75), (x + 30 * lean, bottom + 60), (x - 50 * lean, bottom + 60)), drape)
-        pen.polygon(((x - 14 * lean, top - 40), (x + 8 * lean, top - 40), (x - 10 * lean, bottom + 60), (x - 26 * lean, bottom + 60)), mix(drape, look.ink, 60))
+        pen.polygon(
+            (
+                (x - 50 * lean, top - 40),
+                (x + 66 * lean, top - 40),
+                (x + 18 * lean, bottom * 0.75),
+                (x + 30 * lean, bottom + 60),
+                (x - 50 * lean, bottom + 60),
+            ),
+            drape,
+        )
+        pen.polygon(
+            (
+                (x - 14 * lean, top - 40),
+                (x + 8 * lean, top - 40),
+                (x - 10 * lean, bottom + 60),
+                (x - 26 * lean, bottom + 60),
+            ),
+            mix(drape, look.ink, 60),
+        )
     pen.box(left - 80, top - 54, right + 80, top - 36, mix(look.ink, drape, 60))
     other = width * (0.76 if side else 0.24)
     for i, (dx, y, w, h) in enumerate(((-60, 0.24, 64, 80), (84, 0.34, 50, 60))):
         pen.box(other + dx - w, horizon * y - h, other + dx + w, horizon * y + h, mix(look.ink, look.accent[1], 90))
-        pen.box(other + dx - w + 12, horizon * y - h + 12, other + dx + w - 12, horizon * y + h - 12, look.accent[3] if i else look.main[3])
+        pen.box(
+            other + dx - w + 12,
+            horizon * y - h + 12,
+            other + dx + w - 12,
+            horizon * y + h - 12,
+            look.accent[3] if i else look.main[3],
+        )
     pen.box(-SPREAD, horizon + 40, width + SPREAD, height + SPREAD, floor)
     pen.box(-SPREAD, horizon + 28, width + SPREAD, horizon + 44, look.paper)
     for i in range(6):
         y = horizon + 60 + i * i * 16
         pen.box(-SPREAD, y, width + SPREAD, y + 5, mix(floor, look.ink, 60))
     pen.oval(width / 2, horizon + (height - horizon) * 0.55, width * 0.4, (height - horizon) * 0.3, look.accent[1])
-    pen.oval(width / 2, horizon + (height - horizon) * 0.55, width * 0.35, (height - horizon) * 0.25, mix(look.accent[1], look.accent[3], 90))
+    pen.oval(
+        width / 2,
+        horizon + (height - horizon) * 0.55,
+        width * 0.35,
+        (height - horizon) * 0.25,
+        mix(look.accent[1], look.accent[3], 90),
+    )
     sofa = pen.at(other, horizon + 96, min(1.15, width / 1200))
     cloth = look.main[2] if not look.dark else look.main[1]
     cloth = mix(cloth, look.ink, 60)
     sofa.curve(((-210, 0), (-214, -190), (-150, -214), (150, -214), (214, -190), (210, 0)), cloth)
     for x in (-100, 100):
-        sofa.curve(((x - 92, -60), (x - 88, -110), (x + 88, -110), (x + 92, -60), (x + 88, -20), (x - 88, -20)), mix(cloth, look.paper, 70))
+        sofa.curve(
+            ((x - 92, -60), (x - 88, -110), (x + 88, -110), (x + 92, -60), (x + 88, -20), (x - 88, -20)),
+            mix(cloth, look.paper, 70),
+        )
     for x in (-222, 222):
         sofa.curve(((x - 36, 10), (x - 38, -110), (x, -134), (x + 38, -110), (x + 36, 10)), mix(cloth, look.paper, 36))
     lamp = pen.at(width * (0.95 if side else 0.05), horizon + 90)
@@ -135,4 +211,7 @@ def living_room(pen: Pen, width: float, height: float, horizon: float, look: Loo
     plant = pen.at(width * (0.04 if side else 0.96), horizon + 130, 1.1)
     plant.polygon(((-44, -90), (44, -90), (32, 0), (-32, 0)), look.accent[2])
     for lean in (-110, -60, 0, 60, 110):
-        plant.curve(((-8, -88), (lean * 0.7 - 26, -200), (lean, -290 + abs(lean)), (lean * 0.6 + 26, -180), (8, -88)), look.lit((64, 124, 70)))
+        plant.curve(
+            ((-8, -88), (lean * 0.7 - 26, -200), (lean, -290 + abs(lean)), (lean * 0.6 + 26, -180), (8, -88)),
+            look.lit((64, 124, 70)),
+        )

@@ -89,7 +89,9 @@ def title_mask(size: tuple[int, int], text: str, theme: str, align: str, dice: R
         scales = [min(width / wide, height * 0.62 / high) for wide, high in natural]
     else:
         scales = [min(width / max(wide for wide, _ in natural), height / natural[0][1])] * len(lines)
-    total = sum(s * high for s, (_, high) in zip(scales, natural, strict=True)) + gap * 100 * scales[0] * (len(lines) - 1)
+    total = sum(s * high for s, (_, high) in zip(scales, natural, strict=True)) + gap * 100 * scales[0] * (
+        len(lines) - 1
+    )
     shrink = min(1.0, height / total)
     mask = Image.new("L", size)
     y = (height - total * shrink) / 2
@@ -112,14 +114,25 @@ def _break(text: str, most_lines: int) -> list[str]:
         best = min(cuts, key=lambda cut: max(map(len, cut)))
     if lines >= 3 and len(text) > 18:
         best = min(
-            ([" ".join(words[:i]), " ".join(words[i:j]), " ".join(words[j:])] for i in range(1, len(words) - 1) for j in range(i + 1, len(words))),
+            (
+                [" ".join(words[:i]), " ".join(words[i:j]), " ".join(words[j:])]
+                for i in range(1, len(words) - 1)
+                for j in range(i + 1, len(words))
+            ),
             key=lambda cut: max(map(len, cut)),
         )
     return best
 
 
 def set_title(
-    image: Image.Image, box: tuple[int, int, int, int], text: str, theme: str, align: str, look: Look, paints: tuple[Rgb, Rgb], dice: Random
+    image: Image.Image,
+    box: tuple[int, int, int, int],
+    text: str,
+    theme: str,
+    align: str,
+    look: Look,
+    paints: tuple[Rgb, Rgb],
+    dice: Random,
 ) -> None:
     """Title, rules and billing block inside `box` (pixels). `paints`: letters and their shadow."""
     left, top, right, bottom = box

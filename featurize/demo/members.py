@@ -84,7 +84,8 @@ def title_themes(catalogue: Sequence[Title]) -> np.ndarray:
     for row, title in enumerate(catalogue):
         for rank, theme in enumerate(title.themes):
             shares[row, THEME_NAMES.index(theme)] = (3, 2, 1)[rank]
-    return shares / shares.sum(axis=1, keepdims=True)
+    shares /= shares.sum(axis=1, keepdims=True)
+    return shares
 
 
 def interest(tastes: Tastes, shares: np.ndarray) -> np.ndarray:

@@ -1,10 +1,41 @@
-"""Names of titles: two or three common words that fit a theme. The words are few, so that a small model can read them."""
+"""Names of titles: two or three common words that fit a theme. Few words, so that a small model can read them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_FIRST = ["last", "first", "silent", "broken", "golden", "hidden", "lost", "wild", "burning", "frozen", "crimson", "distant", "endless", "secret", "lonely", "brave", "dark", "bright", "hollow", "velvet", "iron", "silver", "paper", "northern", "midnight", "summer", "winter", "sudden", "gentle", "ninth"]
+_FIRST = [
+    "last",
+    "first",
+    "silent",
+    "broken",
+    "golden",
+    "hidden",
+    "lost",
+    "wild",
+    "burning",
+    "frozen",
+    "crimson",
+    "distant",
+    "endless",
+    "secret",
+    "lonely",
+    "brave",
+    "dark",
+    "bright",
+    "hollow",
+    "velvet",
+    "iron",
+    "silver",
+    "paper",
+    "northern",
+    "midnight",
+    "summer",
+    "winter",
+    "sudden",
+    "gentle",
+    "ninth",
+]
 
 _SECOND = {
     "romance": "kiss promise heart letters dance summer vow waltz garden tide",
@@ -19,7 +50,14 @@ _SECOND = {
     "mystery": "alibi witness clue stranger key manor shadow case suspect ledger",
 }
 NOUNS: dict[str, tuple[str, ...]] = {theme: tuple(words.split()) for theme, words in _SECOND.items()}
-PATTERNS = ("the {first} {noun}", "{first} {noun}", "{noun} of the {other}", "the {noun}", "{first} {noun}", "the {noun} and the {other}")
+PATTERNS = (
+    "the {first} {noun}",
+    "{first} {noun}",
+    "{noun} of the {other}",
+    "the {noun}",
+    "{first} {noun}",
+    "the {noun} and the {other}",
+)
 
 
 def poster_name(rng: np.random.Generator, *themes: str) -> str:

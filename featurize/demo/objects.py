@@ -10,7 +10,9 @@ GOLD, STEEL, WOOD = (240, 192, 64), (208, 216, 226), (134, 84, 46)
 
 def heart(pen: Pen, look: Look) -> None:
     red = mix((226, 30, 62), look.ink, look.light.shade // 2)
-    pen.curve([(0, -24), (-20, -46), (-48, -36), (-54, -8), (-34, 22), (0, 54), (34, 22), (54, -8), (48, -36), (20, -46)], red)
+    pen.curve(
+        [(0, -24), (-20, -46), (-48, -36), (-54, -8), (-34, 22), (0, 54), (34, 22), (54, -8), (48, -36), (20, -46)], red
+    )
     pen.polygon([(-40, 14), (40, 14), (0, 55)], red)
     pen.curve([(-42, -16), (-34, -32), (-20, -34), (-30, -18)], mix(red, (255, 255, 255), 130))
 
@@ -60,8 +62,8 @@ def party_hat(pen: Pen, look: Look) -> None:
         pen.polygon([(-wide + 2, y), (wide - 2, y), (wide + 2, y + 9), (-wide - 2, y + 9)], look.lit(colour))
     pen.oval(0, 45, 43, 8, look.lit((255, 255, 255)))
     for t in range(0, 360, 40):
-        x, y = around(t, 13)
-        pen.limb((0, -56), (x, y - 56), 6, 4, look.lit((255, 220, 70)))
+        dx, dy = around(t, 13)
+        pen.limb((0, -56), (dx, dy - 56), 6, 4, look.lit((255, 220, 70)))
 
 
 def cake(pen: Pen, look: Look) -> None:
@@ -107,7 +109,9 @@ def umbrella(pen: Pen, look: Look) -> None:
     red = look.lit((200, 44, 56))
     pen.line([(0, -50), (0, 44)], 4, look.ink)
     pen.stroke([(0, 40), (2, 54), (14, 56), (18, 44)], 4.5, look.lit(WOOD))
-    pen.curve([(-62, -2), (-46, -40), (0, -58), (46, -40), (62, -2), (42, -10), (22, 0), (0, -9), (-22, 0), (-42, -10)], red)
+    pen.curve(
+        [(-62, -2), (-46, -40), (0, -58), (46, -40), (62, -2), (42, -10), (22, 0), (0, -9), (-22, 0), (-42, -10)], red
+    )
     pen.curve([(-22, 0), (-16, -36), (0, -58), (0, -9)], mix(red, look.ink, 60))
     pen.curve([(42, -10), (36, -40), (0, -58), (46, -42), (62, -2)], mix(red, look.ink, 60))
     pen.limb((0, -56), (0, -66), 4, 2, look.ink)
@@ -130,7 +134,22 @@ def suitcase(pen: Pen, look: Look) -> None:
 def violin(pen: Pen, look: Look) -> None:
     tilt = pen.at(0, 0, turn=28)
     wood = look.lit((176, 84, 32))
-    tilt.curve([(-20, -10), (-14, -22), (14, -22), (20, -10), (14, 6), (28, 30), (20, 54), (0, 58), (-20, 54), (-28, 30), (-14, 6)], wood)
+    tilt.curve(
+        [
+            (-20, -10),
+            (-14, -22),
+            (14, -22),
+            (20, -10),
+            (14, 6),
+            (28, 30),
+            (20, 54),
+            (0, 58),
+            (-20, 54),
+            (-28, 30),
+            (-14, 6),
+        ],
+        wood,
+    )
     tilt.box(-4, -76, 4, 20, look.lit((30, 24, 24)))
     tilt.oval(0, -80, 6, 7, wood)
     for side in (-1, 1):
@@ -236,4 +255,14 @@ def fingerprint(pen: Pen, look: Look) -> None:
     ink = mix((30, 34, 60), look.ink, 60)
     print_ = pen.at(0, 0, turn=6)
     for radius in (6, 14, 22, 30):
-        print_.stroke([(-radius, 8 + radius), (-radius, -radius * 0.4), (0, -radius * 1.35), (radius, -radius * 0.4), (radius, 8 + radius * 0.8)], 3.6, ink)
+        print_.stroke(
+            [
+                (-radius, 8 + radius),
+                (-radius, -radius * 0.4),
+                (0, -radius * 1.35),
+                (radius, -radius * 0.4),
+                (radius, 8 + radius * 0.8),
+            ],
+            3.6,
+            ink,
+        )

@@ -63,6 +63,17 @@ def cast(role: str, facing: int, pose: str | None, look: Look, dice: Random) -> 
         cloth = mix(paints.pop(dice.randrange(len(paints))), look.ink, look.light.shade // 2)
         cloth2 = mix(paints.pop(dice.randrange(len(paints))), look.ink, look.light.shade // 2)
     return Person(
-        role, facing, pose, look.mood, look.skin(skin), look.skin(hair), style, beard, cloth, cloth2, look.ink,
-        mix(look.paper, look.ink, look.light.shade // 2), look.lamp,
+        role,
+        facing,
+        pose,
+        look.mood,
+        look.skin(skin),
+        look.skin(hair),
+        style,
+        beard,
+        cloth,
+        cloth2,
+        look.ink,
+        mix(look.paper, look.ink, look.light.shade // 2),
+        look.lamp,
     )

@@ -12,7 +12,7 @@ from featurize.demo.colours import Look
 
 @dataclass(frozen=True)
 class Prop:
-    """`draw` paints around the origin, inside `box` (left, top, right, bottom). What is not airborne stands in front."""
+    """`draw` paints around the origin, inside `box` (left, top, right, bottom). Unless airborne it stands in front."""
 
     draw: Callable[[Pen, Look], None]
     box: tuple[int, int, int, int]

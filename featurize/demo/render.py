@@ -13,8 +13,8 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-from featurize.demo import backgrounds, interiors, sky
-from featurize.demo.canvas import OVERSAMPLE, Pen, new_pen
+from featurize.demo import buildings, interiors, landscapes, sky
+from featurize.demo.canvas import OVERSAMPLE, Pen, oversampled, pen_on
 from featurize.demo.colours import Look, mix
 from featurize.demo.figures import figure
 from featurize.demo.lettering import set_title
@@ -26,20 +26,21 @@ from featurize.demo.staging import PropSpot, Spot, horizon_of, place_people, pla
 Paint = Callable[[Pen, float, float, float, Look, Random], None]
 
 SETTINGS: dict[str, Paint] = {
-    "beach": backgrounds.beach,
-    "castle": backgrounds.castle,
-    "city": backgrounds.city,
-    "desert": backgrounds.desert,
-    "forest": backgrounds.forest,
-    "haunted house": backgrounds.haunted_house,
+    "beach": landscapes.beach,
+    "castle": buildings.castle,
+    "city": buildings.city,
+    "desert": landscapes.desert,
+    "forest": landscapes.forest,
+    "haunted house": buildings.haunted_house,
     "living room": interiors.living_room,
-    "meadow": backgrounds.meadow,
-    "mountains": backgrounds.mountains,
+    "meadow": landscapes.meadow,
+    "mountains": landscapes.mountains,
     "outer space": interiors.outer_space,
-    "snowfield": backgrounds.snowfield,
+    "snowfield": landscapes.snowfield,
     "spaceship": interiors.spaceship,
 }
 _INDOORS = ("living room", "spaceship", "outer space")
+"""These paint their own sky, and no rain falls in them."""
 
 
 def render(scene: Scene, long_side: int | None = None) -> Image.Image:
@@ -65,18 +66,14 @@ def render(scene: Scene, long_side: int | None = None) -> Image.Image:
 
 
 def _picture(scene: Scene, width: int, height: int, look: Look, dice: Random) -> Image.Image:
-    image, pen = new_pen(width, height, look.sky[0])
+    image, pen = oversampled(width, height, look.sky[0])
     unit = min(width, height) / 1000
     wide, high = width / unit, height / unit
     horizon = horizon_of(scene, high)
     image.paste(sky.gradient((image.width, int(horizon * unit * OVERSAMPLE)), look.sky))
     lean = pen.at(wide / 2, high / 2, turn=look.light.tilt * dice.choice((-1, 1))).at(-wide / 2, -high / 2)
-    if scene.setting in ("outer space", "spaceship"):
-        interiors.stars(lean, wide, high, look, dice)
-        if look.mood == "epic":
-            sky.rays(lean, wide / 2, horizon * 0.7, look.lamp, dice)
-    else:
-        sky.backdrop(lean, wide, high, horizon, look, dice, bodies=True)
+    if scene.setting not in _INDOORS:
+        sky.backdrop(lean, wide, horizon, look, dice)
     SETTINGS[scene.setting](lean, wide, high, horizon, look, dice)
     image = image.reduce(OVERSAMPLE)
     near = scene.shot in ("close-up", "medium shot", "still life")
@@ -85,13 +82,22 @@ def _picture(scene: Scene, width: int, height: int, look: Look, dice: Random) ->
     people = place_people(scene, wide, high, dice)
     props = place_props(scene, wide, high, people)
     if scene.shot == "still life":
-        _glow(image, width // 2, int((props[0].top + props[0].size / 2) * unit), int(props[0].size * unit), look.lamp, 150)
+        _glow(
+            image, width // 2, int((props[0].top + props[0].size / 2) * unit), int(props[0].size * unit), look.lamp, 150
+        )
     elif people:
-        x, y = sum(spot.x for spot in people) / len(people), sum(spot.y - spot.tall * 0.6 for spot in people) / len(people)
+        x, y = (
+            sum(spot.x for spot in people) / len(people),
+            sum(spot.y - spot.tall * 0.6 for spot in people) / len(people),
+        )
         reach = people[0].tall * (0.5 + 0.1 * len(people))
         _glow(image, int(x * unit), int(y * unit), int(reach * unit), look.lamp, 70 + look.light.rim // 3)
     _vignette(image, look, look.light.vignette)
-    page = Pen(image, (unit, 0.0, 0.0, 0.0, unit, 0.0))
+    if look.dark and people:
+        for prop in props:  # or they would be lost in the night
+            middle = prop.left + prop.size / 2, prop.top + prop.size / 2
+            _glow(image, *(int(at * unit) for at in middle), int(prop.size * unit * 0.8), look.lamp, 80)
+    page = pen_on(image, unit)
     if not near or not people:
         _shadows(page, people, props, look)
     _paste_cast(image, scene, people, props, look, dice)
@@ -105,14 +111,16 @@ def _shadows(pen: Pen, people: list[Spot], props: list[PropSpot], look: Look) ->
         pen.oval(spot.x, spot.y, spot.tall * 0.19, spot.tall * 0.035, (*look.ink, 110))
     for prop in props:
         if not PROPS[prop.name].airborne:
-            pen.oval(prop.left + prop.size / 2, prop.top + prop.size, prop.size * 0.5, prop.size * 0.09, (*look.ink, 110))
+            pen.oval(
+                prop.left + prop.size / 2, prop.top + prop.size, prop.size * 0.5, prop.size * 0.09, (*look.ink, 110)
+            )
 
 
 def _paste_cast(
     image: Image.Image, scene: Scene, people: list[Spot], props: list[PropSpot], look: Look, dice: Random
 ) -> None:
     """People and props: drawn on a layer of their own, so that light can fall on their edges."""
-    layer, pen = new_pen(*image.size)
+    layer, pen = oversampled(*image.size)
     for prop in props:
         if PROPS[prop.name].airborne:
             draw_prop(pen, prop.name, prop.left, prop.top, prop.size, look)
@@ -188,7 +196,9 @@ def _grain(image: Image.Image, dice: Random) -> Image.Image:
     return ImageChops.soft_light(image, _noise().crop((x, y, x + image.width, y + image.height)))
 
 
-def _title(page: Image.Image, scene: Scene, area: tuple[int, int, int, int], band: int, look: Look, dice: Random) -> None:
+def _title(
+    page: Image.Image, scene: Scene, area: tuple[int, int, int, int], band: int, look: Look, dice: Random
+) -> None:
     left, top, right, bottom = area
     width, height = right - left, bottom - top
     pad = width // 16

@@ -123,7 +123,8 @@ def _arrangement(rng: np.random.Generator, theme: str, count: int) -> str:
         return pick(rng, {"in a line": 1, "in a group": 1})
     close = theme in ("romance", "family", "drama")
     return pick(
-        rng, {"side by side": 3, "facing each other": 3, "embracing": 4 if close else 0, "back to back": 1 if close else 3}
+        rng,
+        {"side by side": 3, "facing each other": 3, "embracing": 4 if close else 0, "back to back": 1 if close else 3},
     )
 
 
@@ -150,7 +151,9 @@ def _caption(scene: Scene) -> str:
         return f"{_with_article(scene.mood).capitalize()} {scene.theme} {scene.shot} of {props} {place}."
     who = _who(scene.people)
     stance = "" if scene.arrangement == "alone" else f" {scene.arrangement}"
-    return f"{_with_article(scene.mood).capitalize()} {scene.theme} {scene.shot} of {who}{stance} {place}, with {props}."
+    return (
+        f"{_with_article(scene.mood).capitalize()} {scene.theme} {scene.shot} of {who}{stance} {place}, with {props}."
+    )
 
 
 _PLACES = {

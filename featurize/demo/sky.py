@@ -16,13 +16,13 @@ from PIL import Image
 from featurize.demo.canvas import Pen
 from featurize.demo.colours import Look, Rgb, mix
 
-SPREAD = 260
+SPREAD = 260.0
 """Units drawn beyond each edge, so that a leaning picture has no gaps."""
 
 
 def gradient(size: tuple[int, int], stops: tuple[Rgb, ...]) -> Image.Image:
     """A vertical gradient through the stops, evenly spaced; `size` in pixels."""
-    width, height = size
+    height = size[1]
     at = np.arange(height, dtype=np.int64) * (len(stops) - 1) * 256 // max(height - 1, 1)
     lower = np.minimum(at >> 8, len(stops) - 2)
     share = (at - (lower << 8))[:, None]
@@ -31,27 +31,28 @@ def gradient(size: tuple[int, int], stops: tuple[Rgb, ...]) -> Image.Image:
     return Image.fromarray(column.astype(np.uint8)[:, None, :]).resize(size, Image.Resampling.NEAREST)
 
 
-def backdrop(pen: Pen, width: float, height: float, horizon: float, look: Look, dice: Random, *, bodies: bool) -> None:
-    """Clouds, and with `bodies` sun, moon or lightning, between the top and the horizon; all lengths in units."""
+def backdrop(pen: Pen, width: float, horizon: float, look: Look, dice: Random, x: float | None = None) -> None:
+    """Clouds, and sun, moon or lightning at `x` (drawn unless given), down to the horizon; all lengths in units."""
     mood, lamp = look.mood, look.lamp
-    x = width * dice.choice((0.2, 0.28, 0.72, 0.8))
+    if x is None:
+        amid = mood in ("epic", "tender")
+        x = width * dice.choice((0.36, 0.5, 0.64) if amid else (0.2, 0.28, 0.72, 0.8))
     if mood == "joyful":
-        if bodies:
-            y = horizon * 0.24
-            for turn in range(0, 360, 30):
-                pen.at(x, y, turn=turn + 5).polygon(((-13, -130), (13, -130), (3, -210), (-3, -210)), (*lamp, 190))
-            pen.oval(x, y, 105, 105, lamp)
-            pen.oval(x, y, 88, 88, mix(lamp, (255, 255, 255), 120))
+        y = horizon * 0.24
+        for turn in range(0, 360, 30):
+            pen.at(x, y, turn=turn + 5).polygon(((-13, -130), (13, -130), (3, -210), (-3, -210)), (*lamp, 190))
+        pen.oval(x, y, 105, 105, lamp)
+        pen.oval(x, y, 88, 88, mix(lamp, (255, 255, 255), 120))
         for _ in range(4):
-            _cloud(pen.at(width * dice.random(), horizon * (0.1 + 0.55 * dice.random()), 0.8 + dice.random()), look.paper)
-    elif mood == "tender" and bodies:
-        x = width * (0.4 + 0.2 * dice.random())
+            _cloud(
+                pen.at(width * dice.random(), horizon * (0.1 + 0.55 * dice.random()), 0.8 + dice.random()), look.paper
+            )
+    elif mood == "tender":
         for radius, alpha in ((330, 50), (270, 70), (210, 255)):
             pen.oval(x, horizon - 90, radius, radius, (*mix(lamp, (255, 250, 230), 90), alpha))
         _streaks(pen, width, horizon, mix(look.main[3], look.paper, 90), dice)
     elif mood == "menacing":
-        if bodies:
-            _moon(pen.at(x, horizon * 0.36), 190, mix(look.accent[2], look.ink, 20), mix(look.accent[1], look.ink, 40))
+        _moon(pen.at(x, horizon * 0.36), 190, mix(look.accent[2], look.ink, 20), mix(look.accent[1], look.ink, 40))
         for _ in range(5):
             at = pen.at(width * dice.random(), horizon * (0.1 + 0.7 * dice.random()), 1.2 + dice.random())
             _bank(at, mix(look.main[0], look.accent[0], 110))
@@ -64,36 +65,32 @@ def backdrop(pen: Pen, width: float, height: float, horizon: float, look: Look, 
         for _ in range(7):
             at = pen.at(width * dice.random(), horizon * 0.3 * dice.random(), 2)
             _cloud(at, mix(look.main[0], look.main[1], 120))
-        if bodies:
-            _lightning(pen, x, horizon, look.paper, dice)
+        _lightning(pen, x, horizon, look.paper, dice)
     elif mood == "mysterious":
-        if bodies:
-            y = horizon * 0.3
-            for radius, alpha in ((300, 28), (230, 38), (170, 60)):
-                pen.oval(x, y, radius, radius, (*lamp, alpha))
-            _moon(pen.at(x, y), 120, mix(lamp, (255, 255, 255), 100), mix(lamp, look.main[2], 90))
+        y = horizon * 0.3
+        for radius, alpha in ((300, 28), (230, 38), (170, 60)):
+            pen.oval(x, y, radius, radius, (*lamp, alpha))
+        _moon(pen.at(x, y), 120, mix(lamp, (255, 255, 255), 100), mix(lamp, look.main[2], 90))
         for row in range(3):
             _mist(pen, width, horizon * (0.45 + 0.2 * row), 70, (*look.main[2], 80), dice)
     elif mood == "epic":
-        x = width * (0.35 + 0.3 * dice.random())
         for turn in range(-90, 91, 12):
             ray = pen.at(x, horizon, turn=turn + dice.randrange(4))
             ray.polygon(((-8, 0), (8, 0), (80, -2200), (-80, -2200)), (*look.paper, 62))
-        if bodies:
-            pen.oval(x, horizon, 250, 250, (*look.paper, 120))
-            pen.oval(x, horizon, 190, 190, look.paper)
+        pen.oval(x, horizon, 250, 250, (*look.paper, 120))
+        pen.oval(x, horizon, 190, 190, look.paper)
         for side in (-1, 1):
             for step in range(4):
-                at = pen.at(width / 2 + side * width * (0.2 + 0.12 * step), horizon * (0.75 - 0.17 * step), 1.1 + 0.3 * step)
+                at = pen.at(
+                    width / 2 + side * width * (0.2 + 0.12 * step), horizon * (0.75 - 0.17 * step), 1.1 + 0.3 * step
+                )
                 _cloud(at, mix(look.accent[3], look.main[2], 60 + 40 * step))
     elif mood == "calm":
-        if bodies:
-            pen.oval(x, horizon * 0.35, 110, 110, (*look.paper, 130))
-            pen.oval(x, horizon * 0.35, 88, 88, look.paper)
+        pen.oval(x, horizon * 0.35, 110, 110, (*look.paper, 130))
+        pen.oval(x, horizon * 0.35, 88, 88, look.paper)
         _streaks(pen, width, horizon, look.paper, dice)
-        if bodies:
-            for _ in range(4):
-                _bird(pen.at(width * (0.15 + 0.7 * dice.random()), horizon * (0.15 + 0.4 * dice.random())), look.main[1])
+        for _ in range(4):
+            _bird(pen.at(width * (0.15 + 0.7 * dice.random()), horizon * (0.15 + 0.4 * dice.random())), look.main[1])
 
 
 def rays(pen: Pen, x: float, y: float, colour: Rgb, dice: Random) -> None:
@@ -120,10 +117,7 @@ def weather(
             pen.oval(x, y, radius, radius, (*look.accent[4], 60))
             pen.oval(x, y, radius * 0.8, radius * 0.8, (*look.paper, 46))
     elif mood == "melancholy" and not indoors:
-        for _ in range(int(width * height / 7500)):
-            x, y, long = width * dice.random() * 1.1, height * dice.random(), 40 + 46 * dice.random()
-            slant = long * 0.22
-            pen.polygon(((x, y), (x + 5.5, y), (x + 5.5 - slant, y + long), (x - slant, y + long)), (*look.paper, 120))
+        rain(pen, width, height, look, dice)
     elif mood == "mysterious":
         _fog(image, look.main[3], (0, 0, 40, 120, 180, 150) if indoors else (0, 0, 20, 60, 110, 120), dice)
     elif mood == "menacing":
@@ -131,6 +125,14 @@ def weather(
         if not indoors:
             for side in (False, True):
                 _branch(pen.at(width if side else 0, height * 0.02 * dice.random(), 1, flip=side), look.ink, dice)
+
+
+def rain(pen: Pen, width: float, height: float, look: Look, dice: Random) -> None:
+    """Slanting drops from (0, 0) to (width, height)."""
+    for _ in range(int(width * height / 7500)):
+        x, y, long = width * dice.random() * 1.1, height * dice.random(), 40 + 46 * dice.random()
+        slant = long * 0.22
+        pen.polygon(((x, y), (x + 5.5, y), (x + 5.5 - slant, y + long), (x - slant, y + long)), (*look.paper, 120))
 
 
 def _fog(image: Image.Image, colour: Rgb, rows: tuple[int, ...], dice: Random) -> None:
@@ -191,5 +193,3 @@ def _branch(pen: Pen, fill: Rgb, dice: Random) -> None:
         twig = pen.at(x, y, 0.6 + 0.5 * dice.random(), turn=turn - 40)
         twig.line(((0, 0), (60, 14), (110, -10)), 8, fill)
         twig.line(((60, 14), (90, 50)), 6, fill)
-
-

@@ -1,4 +1,4 @@
-"""Where everybody stands: the places of people and props for a scene's shot, arrangement and layout. Lengths in units."""
+"""Where everybody stands: places of people and props for a scene's shot, arrangement and layout. Lengths in units."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ def place_people(scene: Scene, width: float, height: float, dice: Random) -> lis
         feet = height * (0.82 if low_title else 0.94)
     elif scene.shot == "medium shot":
         top = height * (0.26 if high_title else 0.16)
-        tall = min((height - top) / 0.52, width * (1.5 if count == 1 else 0.96 + 0.08 * count) / (reach + 0.46) * (0.8 if count == 1 else 1))
+        tall = min(
+            (height - top) / 0.52,
+            width * (1.5 if count == 1 else 0.96 + 0.08 * count) / (reach + 0.46) * (0.8 if count == 1 else 1),
+        )
         feet = height * (0.98 if not low_title else 0.93) + tall * 0.47
     else:
         face = min(height * 0.46, width * (0.58 if count == 1 else 0.42))
@@ -110,14 +113,15 @@ def place_props(scene: Scene, width: float, height: float, people: list[Spot]) -
         size = min(short * 0.68, (floor - ceiling) * 0.84)
         return [PropSpot(scene.props[0], (width - size) / 2, (floor + ceiling - size) / 2, size)]
     size = short * {"wide shot": 0.25, "full shot": 0.28}.get(scene.shot, 0.29)
+    standing = size
+    if people and scene.shot in ("close-up", "medium shot"):
+        chins = max(spot.y - 0.83 * spot.tall for spot in people)
+        standing = min(size, max(floor - chins, short * 0.2))  # nothing in front of a face
     centre = sum(spot.x for spot in people) / len(people) if people else width * 0.5
     first_left = centre > width / 2
-    return [
-        PropSpot(
-            name,
-            width * 0.04 if first_left == (at == 0) else width * 0.96 - size,
-            ceiling if PROPS[name].airborne else floor - size,
-            size,
-        )
-        for at, name in enumerate(scene.props)
-    ]
+    spots = []
+    for at, name in enumerate(scene.props):
+        side = size if PROPS[name].airborne else standing
+        left = width * 0.04 if first_left == (at == 0) else width * 0.96 - side
+        spots.append(PropSpot(name, left, ceiling if PROPS[name].airborne else floor - side, side))
+    return spots
