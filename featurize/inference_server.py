@@ -77,16 +77,16 @@ class InferenceServer:
             return self._running
 
     def end_if_unwell(self, seen: Running) -> None:
-        """End the server if nobody listens any more, or it says itself (503 to GET /health) that its engine is dead.
+        """End the server if it cannot be reached, or says itself (503 to GET /health) that its engine is dead.
 
         A server that takes long to answer is busy, not unwell.
         """
         try:
             unwell = self._http.get(_health(seen.address)).status_code == httpx.codes.SERVICE_UNAVAILABLE
-        except httpx.ConnectError:
-            unwell = True
-        except httpx.TransportError:
+        except httpx.TimeoutException:
             return
+        except httpx.TransportError:
+            unwell = True
         with self._lock:
             if unwell and self._running == seen:
                 _end(self._guard)

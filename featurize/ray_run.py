@@ -22,7 +22,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from featurize import plan, ray_guard, run
+from featurize import ray_guard, run
 from featurize.errors import ArtworkError, BadImage, Reason, RunFailed
 from featurize.models import ModelSettings
 from featurize.plan import Shard
@@ -257,11 +257,10 @@ class RayExecutor:
 
     def _salvage(self, shard: Shard, reason: Reason, detail: str) -> Iterator[Outcome]:
         """A lost shard, less what is committed of it, is cut up and tried again; one picture alone is blamed."""
-        kept = plan.committed(self.phase.store, self.phase.table, shard, self.phase.decode_key)
-        if kept:
-            self.advance(len(kept))
-            yield Outcome(shard, done=len(kept))
-        rest = shard.without(kept)
+        kept, rest = run.committed(shard, self.phase)
+        if len(rest.items) < len(shard.items):
+            self.advance(len(shard.items) - len(rest.items))
+            yield kept
         if len(rest.items) == 1:
             self.deaths[rest.id] += 1
             if reason == "timeout" or self.deaths[rest.id] >= DEATHS_ALONE:

@@ -19,6 +19,8 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from featurize import images, tables
 from featurize.catalogue import Origin, quarantine_rows, read_bytes
@@ -133,6 +135,21 @@ def blame(shard: Shard, error: BadImage, phase: Phase) -> Outcome:
     """Quarantine every item of a shard that no worker survives."""
     _commit(shard, {}, dict.fromkeys(range(len(shard.items)), ("model", error)), phase)
     return Outcome(shard, quarantined=Counter({error.reason: len(shard.items)}))
+
+
+def committed(shard: Shard, phase: Phase) -> tuple[Outcome, Shard]:
+    """What is committed of a shard, by a worker that may not have lived to report it, and what is left to do."""
+
+    def column(table: str, folder: str, name: str) -> list[str]:
+        data = phase.store.read(f"{table}/{folder}/{shard.id}.parquet")
+        return [] if data is None else pq.read_table(pa.BufferReader(data), columns=[name])[name].to_pylist()
+
+    done = column(phase.table, phase.model_key, tables.contract(phase.table).key[0])
+    failed, reasons = [], []
+    for folder in (phase.decode_key, phase.model_key):
+        failed += column("quarantine", folder, "image_sha256")
+        reasons += column("quarantine", folder, "reason")
+    return Outcome(shard, len(done), Counter(reasons)), shard.without({*done, *failed})
 
 
 @dataclass(frozen=True)

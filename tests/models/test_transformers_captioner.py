@@ -226,7 +226,33 @@ def llava(to: Path, tokenizer: Any) -> None:
     ).save_pretrained(to)
 
 
-@pytest.mark.parametrize("build", [qwen3_vl, llava])
+def smolvlm(to: Path, tokenizer: Any) -> None:
+    import transformers as t
+
+    image, frame, whole = "<image>", "<fake_token_around_image>", "<global-img>"
+    cells = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
+    tokenizer.add_special_tokens({"additional_special_tokens": [image, frame, whole, *cells]})
+    for name, token in (("image_token", image), ("fake_image_token", frame), ("global_image_token", whole)):
+        setattr(tokenizer, name, token)
+        setattr(tokenizer, f"{name}_id", tokenizer.convert_tokens_to_ids(token))
+    tokenizer.chat_template = tokenizer.chat_template.replace("<|vision_start|><|image_pad|><|vision_end|>", image)
+    config = t.SmolVLMConfig(
+        vision_config={**TINY, "image_size": 56, "patch_size": 14},
+        text_config=t.LlamaConfig(**TINY, vocab_size=len(tokenizer), pad_token_id=0).to_dict(),
+        image_token_id=tokenizer.convert_tokens_to_ids(image),
+        scale_factor=2,
+    )
+    save_random(t.SmolVLMForConditionalGeneration(config), to)
+    t.SmolVLMProcessor(
+        t.SmolVLMImageProcessor(size={"longest_edge": 112}, max_image_size={"longest_edge": 56}),
+        tokenizer,
+        t.SmolVLMVideoProcessor(size={"longest_edge": 56}, max_image_size={"longest_edge": 56}),
+        image_seq_len=4,
+        chat_template=tokenizer.chat_template,
+    ).save_pretrained(to)
+
+
+@pytest.mark.parametrize("build", [qwen3_vl, llava, smolvlm])
 def test_other_architectures_are_served_by_the_same_file(
     folder: Path, tmp_path: Path, build: Callable[[Path, Any], None]
 ) -> None:

@@ -1,0 +1,173 @@
+"""The two executors do the same, and both stop with one sentence where going on is pointless."""
+
+import math
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catalogues import add_broken, catalogue, command, environment, error, parts, rows, run, runs, start, wait_until
+from conftest import Cluster
+
+from featurize import ray_run
+from featurize.errors import RunFailed
+from featurize.models.fake import Settings
+
+
+@pytest.fixture(scope="module")
+def artwork(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return add_broken(catalogue(tmp_path_factory.mktemp("artwork"), 40))
+
+
+def test_both_give_the_same_rows_with_a_batch_that_does_not_fit(
+    artwork: Path, tmp_path: Path, ray_cluster: Cluster
+) -> None:
+    """On Ray with two workers. Out of memory halves the batch; the size found is in the log and in table `run`."""
+    run(tmp_path / "plain", artwork)
+    expected = rows(tmp_path / "plain")
+    tight = {"embed.most_at_once": 5, "embed.cpus": 1, "run.shard_images": 20}
+    for executor in ("local", "ray"):
+        store = tmp_path / executor
+        said = run(store, artwork, {**tight, "run.executor": executor}, ray_cluster.address)
+        assert rows(store) == expected
+        (phase,) = runs(store)[0]["counts"]["phases"]
+        assert phase["done"] == 40
+        assert 2 <= phase["batch_size"] <= 5
+        if executor == "local":
+            assert "out of memory" in said
+
+
+@pytest.mark.slow
+def test_both_give_the_same_rows_with_real_models(tmp_path: Path, ray_cluster: Cluster) -> None:
+    artwork = add_broken(catalogue(tmp_path / "artwork", 10))
+    real = {
+        "embed": '{backend = "open_clip_image", model = "untrained:clip", dtype = "float32"}',
+        "describe": '{backend = "transformers_captioner", model = "untrained:captioner", dtype = "float32", '
+        "max_new_tokens = 20}",
+    }
+    found = []
+    for executor in ("local", "ray"):
+        run(tmp_path / executor, artwork, {**real, "run.executor": executor}, ray_cluster.address)
+        found.append(rows(tmp_path / executor))
+    for table, local in found[0].items():
+        assert local, f"no rows in {table}"
+        for ours, theirs in zip(local, found[1][table], strict=True):
+            assert same(ours, theirs)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal, floats to 1e-5: sums come out in another order with another number of threads."""
+    if isinstance(left, float):
+        return math.isclose(left, right, abs_tol=1e-5)
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
+
+
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_a_model_that_does_not_load(executor: str, artwork: Path, tmp_path: Path, ray_cluster: Cluster) -> None:
+    settings = {"run.executor": executor, "embed.will_not_load": True}
+    said = run(tmp_path, artwork, settings, ray_cluster.address, code=1)
+    assert error(said) == "error: the fake model was told not to load"
+    assert not rows(tmp_path)["image_embedding"]
+    assert [(row["outcome"], row["message"]) for row in runs(tmp_path)] == [
+        ("failed", "the fake model was told not to load")
+    ]
+
+
+@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+def test_a_model_that_fails_on_everything(
+    executor: str, artwork: Path, tmp_path: Path, ray_cluster: Cluster
+) -> None:
+    settings = {"run.executor": executor, "embed.always_fails": True, "run.shard_images": 512, "embed.cpus": 2}
+    said = run(tmp_path, artwork, settings, ray_cluster.address, code=1)
+    assert "40 of 40 pictures failed in phase 'embed', more than run.max_failed = 0.5 allows" in error(said)
+    found = rows(tmp_path)
+    assert not found["image_embedding"]
+    assert not found["quarantine"]
+
+
+def test_a_cluster_without_gpus(artwork: Path, tmp_path: Path, ray_cluster: Cluster) -> None:
+    settings = {"run.executor": "ray", "embed.gpus": 1}
+    said = run(tmp_path, artwork, settings, ray_cluster.address, code=1)
+    assert "needs 1 GPU and no node has that many (the most is 0)" in error(said)
+    assert not rows(tmp_path)["image_embedding"]
+
+
+def test_an_unknown_setting_is_refused(artwork: Path, tmp_path: Path) -> None:
+    said = run(tmp_path, artwork, {"embed.most_at_twice": 5}, code=2)
+    assert "embed.most_at_twice: no such setting" in error(said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_runs_at_once(artwork: Path, tmp_path: Path) -> None:
+    """The second says who holds the lease and leaves the first alone."""
+    first = start(tmp_path, artwork, {"embed.seconds": 0.2})
+    wait_until(lambda: parts(tmp_path, "artwork"))
+    said = run(tmp_path, artwork, code=3)
+    assert f"(process {first.pid} on " in error(said)
+    assert first.communicate(timeout=120)
+    assert first.returncode == 0
+    assert len(rows(tmp_path)["image_embedding"]) == 40
+    assert len(runs(tmp_path)) == 1
+
+
+def test_a_terminated_run_gives_the_lease_back(artwork: Path, tmp_path: Path) -> None:
+    job = start(tmp_path, artwork, {"embed.seconds": 0.2})
+    wait_until(lambda: parts(tmp_path))
+    job.terminate()
+    said, _ = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert "interrupted; what is committed stays" in error(said)
+    assert not list(tmp_path.glob("_lease/*.json"))
+    assert [row["outcome"] for row in runs(tmp_path)] == ["interrupted"]
+
+
+@pytest.mark.slow
+def test_a_cluster_that_does_not_answer(artwork: Path, tmp_path: Path) -> None:
+    job = subprocess.run(
+        command(tmp_path, artwork, {"run.executor": "ray"}),
+        env=environment("127.0.0.1:9"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert job.returncode == 1
+    assert "RAY_ADDRESS=127.0.0.1:9 does not answer" in error(job.stderr)
+
+
+def node(cpus: float, gpus: float = 0) -> dict[str, float]:
+    return {"CPU": cpus, "GPU": gpus}
+
+
+@pytest.mark.parametrize(
+    ("settings", "nodes", "workers", "cpus"),
+    [
+        ({}, [node(2)], 1, 2),
+        ({}, [node(64)], 8, 8),
+        ({}, [node(64), node(4)], 17, 4),
+        ({"cpus": 1}, [node(2)], 2, 1),
+        ({"workers": 3}, [node(64)], 3, 8),
+        ({"gpus": 1}, [node(32, 4), node(128)], 4, 8),
+        ({"gpus": 1}, [node(8, 8), node(8, 8)], 16, 1),
+        ({"gpus": 0.5}, [node(16, 1)], 2, 8),
+        ({"gpus": 2}, [node(16, 5), node(16, 1)], 2, 8),
+        ({"gpus": 1, "cpus": 6}, [node(16, 4)], 2, 6),
+    ],
+)
+def test_what_the_nodes_hold(settings: dict[str, Any], nodes: list[dict[str, float]], workers: int, cpus: int) -> None:
+    assert ray_run.fit(Settings(**settings), nodes) == (workers, cpus)
+
+
+@pytest.mark.parametrize(
+    ("settings", "nodes", "sentence"),
+    [
+        ({"gpus": 1}, [node(8)], "needs 1 GPU and no node has that many .the most is 0."),
+        ({"gpus": 2}, [node(8, 1), node(8, 1)], "needs 2 GPU and no node has that many .the most is 1."),
+        ({"cpus": 16}, [node(8)], "needs 16 CPUs and no node has more than 8"),
+        ({}, [], "no node"),
+    ],
+)
+def test_what_the_nodes_do_not_hold(settings: dict[str, Any], nodes: list[dict[str, float]], sentence: str) -> None:
+    with pytest.raises(RunFailed, match=sentence):
+        ray_run.fit(Settings(**settings), nodes)
