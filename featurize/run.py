@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import socket
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -26,7 +27,7 @@ from featurize import images, tables
 from featurize.catalogue import Origin, quarantine_rows, read_bytes
 from featurize.errors import ArtworkError, BadImage, RunFailed
 from featurize.lease import Fence
-from featurize.models import Extractor, ModelSettings, load_backend
+from featurize.models import Extractor, ModelSettings, load_backend, model_key
 from featurize.plan import Item, Shard
 from featurize.store import Store
 
@@ -73,6 +74,12 @@ def load(phase: Phase) -> Extractor:
     # Read by OpenMP when torch is first imported: two pools on the same cores fight.
     os.environ.setdefault("OMP_NUM_THREADS", str(phase.cpus))
     extractor: Extractor = load_backend(phase.settings.backend).Extractor(phase.settings)
+    if model_key(extractor.fingerprint(phase.settings)) != phase.model_key:
+        extractor.close()
+        raise RunFailed(
+            f"the model of phase '{phase.name}' is another one on {socket.gethostname()} than where the run was "
+            "planned: its weights, prompt or dtype differ there; pin the revision and set the dtype"
+        )
     return extractor
 
 
@@ -102,8 +109,8 @@ def run_shard(shard: Shard, extractor: Extractor, phase: Phase, advance: Advance
         with ThreadPoolExecutor(extractor.concurrency, thread_name_prefix="model") as callers:
             batches = _batches(prepared, extractor, depth)
             # One batch more than are computed at once, so that the model finds the next one ready.
-            calls = _prefetch(callers, lambda batch: _extract(batch, extractor), batches, extractor.concurrency + 1)
-            for results in calls:
+            depth = extractor.concurrency + 1
+            for results in _as_completed(callers, lambda batch: _extract(batch, extractor), batches, depth):
                 for index, result in results:
                     if isinstance(result, BadImage):
                         failures[index] = ("model", result)
@@ -205,6 +212,25 @@ def _prefetch(
             yield ahead.popleft().result()
     finally:
         for future in ahead:
+            future.cancel()
+
+
+def _as_completed(
+    pool: ThreadPoolExecutor, function: Callable[[Any], Any], items: Iterable[Any], depth: int
+) -> Iterator[Any]:
+    """`map` in the order in which results come, with `depth` calls under way: a slow one holds up no other."""
+    source = iter(items)
+    pending: set[Future[Any]] = set()
+    try:
+        while True:
+            pending |= {pool.submit(function, item) for item in islice(source, depth - len(pending))}
+            if not pending:
+                return
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        for future in pending:
             future.cancel()
 
 

@@ -1,7 +1,9 @@
 """One shard: every item ends as a row or in quarantine, whatever its batch did."""
 
 import hashlib
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import numpy as np
@@ -14,7 +16,7 @@ from featurize.errors import RunFailed
 from featurize.lease import Lease
 from featurize.models import fake, model_key
 from featurize.plan import Item, Shard
-from featurize.run import Phase, run_local
+from featurize.run import Phase, _as_completed, run_local
 from featurize.store import Store
 
 LIMITS = images.Limits()
@@ -111,9 +113,10 @@ def test_a_file_that_changed_or_went_away_is_tried_again_later(tmp_path, picture
     Image.new("RGB", (9, 9)).save(pictures[1])
     with Lease(store, "test", "r") as lease:
         settings = fake.Settings()
-        phase = Phase("embed", settings, "image_embedding", "fake-0", "decode-0", LIMITS, 2, 1, 0.5, store,
+        key = model_key(fake.Extractor.fingerprint(settings))
+        phase = Phase("embed", settings, "image_embedding", key, "decode-0", LIMITS, 2, 1, 0.5, store,
                       lease.fence, Origin("r", "v"))  # fmt: skip
-        outcome = next(iter(run_local(phase, [Shard("fake-0", tuple(shard_items))], lambda n: None)))
+        outcome = next(iter(run_local(phase, [Shard(phase.model_key, tuple(shard_items))], lambda n: None)))
     assert outcome.quarantined == {"not_found": 1, "changed": 1}
     rows = duckdb.sql(f"SELECT DISTINCT stage, retryable FROM '{store.glob('quarantine')}'").fetchall()
     assert rows == [("read", True)]
@@ -139,3 +142,17 @@ def test_shards_have_nearly_equal_length_and_ids_of_their_content():
     assert [shard.id for shard in cut] == [shard.id for shard in plan.shards(missing, "m", 4)]
     assert len({shard.id for shard in cut}) == 3
     assert [i for piece in cut[2].split() for i in piece.items] == list(cut[2].items)
+
+
+def test_a_slow_call_holds_up_no_other():
+    the_rest_is_done = threading.Event()
+
+    def call(number):
+        if number == 0:
+            assert the_rest_is_done.wait(30)
+        if number == 9:
+            the_rest_is_done.set()
+        return number
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(_as_completed(pool, call, range(10), 3)) == [*range(1, 10), 0]

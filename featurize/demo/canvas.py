@@ -165,8 +165,7 @@ def pen_on(image: Image.Image, unit: float) -> Pen:
     return Pen(ImageDraw.Draw(image), veil, (unit, 0.0, 0.0, 0.0, unit, 0.0))
 
 
-def oversampled(width: int, height: int, colour: Colour | None = None) -> tuple[Image.Image, Pen]:
-    """An image twice as large, and its pen. No colour: a transparent layer."""
-    size = (width * OVERSAMPLE, height * OVERSAMPLE)
-    image = Image.new("RGBA", size, (0, 0, 0, 0)) if colour is None else Image.new("RGB", size, colour)
-    return image, pen_on(image, min(size) / 1000)
+def transparent(width: int, height: int) -> tuple[Image.Image, Pen]:
+    """A transparent image, drawn oversampled for a picture of `width` × `height`, and its pen."""
+    image = Image.new("RGBA", (width * OVERSAMPLE, height * OVERSAMPLE), (0, 0, 0, 0))
+    return image, pen_on(image, min(image.size) / 1000)

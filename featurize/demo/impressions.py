@@ -6,8 +6,9 @@
         + 2.6 · taste(member, theme of the artwork) + 0.9 · taste(member, mood of the artwork)
         + 0.6 · close(member) · closeness(shot) + 0.4 · crowd(member) · (people_count - 1.5)
 
-and appeal depends only on what can be seen: how close the shot is, a title on the picture, the number of people.
-Nothing else enters: no position, no hour, no hidden cause shared by policy and reward.
+and appeal(artwork) = 0.25 · closeness(shot) + 0.15 if it carries its title + (0.15 for one or two people, else -0.1).
+The tastes are those of `members`, closeness runs from 1 (close-up) to -1 (wide shot). Nothing else enters: no position,
+no hour, no hidden cause shared by policy and reward.
 
 **Production policy.** A contextual bandit: a ridge regression on what the log knows (how often the member played each
 theme before logging began; theme, shot, people and lettering of the artwork), fitted on an earlier window in which

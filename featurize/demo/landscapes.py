@@ -157,7 +157,7 @@ def forest(pen: Pen, width: float, height: float, horizon: float, look: Look, di
 def beach(pen: Pen, width: float, height: float, horizon: float, look: Look, dice: Random) -> None:
     sea = mix(look.main[2], look.sky[1], 60) if not look.dark else look.main[1]
     pen.box(-SPREAD, horizon - 40, width + SPREAD, height + SPREAD, sea)
-    for _ in range(46):
+    for _ in range(30):
         x, y = width * dice.random(), horizon - 30 + 170 * dice.random()
         pen.limb(
             (x - 40, y),
@@ -227,7 +227,7 @@ def meadow(pen: Pen, width: float, height: float, horizon: float, look: Look, di
         pen.box(i * 90 - 100, horizon + 34, i * 90 - 86, horizon + 112, look.paper)
     for y in (52, 84):
         pen.box(-SPREAD, horizon + y, width + SPREAD, horizon + y + 9, look.paper)
-    for i in range(70):
+    for i in range(44):
         flower = pen.at(width * dice.random(), horizon + 130 + (height - horizon) * dice.random())
         flower.oval(0, 0, 9, 9, (look.accent[2], look.paper, look.accent[3])[i % 3])
         flower.oval(0, 0, 3, 3, look.ink)

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
 from featurize.demo import buildings, interiors, landscapes, sky
-from featurize.demo.canvas import OVERSAMPLE, Pen, oversampled, pen_on
+from featurize.demo.canvas import OVERSAMPLE, Pen, pen_on, transparent
 from featurize.demo.colours import Look, mix
 from featurize.demo.figures import figure
 from featurize.demo.lettering import set_title
@@ -66,11 +66,11 @@ def render(scene: Scene, long_side: int | None = None) -> Image.Image:
 
 
 def _picture(scene: Scene, width: int, height: int, look: Look, dice: Random) -> Image.Image:
-    image, pen = oversampled(width, height, look.sky[0])
     unit = min(width, height) / 1000
     wide, high = width / unit, height / unit
     horizon = horizon_of(scene, high)
-    image.paste(sky.gradient((image.width, int(horizon * unit * OVERSAMPLE)), look.sky))
+    image = sky.gradient((width * OVERSAMPLE, height * OVERSAMPLE), horizon / high, look.sky)
+    pen = pen_on(image, unit * OVERSAMPLE)
     lean = pen.at(wide / 2, high / 2, turn=look.light.tilt * dice.choice((-1, 1))).at(-wide / 2, -high / 2)
     if scene.setting not in _INDOORS:
         sky.backdrop(lean, wide, horizon, look, dice)
@@ -92,17 +92,16 @@ def _picture(scene: Scene, width: int, height: int, look: Look, dice: Random) ->
         )
         reach = people[0].tall * (0.5 + 0.1 * len(people))
         _glow(image, int(x * unit), int(y * unit), int(reach * unit), look.lamp, 70 + look.light.rim // 3)
-    _vignette(image, look, look.light.vignette)
+    _vignette(image, look)
     if look.dark and people:
         for prop in props:  # or they would be lost in the night
-            middle = prop.left + prop.size / 2, prop.top + prop.size / 2
-            _glow(image, *(int(at * unit) for at in middle), int(prop.size * unit * 0.8), look.lamp, 80)
+            x, y = prop.left + prop.size / 2, prop.top + prop.size / 2
+            _glow(image, int(x * unit), int(y * unit), int(prop.size * unit * 0.8), look.lamp, 80)
     page = pen_on(image, unit)
     if not near or not people:
         _shadows(page, people, props, look)
     _paste_cast(image, scene, people, props, look, dice)
     sky.weather(image, page, wide, high, look, dice, indoors=scene.setting in _INDOORS)
-    _vignette(image, look, look.light.vignette // 3)
     return _grain(image, dice)
 
 
@@ -120,7 +119,7 @@ def _paste_cast(
     image: Image.Image, scene: Scene, people: list[Spot], props: list[PropSpot], look: Look, dice: Random
 ) -> None:
     """People and props: drawn on a layer of their own, so that light can fall on their edges."""
-    layer, pen = oversampled(*image.size)
+    layer, pen = transparent(*image.size)
     for prop in props:
         if PROPS[prop.name].airborne:
             draw_prop(pen, prop.name, prop.left, prop.top, prop.size, look)
@@ -173,9 +172,9 @@ def _glow(image: Image.Image, x: int, y: int, radius: int, colour: tuple[int, in
     image.paste(colour, (left, top), mask)
 
 
-def _vignette(image: Image.Image, look: Look, strength: int) -> None:
-    if strength:
-        image.paste(look.ink, (0, 0), _corners(strength).resize(image.size, Image.Resampling.BILINEAR))
+def _vignette(image: Image.Image, look: Look) -> None:
+    if look.light.vignette:
+        image.paste(look.ink, (0, 0), _corners(look.light.vignette).resize(image.size, Image.Resampling.BILINEAR))
 
 
 @lru_cache

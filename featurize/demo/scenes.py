@@ -16,9 +16,9 @@ from featurize.demo.names import poster_name
 from featurize.demo.vocabulary import AIRLESS_MOODS, NO_WEATHER, NUMBERS, PALETTES, PLURALS, THEMES
 
 SIZES: dict[str, tuple[tuple[int, int], ...]] = {
-    "poster": ((600, 900), (480, 720), (540, 720), (512, 720)),
-    "key art": ((880, 495), (768, 432), (800, 534), (720, 540)),
-    "square": ((600, 600), (480, 480)),
+    "poster": ((600, 900), (480, 720), (400, 600), (450, 600)),
+    "key art": ((880, 495), (640, 360), (720, 480), (640, 480)),
+    "square": ((560, 560), (440, 440)),
 }
 """Width and height in pixels of each kind of artwork."""
 

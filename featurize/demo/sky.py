@@ -20,14 +20,14 @@ SPREAD = 260.0
 """Units drawn beyond each edge, so that a leaning picture has no gaps."""
 
 
-def gradient(size: tuple[int, int], stops: tuple[Rgb, ...]) -> Image.Image:
-    """A vertical gradient through the stops, evenly spaced; `size` in pixels."""
-    height = size[1]
-    at = np.arange(height, dtype=np.int64) * (len(stops) - 1) * 256 // max(height - 1, 1)
-    lower = np.minimum(at >> 8, len(stops) - 2)
-    share = (at - (lower << 8))[:, None]
+def gradient(size: tuple[int, int], share: float, stops: tuple[Rgb, ...]) -> Image.Image:
+    """An image of `size` pixels: a gradient through even stops down to `share` of the height, then the last."""
+    last = len(stops) - 1
+    at = np.minimum(np.arange(size[1], dtype=np.int64) * last * 256 // max(int(size[1] * share), 1), last * 256)
+    lower = np.minimum(at >> 8, last - 1)
+    part = (at - (lower << 8))[:, None]
     colours = np.array(stops, dtype=np.int64)
-    column = (colours[lower] * (256 - share) + colours[lower + 1] * share) >> 8
+    column = (colours[lower] * (256 - part) + colours[lower + 1] * part) >> 8
     return Image.fromarray(column.astype(np.uint8)[:, None, :]).resize(size, Image.Resampling.NEAREST)
 
 

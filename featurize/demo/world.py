@@ -16,7 +16,8 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurize.demo.impressions import log
+from featurize.demo.impressions import IMPRESSION, TRUE_REWARD, log
 from featurize.demo.members import BATCH, HISTORY, history_batch
 from featurize.demo.render import render
 from featurize.demo.scenes import describe
@@ -77,11 +78,10 @@ def write_world(folder: Path, size: Literal["small", "paper"] = "small", seed: i
     catalogue = list(titles(amounts.titles, seed))
     artworks = [artwork for title in catalogue for artwork in title.artworks]
     draw(folder, artworks)
-    _write_table(folder / "truth/scene.parquet", [_scene_table(artworks)])
-    seen = _write_members(folder, amounts, catalogue, seed)
-    assert len(seen) == amounts.members
-    _write_table(folder / "title.parquet", [_title_table(catalogue)])
-    _write_table(folder / "manifest.parquet", [_manifest_table(artworks)])
+    _write_table(folder / "truth/scene.parquet", _SCENE, [_scene_table(artworks)])
+    _write_members(folder, amounts, catalogue, seed)
+    _write_table(folder / "title.parquet", _TITLE, [_title_table(catalogue)])
+    _write_table(folder / "manifest.parquet", _MANIFEST, [_manifest_table(artworks)])
     _write_text(marker, json.dumps({**stamp, "complete": True}))
 
 
@@ -94,9 +94,22 @@ def draw(folder: Path, artworks: list[Artwork]) -> None:
         for artwork in artworks:
             _draw_one(folder, artwork)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for _ in pool.map(_draw_one, [folder] * len(artworks), artworks, chunksize=16):
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_leave_with_parent) as pool:
+        for _ in pool.map(_draw_one, [folder] * len(artworks), artworks, chunksize=8):
             pass
+
+
+def _leave_with_parent() -> None:
+    """In a worker: go when the parent is killed, rather than wait for work or draw into a folder no longer ours."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 _ENCODING: dict[str, dict[str, Any]] = {
@@ -111,77 +124,97 @@ def _draw_one(folder: Path, artwork: Artwork) -> None:
     render(artwork.scene).save(path, **_ENCODING[path.suffix])
 
 
-def _write_members(folder: Path, amounts: Size, catalogue: list[Title], seed: int) -> np.ndarray:
-    """history, impression and the true rewards; returns the plays per theme of each member."""
-    seen: list[np.ndarray] = []
+def _write_members(folder: Path, amounts: Size, catalogue: list[Title], seed: int) -> None:
+    """history, impression and the true rewards. Only one batch of members is in memory at a time."""
 
-    def chunks() -> Iterable[pa.Table]:
+    def history() -> Iterator[pa.Table]:
+        seen = []
         for batch in range((amounts.members + BATCH - 1) // BATCH):
             size = min(BATCH, amounts.members - batch * BATCH)
             table, plays = history_batch(batch, size, amounts.history_rows, catalogue, seed)
             seen.append(plays)
             yield table
         impressions, rewards, plays_after = log(amounts.impressions, np.concatenate(seen), catalogue, seed)
-        _write_table(folder / "truth/reward.parquet", [rewards])
-        _write_table(folder / "impression.parquet", [impressions])
+        _write_table(folder / "truth/reward.parquet", TRUE_REWARD, [rewards])
+        _write_table(folder / "impression.parquet", IMPRESSION, [impressions])
         yield plays_after
 
-    _write_table(folder / "history.parquet", chunks(), HISTORY)
-    return np.concatenate(seen)
+    _write_table(folder / "history.parquet", HISTORY, history())
+
+
+_TITLE = pa.schema(
+    [
+        pa.field("title_id", pa.string(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        ("year", pa.int32()),
+        ("genres", pa.list_(pa.string())),
+        ("synopsis", pa.string()),
+    ]
+)
+_MANIFEST = pa.schema(
+    [
+        pa.field("artwork_id", pa.string(), nullable=False),
+        pa.field("title_id", pa.string(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        ("kind", pa.string()),
+        ("priority", pa.float64()),
+    ]
+)
+_SCENE = pa.schema(
+    [
+        pa.field("artwork_id", pa.string(), nullable=False),
+        ("subjects", pa.list_(pa.string())),
+        ("people_count", pa.int32()),
+        ("mood", pa.string()),
+        ("setting", pa.string()),
+        ("composition", pa.string()),
+        ("text_on_artwork", pa.string()),
+        ("palette", pa.list_(pa.string())),
+        ("theme", pa.string()),
+        ("caption", pa.string()),
+    ]
+)
 
 
 def _title_table(catalogue: list[Title]) -> pa.Table:
-    return pa.table(
+    rows = [
         {
-            "title_id": [title.title_id for title in catalogue],
-            "name": [title.name for title in catalogue],
-            "year": pa.array([title.year for title in catalogue], pa.int32()),
-            "genres": [list(title.themes) for title in catalogue],
-            "synopsis": [title.synopsis for title in catalogue],
+            "title_id": title.title_id,
+            "name": title.name,
+            "year": title.year,
+            "genres": list(title.themes),
+            "synopsis": title.synopsis,
         }
-    )
+        for title in catalogue
+    ]
+    return pa.Table.from_pylist(rows, schema=_TITLE)
 
 
 def _manifest_table(artworks: list[Artwork]) -> pa.Table:
-    return pa.table(
+    rows = [
         {
-            "artwork_id": [artwork.artwork_id for artwork in artworks],
-            "title_id": [artwork.title_id for artwork in artworks],
-            "uri": [artwork.uri for artwork in artworks],
-            "kind": [artwork.scene.kind for artwork in artworks],
-            "priority": [artwork.priority for artwork in artworks],
+            "artwork_id": artwork.artwork_id,
+            "title_id": artwork.title_id,
+            "uri": artwork.uri,
+            "kind": artwork.scene.kind,
+            "priority": artwork.priority,
         }
-    )
+        for artwork in artworks
+    ]
+    return pa.Table.from_pylist(rows, schema=_MANIFEST)
 
 
 def _scene_table(artworks: list[Artwork]) -> pa.Table:
     rows = [{"artwork_id": artwork.artwork_id, **describe(artwork.scene)} for artwork in artworks]
-    schema = pa.schema(
-        [
-            ("artwork_id", pa.string()),
-            ("subjects", pa.list_(pa.string())),
-            ("people_count", pa.int32()),
-            ("mood", pa.string()),
-            ("setting", pa.string()),
-            ("composition", pa.string()),
-            ("text_on_artwork", pa.string()),
-            ("palette", pa.list_(pa.string())),
-            ("theme", pa.string()),
-            ("caption", pa.string()),
-        ]
-    )
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist(rows, schema=_SCENE)
 
 
-def _write_table(path: Path, chunks: Iterable[pa.Table], schema: pa.Schema | None = None) -> None:
+def _write_table(path: Path, schema: pa.Schema, chunks: Iterable[pa.Table]) -> None:
     """One row group per chunk; the file appears under its name when it is whole."""
     partial = path.with_name(path.name + ".partial")
-    writer = None
-    for chunk in chunks:
-        writer = writer or pq.ParquetWriter(partial, schema or chunk.schema, compression="zstd")
-        writer.write_table(chunk)
-    assert writer is not None
-    writer.close()
+    with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        for chunk in chunks:
+            writer.write_table(chunk)
     os.replace(partial, path)
 
 

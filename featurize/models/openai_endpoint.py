@@ -69,6 +69,12 @@ class Settings(ModelSettings):
     max_restarts: int = Field(5, ge=0, description="with serve, how often a worker replaces a server that died")
     log_dir: Path = Field(Path("logs"), description="with serve, folder of the servers' logs")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_client_is_enough(cls, values: Any) -> Any:
+        """At an address, `concurrency` should mean what it says: not so many from each of the machine's workers."""
+        return {"workers": 1, **values} if isinstance(values, dict) and values.get("address") else values
+
     @model_validator(mode="after")
     def _is_one_endpoint(self) -> Self:
         if (self.address is None) == (self.serve is None):

@@ -102,7 +102,7 @@ def test_an_unknown_setting_is_refused(artwork: Path, tmp_path: Path) -> None:
 
 def test_two_runs_at_once(artwork: Path, tmp_path: Path) -> None:
     """The second says who holds the lease and leaves the first alone."""
-    first = start(tmp_path, artwork, {"embed.seconds": 0.2})
+    first = start(tmp_path, artwork, {"embed.seconds": 0.1})
     wait_until(lambda: parts(tmp_path, "artwork"))
     said = run(tmp_path, artwork, code=3)
     assert f"(process {first.pid} on " in error(said)

@@ -14,7 +14,7 @@ PICTURES = 9
 UNWELL = {
     "run.executor": "ray",
     "run.shard_images": 6,
-    "run.stall_seconds": 5,
+    "run.stall_seconds": 6,
     "embed.cpus": 1,
     "embed.segfault_on": RED,
     "embed.hang_on": GREEN,

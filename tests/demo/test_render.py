@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import ImageChops
 
-from featurize.demo.canvas import oversampled
+from featurize.demo.canvas import transparent
 from featurize.demo.colours import Look
 from featurize.demo.figures import figure
 from featurize.demo.people import POSES, cast
@@ -54,7 +54,9 @@ def test_size_is_as_asked(seed: int) -> None:
 @pytest.mark.parametrize("mood", MOODS)
 def test_every_setting_can_be_painted_and_told_apart(mood: str) -> None:
     assert set(SETTINGS) == set(SETTING_WORDS)
-    scene = replace(scene_of(5), mood=mood, palette=PALETTES[mood][0], people=(), arrangement="no people", shot="wide shot")
+    scene = replace(
+        scene_of(5), mood=mood, palette=PALETTES[mood][0], people=(), arrangement="no people", shot="wide shot"
+    )
     pictures = [np.asarray(render(replace(scene, setting=setting), 96), dtype=int) for setting in SETTING_WORDS]
     for at, picture in enumerate(pictures):
         for other in pictures[:at]:
@@ -96,7 +98,7 @@ def test_changing_what_is_described_changes_the_picture() -> None:
 
 @pytest.mark.parametrize("name", PROPS)
 def test_prop_fills_its_box(name: str) -> None:
-    layer, pen = oversampled(400, 400)
+    layer, pen = transparent(400, 400)
     PROPS[name].draw(pen.at(500, 500, 3), Look(("blue", "gold"), "calm"))
     found = layer.getbbox()
     assert found is not None
@@ -116,7 +118,7 @@ def test_facing_left_is_the_mirror_image_of_facing_right(role: str) -> None:
         for pose in (*POSES[mood], "reach", "hug", "crossed"):
             sides = []
             for facing in (1, -1):
-                layer, pen = oversampled(128, 192)
+                layer, pen = transparent(128, 192)
                 figure(pen.at(500, 1400, 1.2), cast(role, facing, pose, look, Random(3)))
                 sides.append(layer)
             assert sides[0].getbbox() is not None

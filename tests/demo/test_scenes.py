@@ -36,7 +36,9 @@ def test_every_word_turns_up() -> None:
     assert {scene.theme for scene in many} == set(THEMES)
     assert {scene.setting for scene in many} == set(SETTINGS)
     assert {scene.mood for scene in many} == set(PALETTES)
-    assert {prop for scene in many for prop in scene.props} == {prop for theme in THEMES.values() for prop in theme.props}
+    assert {prop for scene in many for prop in scene.props} == {
+        prop for theme in THEMES.values() for prop in theme.props
+    }
     assert {scene.people_count for scene in many} == set(range(6))
     assert {scene.kind for scene in many} == {"poster", "key art", "square"}
     assert 0.2 < np.mean([scene.title_text is None for scene in many]) < 0.3
@@ -75,12 +77,15 @@ def test_description_says_what_the_scene_shows(scene: Scene) -> None:
         "text_on_artwork": "THE DUST",
         "palette": ["brown", "gold"],
         "theme": "western",
-        "caption": "An epic western wide shot of two cowboys and one woman in a line in the desert, with a horse and a cactus.",
+        "caption": "An epic western wide shot of two cowboys and one woman in a line in the desert, "
+        "with a horse and a cactus.",
     }
 
 
 def test_caption_without_people_or_title(scene: Scene) -> None:
-    empty = replace(scene, people=(), arrangement="no people", shot="still life", props=("cowboy hat",), title_text=None)
+    empty = replace(
+        scene, people=(), arrangement="no people", shot="still life", props=("cowboy hat",), title_text=None
+    )
     told = describe(empty)
     assert told["caption"] == "An epic western still life of a cowboy hat in the desert."
     assert told["text_on_artwork"] is None

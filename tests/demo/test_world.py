@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
+import os
 import subprocess
 import sys
 import time
@@ -89,22 +89,38 @@ def test_a_larger_world_begins_with_the_same_titles() -> None:
     assert list(titles(20, 0)) != list(titles(20, 1))
 
 
-def test_killed_halfway_it_does_not_look_complete_and_the_next_run_makes_it_whole(world: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "world"
-    program = f"from pathlib import Path; from featurize.demo import write_world; write_world(Path({str(folder)!r}))"
-    main = f"if __name__ == '__main__':\n    {program}"
-    script = tmp_path / "make.py"
-    script.write_text(main)
-    process = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
-    while process.poll() is None and len(list(folder.rglob("*.jpg"))) < 20:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not complete(folder)
-    assert not (folder / "manifest.parquet").exists()
-    write_world(folder)
-    assert complete(folder)
-    assert digests(folder) == digests(world)
+_TINY = """
+from pathlib import Path
+from featurize.demo import world
+world.SIZES["tiny"] = world.Size(titles=6, members=40, history_rows=10, impressions=100)
+if __name__ == "__main__":
+    world.write_world(Path("{folder}"), "tiny", 3)
+"""
+
+
+def make_tiny(folder: Path) -> subprocess.Popen[bytes]:
+    script = folder.with_suffix(".py")
+    script.write_text(_TINY.format(folder=folder))
+    return subprocess.Popen([sys.executable, str(script)])
+
+
+def test_killed_at_any_moment_it_does_not_look_complete_and_the_next_run_makes_it_whole(tmp_path: Path) -> None:
+    assert make_tiny(tmp_path / "calm").wait() == 0
+    whole = digests(tmp_path / "calm")
+    killed = tmp_path / "killed"
+    for pictures in (1, 7, 14):
+        process = make_tiny(killed)
+        marker, seconds = killed / "world.json", time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < seconds:
+            if marker.exists() and sum(1 for _, _, files in os.walk(killed / "artwork") for _ in files) >= pictures:
+                break
+        process.kill()
+        assert process.wait() == -9
+        assert not complete(killed)
+        assert not (killed / "manifest.parquet").exists()
+    assert make_tiny(killed).wait() == 0
+    assert complete(killed)
+    assert digests(killed) == whole
 
 
 def test_a_complete_world_is_left_alone(world: Path) -> None:

@@ -1,0 +1,162 @@
+"""Manifest, pictures and store on an S3 server that fails now and then: the rows are those of a local run."""
+
+import csv
+import io
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+import pytest
+from catalogues import TABLES, add_broken, catalogue, command, error, rows, run, runs, start, wait_until
+from unreliable_s3 import UnreliableS3, now_and_then, serve
+
+from featurize import tables
+from featurize.errors import RunFailed
+from featurize.store import Store, filesystem
+
+BUCKET = "artworks"
+PICTURES = 24
+WHERE_IT_LIES = {"uri", "source", "modified"}
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnreliableS3]:
+    with pytest.MonkeyPatch.context() as patch, serve(tmp_path_factory.mktemp("server")) as proxy:
+        patch.setenv("AWS_ENDPOINT_URL", proxy.address)
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.delenv("AWS_PROFILE", raising=False)
+        pafs.S3FileSystem(
+            region="us-east-1", endpoint_override=proxy.address, allow_bucket_creation=True
+        ).create_dir(BUCKET)
+        yield proxy
+
+
+@pytest.fixture(autouse=True)
+def well(s3: UnreliableS3) -> Iterator[None]:
+    yield
+    s3.fault = lambda method, path: None
+    s3.failed.clear()
+
+
+@pytest.fixture(scope="module")
+def clean(s3: UnreliableS3, tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """The rows of a local run; the same files are then in the bucket, with a manifest in two formats."""
+    folder = add_broken(catalogue(tmp_path_factory.mktemp("artwork"), PICTURES))
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    listed = [{"artwork_id": f.stem, "title_id": "t", "uri": str(f.relative_to(folder))} for f in files]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, listed[0])
+    writer.writeheader()
+    writer.writerows(listed)
+    (folder / "list.csv").write_text(text.getvalue())
+    pq.write_table(pa.Table.from_pylist(listed), folder / "list.parquet")
+    for file in [*files, folder / "list.csv", folder / "list.parquet"]:
+        put(f"{BUCKET}/catalogue/{file.relative_to(folder)}", file.read_bytes())
+    store = tmp_path_factory.mktemp("clean")
+    run(store, folder / "list.csv")
+    return rows(store, without=WHERE_IT_LIES)
+
+
+def put(path: str, data: bytes) -> None:
+    fs, _ = filesystem(f"s3://{path}")
+    with fs.open_output_stream(path) as stream:
+        stream.write(data)
+
+
+@pytest.mark.parametrize("manifest", ["list.csv", "list.parquet"])
+def test_a_server_that_fails_now_and_then(manifest: str, clean: Rows, s3: UnreliableS3) -> None:
+    store = f"s3://{BUCKET}/failing-{manifest}"
+    s3.fault = now_and_then(0.1, seed=3)
+    run(store, f"s3://{BUCKET}/catalogue/{manifest}")
+    assert s3.failed["500"] > 0
+    assert s3.failed["503"] > 0
+    s3.fault = lambda method, path: None
+    assert rows(store, without=WHERE_IT_LIES) == clean
+    run(store, f"s3://{BUCKET}/catalogue/{manifest}")
+    assert runs(store)[-1]["counts"]["files read"] == 0
+    assert rows(store, without=WHERE_IT_LIES) == clean
+
+
+def kill_and_run(clean: Rows, s3: UnreliableS3, name: str, times: int, seed: int) -> None:
+    store, manifest, moments = f"s3://{BUCKET}/{name}", f"s3://{BUCKET}/catalogue/list.csv", random.Random(seed)
+    s3.fault = now_and_then(0.05, seed)
+    for _ in range(times):
+        job = start(store, manifest, {"embed.seconds": 0.02})
+        enough = len(Store(store).parts("image_embedding")) + moments.randint(0, 2)
+        wait_until(
+            lambda job=job, enough=enough: job.poll() is not None or len(Store(store).parts("image_embedding")) >= enough
+        )
+        time.sleep(moments.uniform(0, 1))
+        job.kill()
+        job.communicate()
+        for table in (*TABLES, "run"):
+            Store(store).dataset(table).to_table()  # every object is whole
+    run(store, manifest)
+    assert rows(store, without=WHERE_IT_LIES) == clean
+
+
+def test_killed_and_run_again(clean: Rows, s3: UnreliableS3) -> None:
+    kill_and_run(clean, s3, "killed", times=1, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 6))
+def test_killed_often(seed: int, clean: Rows, s3: UnreliableS3) -> None:
+    kill_and_run(clean, s3, f"killed-{seed}", times=5, seed=seed)
+
+
+@pytest.mark.parametrize("megabytes", [0.1, 35])
+@pytest.mark.parametrize("fault", ["500", "cut"])
+@pytest.mark.parametrize("which", ["every upload", "one part", "the end"])
+def test_an_upload_that_fails_leaves_nothing(megabytes: float, fault: str, which: str, s3: UnreliableS3) -> None:
+    """A small file is one request, a big one many parts; whichever fails for good, no object appears."""
+
+    def fails(method: str, path: str) -> str | None:
+        hit = {
+            "every upload": method in ("PUT", "POST"),
+            "one part": method == "PUT" and ("partNumber=2" in path or "partNumber" not in path),
+            "the end": (method == "POST" and "uploadId" in path) or (method == "PUT" and "partNumber" not in path),
+        }
+        return fault if hit[which] else None
+
+    name = f"{which}-{fault}-{megabytes}".replace(" ", "-")
+    store = Store(f"s3://{BUCKET}/uploads")
+    s3.fault = fails
+    with pytest.raises(RunFailed, match="cannot write s3://artworks/uploads/"):
+        store.write(name, os.urandom(int(megabytes * 2**20)))
+    assert s3.failed[fault] > 0
+    s3.fault = lambda method, path: None
+    assert not store.exists(name)
+    data = os.urandom(int(megabytes * 2**20))
+    assert store.write(name, data)
+    assert store.read(name) == data
+
+
+def test_a_server_that_is_gone_ends_the_run(tmp_path: Path, s3: UnreliableS3, clean: Rows) -> None:
+    s3.fault = lambda method, path: "503" if method == "PUT" and "image_embedding" in path else None
+    store = f"s3://{BUCKET}/gone"
+    said = run(store, f"s3://{BUCKET}/catalogue/list.csv", {"run.shard_images": 512}, code=1)
+    assert error(said).startswith(f"error: cannot write {store}/image_embedding/")
+    s3.fault = lambda method, path: None
+    run(store, f"s3://{BUCKET}/catalogue/list.csv")
+    assert rows(store, without=WHERE_IT_LIES) == clean
+
+
+def test_a_second_run_is_refused(clean: Rows, s3: UnreliableS3) -> None:
+    store, manifest = f"s3://{BUCKET}/two", f"s3://{BUCKET}/catalogue/list.csv"
+    first = start(store, manifest, {"embed.seconds": 0.2})
+    wait_until(lambda: Store(store).parts("model"))
+    said = run(store, manifest, code=3)
+    assert f"(process {first.pid} on " in error(said)
+    first.communicate(timeout=120)
+    assert first.returncode == 0
