@@ -12,12 +12,11 @@ from featurize.demo.people import Person
 
 
 def head(pen: Pen, who: Person) -> None:
-    """Head of a person, neck excluded."""
+    """Head of a person, without the neck and what hangs `behind`."""
     shade = mix(who.skin, who.ink, 70)
     near = pen.at(0, 0, flip=who.facing < 0)
     turn = 20 * abs(who.facing)
     fine = pen.pixels_per_unit * 200 > 22
-    behind(near, who)
     if who.role == "hooded figure":
         _hooded(near, who)
         return

@@ -54,7 +54,7 @@ def figure(pen: Pen, who: Person) -> None:
     upper_left, upper_right = (-104.0, -782.0), (104.0, -782.0)
     bent = 36 if who.pose == "bow" else 0
     top = near.at(16 + bent if who.facing or bent else 0, -906 + bent, CHILD_HEAD if who.role == "child" else HEAD)
-    unturned = _front(who)
+    mirrored = replace(who, facing=abs(who.facing))  # the pen is mirrored already: within it everyone faces right
     if who.role == "knight":
         near.curve([(-110, -800), (-180, -400), (-220, -60), (160, -60), (150, -400), (110, -800)], who.cloth2)
     if who.role == "astronaut":
@@ -62,7 +62,7 @@ def figure(pen: Pen, who: Person) -> None:
             [(-140, -820), (-160, -560), (-120, -500), (120, -500), (160, -560), (140, -820)],
             mix(who.cloth, who.ink, 90),
         )
-    behind(top, unturned)
+    behind(top, mirrored)
     _arm(near, upper_left, left, sleeve, who)
     _legs(near, who)
     _trunk(near, who)
@@ -71,18 +71,11 @@ def figure(pen: Pen, who: Person) -> None:
     _arm(near, upper_right, right, sleeve, who)
     if who.pose == "crossed":
         _arm(near, upper_left, left, sleeve, who)
-    head(top, unturned)
-
-
-def _front(who: Person) -> Person:
-    """The pen is mirrored already: within it everyone faces right."""
-    return replace(who, facing=abs(who.facing))
+    head(top, mirrored)
 
 
 def _sleeve(who: Person) -> tuple[int, int, int]:
-    if who.role in ("fighter",):
-        return who.skin
-    return mix(who.cloth, who.ink, 34)
+    return who.skin if who.role == "fighter" else mix(who.cloth, who.ink, 34)
 
 
 def _arm(pen: Pen, shoulder: Point, joints: Arm, sleeve: tuple[int, int, int], who: Person) -> None:

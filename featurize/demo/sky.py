@@ -119,7 +119,7 @@ def weather(
     elif mood == "melancholy" and not indoors:
         rain(pen, width, height, look, dice)
     elif mood == "mysterious":
-        _fog(image, look.main[3], (0, 0, 40, 120, 180, 150) if indoors else (0, 0, 20, 60, 110, 120), dice)
+        _fog(image, look.main[3], (0, 0, 30, 90, 140, 120) if indoors else (0, 0, 20, 60, 110, 120), dice)
     elif mood == "menacing":
         _fog(image, mix(look.accent[2], look.main[0], 60), (0, 0, 0, 0, 60, 150), dice)
         if not indoors:

@@ -21,7 +21,14 @@ from featurize.demo.vocabulary import MOODS, PALETTES, ROLES, THEMES
 from featurize.demo.vocabulary import SETTINGS as SETTING_WORDS
 
 DIGESTS = {
-    0: "",
+    0: "f236f9582f05c42f",  # medium shot forest mysterious 1 THE PROPHECY
+    1: "d0747157619960c8",  # full shot spaceship menacing 5 THE SILENT ANDROID
+    2: "63aad86a0aba5b2b",  # medium shot castle epic 1 THE WINTER QUEST
+    3: "faa454eb7dc4d8d9",  # close-up castle epic 1 LONELY SWORD
+    4: "628a187f1f3c1f3f",  # wide shot snowfield melancholy 2 THE FRONTIER AND THE SADDLE
+    5: "1874ddd003ac6c4c",  # full shot snowfield joyful 4 THE FIRST ADVENTURE
+    6: "eee81f09e457a37b",  # wide shot spaceship mysterious 1 PAPER HORIZON
+    7: "e40f8938c0a54372",  # full shot living room tense 3 BROKEN KEY
 }
 
 

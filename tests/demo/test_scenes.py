@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from featurize.demo.scenes import Scene, describe, sample_scene
-from featurize.demo.vocabulary import AIRLESS_MOODS, NO_WEATHER, PALETTES, SETTINGS, THEMES, theme_of
+from featurize.demo.vocabulary import (
+    AIRLESS_MOODS,
+    ARRANGEMENTS,
+    NO_WEATHER,
+    PALETTES,
+    ROLES,
+    SETTINGS,
+    SHOTS,
+    THEMES,
+    theme_of,
+)
 
 
 def scenes(count: int, seed: int = 0) -> list[Scene]:
@@ -40,6 +50,9 @@ def test_every_word_turns_up() -> None:
         prop for theme in THEMES.values() for prop in theme.props
     }
     assert {scene.people_count for scene in many} == set(range(6))
+    assert {scene.arrangement for scene in many} == set(ARRANGEMENTS)
+    assert {scene.shot for scene in many} == set(SHOTS)
+    assert {role for scene in many for role in scene.people} == set(ROLES)
     assert {scene.kind for scene in many} == {"poster", "key art", "square"}
     assert 0.2 < np.mean([scene.title_text is None for scene in many]) < 0.3
 
