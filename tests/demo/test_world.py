@@ -104,6 +104,7 @@ def make_tiny(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, str(script)])
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_does_not_look_complete_and_the_next_run_makes_it_whole(tmp_path: Path) -> None:
     assert make_tiny(tmp_path / "calm").wait() == 0
     whole = digests(tmp_path / "calm")
