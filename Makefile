@@ -44,8 +44,9 @@ check: $(READY) ## lint, formatting and types
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-bench: $(READY) ## speed and memory, as a table and in bench.json
-	@$(PY) -m jobs.bench
+bench: $(READY) ## speed and memory, as a table and in bench.json [ARTWORK=folder] [ONLY="efficiency ..."]
+	@$(PY) -m jobs.bench $(if $(ARTWORK),--artwork '$(ARTWORK)') $(foreach setting,$(SET),--set '$(setting)') \
+		$(foreach name,$(ONLY),--only $(name))
 
 clean: ## remove what the targets made: .venv, the demo catalogue, the store
 	rm -rf $(VENV) demo store bench.json

@@ -99,7 +99,10 @@ def listed(artwork: str) -> tuple[str, pa.Table]:
 def _absolute(base: str, uri: str) -> str:
     if "://" in uri:
         return uri.removeprefix("file://") if uri.startswith("file://") else uri
-    return f"{base}/{uri}" if "://" in base else os.path.normpath(os.path.join(base, uri))
+    if "://" in base:
+        return f"{base}/{uri}"
+    joined = os.path.join(base, uri)
+    return os.path.normpath(joined) if "/." in joined or "//" in joined else joined
 
 
 def _folder(source: str, fs: pafs.FileSystem, path: str) -> pa.Table:

@@ -10,7 +10,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
 
 from featurize.errors import RefusedInput
 from featurize.images import Limits
@@ -24,6 +24,9 @@ class Section(BaseModel):
 class Input(Section):
     artwork: str | None = Field(None, description="folder or manifest; default: the demo catalogue")
     titles: str | None = Field(None, description="table of titles, checked against the artwork's title ids")
+    history: str | None = Field(None, description="what members did: a file, or a folder or pattern of Parquet files")
+    impressions: str | None = Field(None, description="what members were shown, in the same forms")
+    pairs: str | None = Field(None, description="members and titles to rank tonight, in the same forms")
     verify: bool = Field(False, description="read and hash every file again, changed or not")
 
 
@@ -52,6 +55,32 @@ def _backend_settings(value: Any) -> Any:
 Model = Annotated[SerializeAsAny[ModelSettings] | None, BeforeValidator(_backend_settings)]
 
 
+class Prompts(Section):
+    kind: Literal["logged", "nightly"] = Field(
+        "logged", description="logged: a prompt per impression, with its label; nightly: per pair to rank, without"
+    )
+    template: str = Field("multiple-choice-v1", description="a name of featurize/prompting/templates or a TOML file")
+    descriptions: str | None = Field(None, description="model key; default: the one whose rows are newest")
+    missing_description: Literal["placeholder", "drop", "skip"] = Field(
+        "placeholder", description="for a candidate without one: say so in the prompt, leave it out, or skip the prompt"
+    )
+    as_of: AwareDatetime | None = Field(None, description="use only artwork and features from before this moment")
+    member_key_env: str | None = Field(
+        None, description="environment variable with a secret: member ids are written as keyed hashes"
+    )
+    seed: int = Field(0, description="of the order of candidates and the choice of held-out pairs")
+    held_out: int = Field(5000, ge=0, description="member-title pairs never trained on; at most a tenth of all")
+    held_out_from: AwareDatetime | None = Field(
+        None, description="hold out what was shown from this moment on, instead of pairs"
+    )
+    at: AwareDatetime | None = Field(None, description="nightly: the moment to rank for; default: the last midnight UTC")
+    active_days: int | None = Field(None, ge=1, description="nightly without input.pairs: members active in so many days")
+    rank: tuple[str, ...] = Field((), description="nightly without input.pairs: title ids to rank for each of them")
+    tokenizer: str | None = Field(None, description="folder with the ranker's tokenizer.json, to count tokens with")
+    memory: str = Field("3GB", description="of DuckDB; what does not fit goes to temporary files")
+    export: str | None = Field(None, description="folder to write sft-*.jsonl and dpo-*.jsonl to")
+
+
 class Settings(Section):
     """All settings of a run. A model section is checked by the Settings of the backend it names."""
 
@@ -62,6 +91,7 @@ class Settings(Section):
     embed: Model = None
     labels: str = Field("artwork-v1", description="label file of the tags: a name of featurize/labels or a path")
     describe: Model = None
+    prompts: Prompts = Prompts()
 
 
 def load(profile: str, overrides: Iterable[str] = ()) -> Settings:

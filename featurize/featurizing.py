@@ -59,7 +59,7 @@ class Featurizing:
         if self.dry_run:
             return
         try:
-            phases.finish(self.settings)
+            phases.finish()
             outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
             self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
         finally:

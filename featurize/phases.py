@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 from featurize import run, tables
 from featurize.catalogue import Origin
 from featurize.config import Settings
+from featurize.errors import RefusedInput
 from featurize.lease import Fence
 from featurize.models import ModelSettings, load_backend, model_key
 from featurize.plan import Shard
@@ -66,9 +68,12 @@ class Crew:
 def crew(settings: Settings, model: ModelSettings) -> Crew:
     """Ask the executor what it can hold; starts Ray when that is the executor. Errors: RunFailed."""
     if settings.run.executor == "local":
-        return Crew(1, model.cpus or os.cpu_count() or 1)
-    from featurize import ray_run
-
+        mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return Crew(1, model.cpus or mine)
+    try:
+        from featurize import ray_run
+    except ImportError as error:
+        raise RefusedInput("run.executor = 'ray' needs Ray, which is not installed; there is also 'local'") from error
     ray_run.start()
     return Crew(*ray_run.places(model))
 
@@ -86,9 +91,8 @@ def execute(
     yield from executor.outcomes(shards)
 
 
-def finish(settings: Settings) -> None:
-    """Let go of what `crew` started."""
-    if settings.run.executor == "ray":
-        from featurize import ray_run
-
+def finish() -> None:
+    """Let go of what `crew` started, if it did."""
+    ray_run = sys.modules.get("featurize.ray_run")
+    if ray_run is not None:
         ray_run.stop()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from featurize import bench, config
 from featurize.bench.workload import VIT_B_32
-from featurize.errors import ArtworkError, RefusedInput
+from featurize.errors import RefusedInput, RunFailed
 from featurize.report import code_version
 
 
@@ -26,28 +26,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 when everything was measured, whether or not the targets were met."""
     asked = parser().parse_args(argv)
     figures: list[bench.Figure] = []
+    code = 0
     begun = time.perf_counter()
     try:
         # The profile's CLIP is too small for its speed to say anything.
         settings = config.load("local", [f"embed.model={VIT_B_32}", *asked.set])
-        setup = bench.Setup(settings, asked.artwork, asked.images)
         for name in asked.only or bench.MEASURES:
             print(f"-- {name}", flush=True)
-            figures += bench.MEASURES[name](setup)
-    except ArtworkError as error:
+            try:
+                figures += bench.MEASURES[name](bench.Setup(settings, asked.artwork, asked.images))
+            except RunFailed as error:  # the figures of the others are worth keeping
+                figures.append(bench.Figure(name, None, "", "failed, see above"))
+                print(f"error: {error}", file=sys.stderr)
+                code = 1
+    except RefusedInput as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, RefusedInput) else 1
+        return 2
     report = {
         "measured_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "seconds": time.perf_counter() - begun,
         "code_version": code_version(),
-        "machine": {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()},
+        "machine": {
+            "system": platform.platform(),
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+            "gpu": gpu(settings),
+        },
         "settings": json.loads(config.as_json(settings)),
         "figures": [figure.as_json() for figure in figures],
     }
     asked.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(f"\n{bench.text(figures)}\n\nthe same as JSON: {asked.out}")
-    return 0
+    return code
+
+
+def gpu(settings: config.Settings) -> str | None:
+    """What the measured models ran on, if it was a GPU."""
+    if not any(model and model.device == "cuda" for model in (settings.embed, settings.describe)):
+        return None
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def parser() -> argparse.ArgumentParser:

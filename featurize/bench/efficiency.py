@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -53,7 +53,7 @@ def measure(setup: Setup) -> list[Figure]:
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """Seconds until the model was loaded, and from then to the last commit."""
 
     startup: float
@@ -81,11 +81,11 @@ class _Alone:
 @dataclass
 class _Rounds:
     alone: list[_Alone] = field(default_factory=list)
-    jobs: dict[str, list[_Job]] = field(default_factory=lambda: defaultdict(list))
+    jobs: dict[str, list[Job]] = field(default_factory=lambda: defaultdict(list))
 
 
 def _of_model(name: str, model: ModelSettings, setup: Setup) -> list[Figure]:
-    executors = {"in process": _with_executor(setup.settings, "local")}
+    executors = {"in process": with_executor(setup.settings, "local")}
     if setup.settings.run.executor == "ray" and importlib.util.find_spec("ray") is not None:
         executors["on Ray"] = setup.settings
     limits = images.Limits(**setup.settings.limits.model_dump())
@@ -102,7 +102,7 @@ def _of_model(name: str, model: ModelSettings, setup: Setup) -> list[Figure]:
             len(rounds.alone) < MOST_ROUNDS and time.perf_counter() - begun < ENOUGH_SECONDS
         ):
             for how, settings in executors.items():
-                rounds.jobs[how].append(_job(settings, model, pictures))
+                rounds.jobs[how].append(run_job(settings, model, pictures))
             rounds.alone.append(_back_to_back(extractor, paths, phase))
     finally:
         extractor.close()
@@ -132,7 +132,8 @@ def _figures(name: str, what: str, count: int, rounds: _Rounds, on_gpu: bool) ->
     return figures
 
 
-def _with_executor(settings: Settings, executor: str) -> Settings:
+def with_executor(settings: Settings, executor: Literal["local", "ray"]) -> Settings:
+    """The same settings for another executor."""
     return settings.model_copy(update={"run": settings.run.model_copy(update={"executor": executor})})
 
 
@@ -159,10 +160,10 @@ def _phase(settings: Settings, model: ModelSettings) -> Iterator[tuple[Phase, in
             )
             yield phase, crew.workers
     finally:
-        phases.finish(settings)
+        phases.finish()
 
 
-def _job(settings: Settings, model: ModelSettings, pictures: pa.Table) -> _Job:
+def run_job(settings: Settings, model: ModelSettings, pictures: pa.Table) -> Job:
     """One run of the job's own code over all pictures. Errors: RunFailed when one of them is not done."""
     ready: list[float] = []
 
@@ -180,7 +181,7 @@ def _job(settings: Settings, model: ModelSettings, pictures: pa.Table) -> _Job:
             done += outcome.done
     if done != pictures.num_rows:
         raise RunFailed(f"{pictures.num_rows - done} of {pictures.num_rows} pictures were not done; rates mean nothing")
-    return _Job(ready[0] - begun, finished - ready[0])
+    return Job(ready[0] - begun, finished - ready[0])
 
 
 def _back_to_back(extractor: Extractor, paths: list[str], phase: Phase) -> _Alone:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,7 +46,7 @@ def dry_run(setup: Setup) -> list[Figure]:
         _write_manifest(root, count)
         _write_store(root, shas, modified, config.load("local"))
         sets = ("--set", "input.artwork=manifest.parquet", "--set", "store=store")
-        ran = _run([sys.executable, "-X", "importtime", *JOB[1:], "--dry-run", *sets], root)
+        ran = process.run([sys.executable, "-X", "importtime", *JOB[1:], "--dry-run", *sets], root)
         _remove(root)
     heavy = sorted({"torch", "transformers", "open_clip", "ray"} & _imported(ran.errors))
     if not _nothing_new(ran.output, count):
@@ -63,16 +62,9 @@ def no_op(setup: Setup) -> list[Figure]:
     """Seconds of the whole job on the demo catalogue when an earlier run has done everything."""
     with tempfile.TemporaryDirectory(prefix="bench-no-op-") as folder:
         print("running the demo catalogue once, to run it again", flush=True)
-        _run([*JOB, "--set", "run.executor=local"], Path(folder))
-        ran = _run(JOB, Path(folder))
+        process.run([*JOB, "--set", "run.executor=local"], Path(folder))
+        ran = process.run(JOB, Path(folder))
     return [Figure("a run on the demo catalogue, nothing new", ran.seconds, "s", "the whole process", at_most=15)]
-
-
-def _run(command: Sequence[str], folder: Path) -> process.Ran:
-    try:
-        return process.run(command, folder)
-    except subprocess.CalledProcessError as error:
-        raise RunFailed(f"{' '.join(command)} failed:\n{error.stderr}") from error
 
 
 def _imported(errors: str) -> set[str]:

@@ -28,7 +28,9 @@ class Ran:
 
 
 def run(command: Sequence[str], folder: Path) -> Ran:
-    """Run `command` in `folder`. Errors: subprocess.CalledProcessError when it fails."""
+    """Run `command` in `folder`. Errors: RunFailed when it fails, with what it said."""
+    from featurize.errors import RunFailed  # not found when this file runs on its own
+
     root = str(Path(__file__).resolve().parents[2])
     search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     with tempfile.NamedTemporaryFile("r", suffix=".json") as report:
@@ -38,8 +40,10 @@ def run(command: Sequence[str], folder: Path) -> Ran:
             env={**os.environ, "PYTHONPATH": search},
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
+        if done.returncode != 0:
+            raise RunFailed(f"{' '.join(command)} failed with exit code {done.returncode}:\n{done.stderr}")
         return Ran(**json.load(report), output=done.stdout, errors=done.stderr)
 
 

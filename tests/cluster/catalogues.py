@@ -54,7 +54,12 @@ def command(store: Path | str, artwork: Path | str, settings: dict[str, Any]) ->
     """The featurize job in this process's Python, with the fake model and in one process unless `settings` differ."""
     chosen = {"store": store, "input.artwork": artwork, "run.executor": "local", **FAKE, **settings}
     written = {key: value if isinstance(value, str | Path) else json.dumps(value) for key, value in chosen.items()}
-    return [sys.executable, "-m", "jobs.featurize", *(part for k, v in written.items() for part in ("--set", f"{k}={v}"))]
+    return [
+        sys.executable,
+        "-m",
+        "jobs.featurize",
+        *(part for k, v in written.items() for part in ("--set", f"{k}={v}")),
+    ]
 
 
 def environment(ray: str | None = None) -> dict[str, str]:
@@ -78,7 +83,11 @@ def start(
 
 
 def run(
-    store: Path | str, artwork: Path | str, settings: dict[str, Any] | None = None, ray: str | None = None, code: int = 0
+    store: Path | str,
+    artwork: Path | str,
+    settings: dict[str, Any] | None = None,
+    ray: str | None = None,
+    code: int = 0,
 ) -> str:
     """What the job says; it must end with exit code `code` and without a traceback."""
     job = start(store, artwork, settings, ray)

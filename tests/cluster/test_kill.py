@@ -51,7 +51,7 @@ def kill_everything(job: subprocess.Popen[str]) -> None:
 
 
 def test_one_process_killed_again_and_again(artwork: Path, clean: Rows, tmp_path: Path) -> None:
-    kill_often(artwork, tmp_path, times=4, seed=1)
+    kill_often(artwork, tmp_path, times=3, seed=1)
     run(tmp_path, artwork)
     assert rows(tmp_path) == clean
 
@@ -107,7 +107,9 @@ def test_anything_on_ray_killed_at_any_moment(seed: int, artwork: Path, clean: R
             committed = parts(tmp_path)
             job = start(tmp_path, artwork, {**ON_RAY, "embed.seconds": 0.1})
             enough = committed + moments.randint(0, 3)
-            wait_until(lambda job=job, enough=enough: job.poll() is not None or workers(job.pid) and parts(tmp_path) >= enough)
+            wait_until(
+                lambda job=job, enough=enough: job.poll() is not None or (workers(job.pid) and parts(tmp_path) >= enough)
+            )
             time.sleep(moments.uniform(0, 1))
             left += family(job.pid)
             if victim == "worker":
@@ -137,8 +139,9 @@ def test_real_models_killed_in_every_phase(tmp_path: Path) -> None:
             wait_until(lambda table=table, count=count: parts(store, table) >= count, seconds=240)
             kill(job)
         run(store, artwork, real)
-    expected, found = rows(tmp_path / "clean", without={"embedding", "score", "probability"}), rows(
-        store, without={"embedding", "score", "probability"}
+    expected, found = (
+        rows(tmp_path / "clean", without={"embedding", "score", "probability"}),
+        rows(store, without={"embedding", "score", "probability"}),
     )
     assert found == expected
     assert all(expected[table] for table in ("image_embedding", "text_embedding", "image_tag", "description"))

@@ -24,7 +24,10 @@ UNWELL = {
 
 def reasons(found: dict[str, list[tuple[Any, ...]]]) -> dict[str, str]:
     """File name -> stage, reason and attempts; fails when a file is there twice."""
-    told = [(Path(uri).name, f"{stage} {reason} {attempts}") for _, uri, stage, _, reason, _, _, attempts in found["quarantine"]]
+    told = [
+        (Path(uri).name, f"{stage} {reason} {attempts}")
+        for _, uri, stage, _, reason, _, _, attempts in found["quarantine"]
+    ]
     assert len(dict(told)) == len(told)
     return dict(told)
 

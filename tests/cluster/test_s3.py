@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
-from catalogues import TABLES, add_broken, catalogue, command, error, rows, run, runs, start, wait_until
-from unreliable_s3 import UnreliableS3, now_and_then, serve
+from catalogues import TABLES, add_broken, catalogue, error, rows, run, runs, start, wait_until
+from unreliable_s3 import UnreliableS3, never, now_and_then, serve
 
-from featurize import tables
 from featurize.errors import RunFailed
 from featurize.store import Store, filesystem
 
@@ -35,16 +33,16 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnreliableS3]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.delenv("AWS_PROFILE", raising=False)
-        pafs.S3FileSystem(
-            region="us-east-1", endpoint_override=proxy.address, allow_bucket_creation=True
-        ).create_dir(BUCKET)
+        pafs.S3FileSystem(region="us-east-1", endpoint_override=proxy.address, allow_bucket_creation=True).create_dir(
+            BUCKET
+        )
         yield proxy
 
 
 @pytest.fixture(autouse=True)
 def well(s3: UnreliableS3) -> Iterator[None]:
     yield
-    s3.fault = lambda method, path: None
+    s3.fault = never
     s3.failed.clear()
 
 
@@ -73,29 +71,29 @@ def put(path: str, data: bytes) -> None:
         stream.write(data)
 
 
-@pytest.mark.parametrize("manifest", ["list.csv", "list.parquet"])
+@pytest.mark.parametrize("manifest", ["list.parquet", pytest.param("list.csv", marks=pytest.mark.slow)])
 def test_a_server_that_fails_now_and_then(manifest: str, clean: Rows, s3: UnreliableS3) -> None:
     store = f"s3://{BUCKET}/failing-{manifest}"
     s3.fault = now_and_then(0.1, seed=3)
     run(store, f"s3://{BUCKET}/catalogue/{manifest}")
     assert s3.failed["500"] > 0
     assert s3.failed["503"] > 0
-    s3.fault = lambda method, path: None
+    s3.fault = never
     assert rows(store, without=WHERE_IT_LIES) == clean
     run(store, f"s3://{BUCKET}/catalogue/{manifest}")
     assert runs(store)[-1]["counts"]["files read"] == 0
     assert rows(store, without=WHERE_IT_LIES) == clean
 
 
-def kill_and_run(clean: Rows, s3: UnreliableS3, name: str, times: int, seed: int) -> None:
-    store, manifest, moments = f"s3://{BUCKET}/{name}", f"s3://{BUCKET}/catalogue/list.csv", random.Random(seed)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_and_run_again(seed: int, clean: Rows, s3: UnreliableS3) -> None:
+    store, manifest, moments = f"s3://{BUCKET}/killed-{seed}", f"s3://{BUCKET}/catalogue/list.csv", random.Random(seed)
     s3.fault = now_and_then(0.05, seed)
-    for _ in range(times):
+    for _ in range(4):
         job = start(store, manifest, {"embed.seconds": 0.02})
-        enough = len(Store(store).parts("image_embedding")) + moments.randint(0, 2)
-        wait_until(
-            lambda job=job, enough=enough: job.poll() is not None or len(Store(store).parts("image_embedding")) >= enough
-        )
+        enough = parts(store) + moments.randint(0, 2)
+        wait_until(lambda job=job, enough=enough: job.poll() is not None or parts(store) >= enough)
         time.sleep(moments.uniform(0, 1))
         job.kill()
         job.communicate()
@@ -105,49 +103,54 @@ def kill_and_run(clean: Rows, s3: UnreliableS3, name: str, times: int, seed: int
     assert rows(store, without=WHERE_IT_LIES) == clean
 
 
-def test_killed_and_run_again(clean: Rows, s3: UnreliableS3) -> None:
-    kill_and_run(clean, s3, "killed", times=1, seed=1)
+def parts(store: str) -> int:
+    return len(Store(store).parts("image_embedding"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 6))
-def test_killed_often(seed: int, clean: Rows, s3: UnreliableS3) -> None:
-    kill_and_run(clean, s3, f"killed-{seed}", times=5, seed=seed)
+ONE_PART = ("one part", "500", 35)
+UPLOADS = [
+    (which, fault, size) for which in ("any", "one part", "the end") for fault in ("500", "cut") for size in (0.1, 35)
+]
 
 
-@pytest.mark.parametrize("megabytes", [0.1, 35])
-@pytest.mark.parametrize("fault", ["500", "cut"])
-@pytest.mark.parametrize("which", ["every upload", "one part", "the end"])
-def test_an_upload_that_fails_leaves_nothing(megabytes: float, fault: str, which: str, s3: UnreliableS3) -> None:
-    """A small file is one request, a big one many parts; whichever fails for good, no object appears."""
+@pytest.mark.parametrize(
+    ("which", "fault", "megabytes"),
+    [ONE_PART, *(pytest.param(*upload, marks=pytest.mark.slow) for upload in UPLOADS if upload != ONE_PART)],
+)
+def test_an_upload_that_fails_leaves_nothing(
+    which: str, fault: str, megabytes: float, s3: UnreliableS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small file is one request, a big one many; whichever fails for good, no object appears."""
+    monkeypatch.setattr("featurize.store.RETRIES", 1)
 
     def fails(method: str, path: str) -> str | None:
+        whole = method == "PUT" and "partNumber" not in path
         hit = {
-            "every upload": method in ("PUT", "POST"),
-            "one part": method == "PUT" and ("partNumber=2" in path or "partNumber" not in path),
-            "the end": (method == "POST" and "uploadId" in path) or (method == "PUT" and "partNumber" not in path),
+            "any": method in ("PUT", "POST"),
+            "one part": whole or (method == "PUT" and "partNumber=2" in path),
+            "the end": whole or (method == "POST" and "uploadId" in path),
         }
         return fault if hit[which] else None
 
-    name = f"{which}-{fault}-{megabytes}".replace(" ", "-")
+    name, data = f"{which}-{fault}-{megabytes}".replace(" ", "-"), os.urandom(int(megabytes * 2**20))
     store = Store(f"s3://{BUCKET}/uploads")
     s3.fault = fails
     with pytest.raises(RunFailed, match="cannot write s3://artworks/uploads/"):
-        store.write(name, os.urandom(int(megabytes * 2**20)))
+        store.write(name, data)
     assert s3.failed[fault] > 0
-    s3.fault = lambda method, path: None
+    s3.fault = never
     assert not store.exists(name)
-    data = os.urandom(int(megabytes * 2**20))
     assert store.write(name, data)
     assert store.read(name) == data
 
 
+@pytest.mark.slow
 def test_a_server_that_is_gone_ends_the_run(tmp_path: Path, s3: UnreliableS3, clean: Rows) -> None:
     s3.fault = lambda method, path: "503" if method == "PUT" and "image_embedding" in path else None
     store = f"s3://{BUCKET}/gone"
     said = run(store, f"s3://{BUCKET}/catalogue/list.csv", {"run.shard_images": 512}, code=1)
     assert error(said).startswith(f"error: cannot write {store}/image_embedding/")
-    s3.fault = lambda method, path: None
+    s3.fault = never
     run(store, f"s3://{BUCKET}/catalogue/list.csv")
     assert rows(store, without=WHERE_IT_LIES) == clean
 

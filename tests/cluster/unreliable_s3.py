@@ -24,13 +24,17 @@ Fault = Callable[[str, str], str | None]
 """(method, path) -> "500", "503", "cut" (half the request is read, then the line goes dead), or None."""
 
 
+def never(method: str, path: str) -> None:
+    """No fault at all."""
+
+
 class UnreliableS3(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, server_port: int) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind = server_port
-        self.fault: Fault = lambda method, path: None
+        self.fault: Fault = never
         self.failed: Counter[str] = Counter()
 
     @property

@@ -1,0 +1,321 @@
+"""The steps of the prompts job: read the inputs, ask the questions, recall the histories, write the prompts.
+
+A prompt's id follows from its recipe and its impression, and the committed rows say which are there; so the steps can be
+stopped anywhere and run again, and a rerun costs what is new. Everything a prompt says is from before its moment.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+
+from featurize import config, inputs, phases, tables
+from featurize.catalogue import Origin, sql
+from featurize.config import Settings
+from featurize.errors import RefusedInput
+from featurize.lease import Lease
+from featurize.models import model_key
+from featurize.prompting import export, recipe, sources, template
+from featurize.report import Progress, Report, code_version
+from featurize.store import Store, part_name
+
+JOB = "prompts"
+DEMO = Path("demo/small")
+PART = 20_000
+"""Rows of a part, at most. A part holds prompts of one day."""
+
+
+class Prompting:
+    """One run of the job. As a context manager it holds the lease and records how the run ended.
+
+    In a dry run nothing is written and no lease is taken. Errors of every method: RefusedInput, RunFailed.
+    """
+
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
+        self.settings, self.wanted, self.dry_run = settings, settings.prompts, dry_run
+        self.template = template.load(self.wanted.template)
+        self.member_key = recipe.member_key(self.wanted)
+        self.tokenizer, self.tokens_by = recipe.tokenizer(self.wanted)
+        self.store = Store(settings.store)
+        self.origin = Origin(run_id, code_version())
+        self.report = Report(JOB, run_id)
+        self.lease = Lease(self.store, JOB, run_id)
+        self.scratch = tempfile.TemporaryDirectory(prefix="prompts-")
+        self.db = tables.connect()
+        self.db.execute(f"SET temp_directory = '{self.scratch.name}'")
+        self.db.execute(f"SET memory_limit = '{self.wanted.memory}'")
+        self._run("prompt_macros")
+        for statement in self.template.macros():
+            self.db.execute(statement)
+
+    def __enter__(self) -> Prompting:
+        if not self.dry_run:
+            self.lease.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.db.close()
+        self.scratch.cleanup()
+        if self.dry_run:
+            return
+        try:
+            outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
+            self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
+        finally:
+            self.lease.__exit__(kind, error, trace)
+
+    def read_inputs(self) -> None:
+        """Look at files and features; leaves `history`, `impression` or `pair`, `title` and `artwork_state` in `db`."""
+        for name, uri in self._files().items():
+            if name == "title":
+                self._read_titles(uri)
+            else:
+                sources.view(self.db, name, uri)
+        self.store.register(self.db, "artwork")
+        self._run("prompt_artwork", as_of=self._as_of)
+        described = recipe.newest_model(self.db, self.store, "description", self._as_of)
+        if described is None:
+            before = f" computed before prompts.as_of = {self._as_of}" if self.wanted.as_of else ""
+            raise RefusedInput(f"{self.store.uri} has no descriptions{before}: run `make featurize` first")
+        self.descriptions = self.wanted.descriptions or described
+        self.tags = recipe.newest_model(self.db, self.store, "image_tag", self._as_of)
+
+    @property
+    def _as_of(self) -> str:
+        return self.wanted.as_of.isoformat() if self.wanted.as_of else "infinity"
+
+    @property
+    def _moment(self) -> datetime:
+        """What nightly prompts are for. Midnight by default, so that a rerun on the same day asks the same."""
+        return self.wanted.at or datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def _files(self) -> dict[str, str]:
+        """The inputs by the name of their contract: those that were given, or all of them from the demo world."""
+        given = self.settings.input
+        files = {"title": given.titles, "history": given.history}
+        if self.wanted.kind == "logged":
+            files["impression"] = given.impressions
+        elif not (self.wanted.active_days and self.wanted.rank):
+            if given.pairs is None:
+                raise RefusedInput("nightly prompts need input.pairs, or prompts.active_days and prompts.rank")
+            files["pair"] = given.pairs
+        if not any(files[name] for name in files if name != "pair"):
+            if not self.dry_run:
+                from featurize import demo
+
+                demo.write_world(DEMO, "small")
+            files |= {name: str(DEMO / f"{name}.parquet") for name in files if name != "pair"}
+        setting = {"title": "titles", "history": "history", "impression": "impressions"}
+        for name, uri in files.items():
+            if uri is None:
+                raise RefusedInput(f"input.{setting[name]} is not set, and the others are: they belong together")
+        return {name: uri for name, uri in files.items() if uri is not None}
+
+    def _read_titles(self, uri: str) -> None:
+        rows = sorted(inputs.read("title", uri).to_pylist(), key=lambda row: str(row["title_id"]))
+        texts = [self.template.title_texts(row) for row in rows]
+        numbers = pa.array(range(len(rows)), pa.int32())
+        ids = pa.array([row["title_id"] for row in rows], pa.string())
+        text, label = (pa.array([pair[i] for pair in texts], pa.string()) for i in (0, 1))
+        self._keep("title", pa.table({"title_no": numbers, "title_id": ids, "text": text, "label": label}))
+        genres = [self.template.genres(row["genres"]) for row in rows]
+        names = sorted({name for each in genres for name in each})
+        known = {name: number for number, name in enumerate(names)}
+        pairs = [(number, known[name]) for number, each in enumerate(genres) for name in each]
+        title_no, genre_no = (pa.array([pair[i] for pair in pairs], pa.int32()) for i in (0, 1))
+        self._keep("title_genre", pa.table({"title_no": title_no, "genre_no": genre_no}))
+        numbers = pa.array(range(len(names)), pa.int32())
+        self._keep("genre", pa.table({"genre_no": numbers, "genre": pa.array(names, pa.string())}))
+
+    def ask(self) -> None:
+        """Turn impressions or pairs into questions (table `question`) that are not committed yet, or count why not."""
+        if self.wanted.kind == "logged":
+            self._run("prompt_impressions")
+        else:
+            if self.wanted.active_days and self.wanted.rank:
+                self._run(
+                    "prompt_active", moment=self._moment, days=self.wanted.active_days, titles=list(self.wanted.rank)
+                )
+            self._run("prompt_pairs", moment=self._moment)
+        self._name_members()
+        self._settle_recipe()
+        self._run("prompt_planned", recipe_key=self.recipe_key)
+        committed = self._leave_out_committed()
+        self._run("prompt_candidates")
+        self._look_at_pictures()
+        self._run("prompt_reasons", missing=self.wanted.missing_description, most=len(template.LETTERS))
+        self._run("prompt_questions")
+        self._run("prompt_choices", drop=self.wanted.missing_description == "drop")
+        asked = tables.scalar(self.db, "SELECT count(*) FROM asked")
+        self.new = tables.scalar(self.db, "SELECT count(*) FROM question")
+        self.report.counts = {
+            "impressions" if self.wanted.kind == "logged" else "pairs": asked,
+            "committed before": committed,
+            "new prompts": self.new,
+        }
+        reasons = self.db.execute(
+            "SELECT reason, count(*) FROM asked WHERE reason IS NOT NULL GROUP BY reason ORDER BY reason"
+        )
+        self.report.counts |= {f"no prompt: {reason}": count for reason, count in reasons.fetchall()}
+
+    def _name_members(self) -> None:
+        ids = tables.arrow(self.db, "SELECT DISTINCT member_id FROM asked WHERE reason IS NULL ORDER BY ALL")["member_id"]
+        names = pa.array([recipe.pseudonym(self.member_key, each) for each in ids.to_pylist()], pa.string())
+        numbers = pa.array(range(len(ids)), pa.int32())
+        self._keep("member", pa.table({"member_no": numbers, "member_id": ids, "member": names}))
+
+    def _settle_recipe(self) -> None:
+        """Find the recipe among the recorded ones, or decide which pairs are held out and record it."""
+        self.store.register(self.db, "model")
+        known = self.db.execute("SELECT untrained FROM model WHERE model_key = $1", [self.descriptions]).fetchall()
+        wanted = recipe.fingerprint(
+            self.wanted,
+            self.template,
+            self.descriptions,
+            self.tags,
+            untrained=bool(known and known[0][0]),
+            key=self.member_key,
+            tokens_by=self.tokens_by,
+        )
+        found = recipe.recorded(self.db, wanted)
+        if found is None:
+            found = wanted
+            if "pairs" in wanted["held_out"]:
+                pairs = {"seed": self.wanted.seed, "pairs": self.wanted.held_out, "share": recipe.HELD_OUT_OF}
+                found["held_out"]["up_to"] = self._rows("prompt_held_out", **pairs)["up_to"][0].as_py()
+            if not self.dry_run:
+                phases.record_model(self.store, self.lease.fence, found, self.origin)
+        self.recipe_key = model_key(found)
+        self.held_out_up_to = found["held_out"].get("up_to")
+        self.report.notes.append(f"recipe {self.recipe_key}: descriptions of {self.descriptions}, tags of {self.tags}")
+        if found.get("untrained"):
+            self.report.notes.append("the model that described the pictures is untrained: its words mean nothing")
+
+    def _leave_out_committed(self) -> int:
+        """Remove from `planned` what is committed. The parts of a day that is all there, name by name, are not read."""
+        there: dict[str, set[str]] = defaultdict(set)
+        for part in self.store.parts("prompt", self.recipe_key):
+            day, name = part.split("/")[-2:]
+            there[day].add(name.removesuffix(".parquet"))
+        self.db.execute("CREATE OR REPLACE TEMP TABLE committed (prompt_id VARCHAR)")
+        unsure = []
+        for day in sorted(there):
+            query = "SELECT prompt_id FROM planned JOIN asked USING (asked_no) WHERE day = $day ORDER BY member, asked_at, prompt_id"
+            ids = tables.arrow(self.db, query, {"day": day})["prompt_id"].to_pylist()
+            parts = [part_name(ids[begin : begin + PART]) for begin in range(0, len(ids), PART)]
+            if ids and there[day].issuperset(parts):
+                self.db.execute("INSERT INTO committed SELECT prompt_id FROM planned WHERE day = $1", [day])
+            elif ids:
+                unsure.append(f"{self.recipe_key}/{day}")
+        if unsure:
+            self.store.register(self.db, "prompt", unsure)
+            self.db.execute("INSERT INTO committed SELECT prompt_id FROM prompt")
+            self.db.unregister("prompt")
+        before = tables.scalar(self.db, "SELECT count(*) FROM planned")
+        self.db.execute("DELETE FROM planned WHERE prompt_id IN (FROM committed)")
+        return int(before - tables.scalar(self.db, "SELECT count(*) FROM planned"))
+
+    def _look_at_pictures(self) -> None:
+        """Table `picture`: what the template says of each candidate's picture."""
+        for table, key in (("description", self.descriptions), ("image_tag", self.tags)):
+            self.store.register(self.db, table, [key] if key else [])
+        looks = self._rows("prompt_looks", descriptions=self.descriptions, tags=self.tags, as_of=self._as_of)
+        texts = pa.array([self.template.candidate_text(row) for row in looks.to_pylist()], pa.string())
+        self._keep("picture", pa.table({"image_sha256": looks["image_sha256"], "description": texts}))
+
+    def recall(self) -> None:
+        """The history of each question, as tables `recent` and `older`."""
+        if self.dry_run or not self.new:
+            return
+        self._run("prompt_events")
+        self._run("prompt_past")
+        self._run("prompt_recent", recent=self.template.history.recent)
+        self._run("prompt_older", recent=self.template.history.recent)
+        events, lost = self.db.execute("SELECT count(member_no), count(*) - count(member_no) FROM event").fetchall()[0]
+        self.report.counts |= {"history rows used": events, "history rows left out": lost}
+        self.db.execute("DROP TABLE event")
+
+    def write(self) -> None:
+        """Render the prompts and commit them, a part at a time."""
+        if self.dry_run or not self.new:
+            return
+        computed_at = datetime.now(UTC)
+        with Progress(JOB, self.new, "prompt") as progress:
+            progress.advance(0)
+            for days in self._batches():
+                rows = self._render(days[0][1], days[-1][2], computed_at)
+                for day, first, last in days:
+                    part = rows.slice(first - days[0][1], last - first + 1)
+                    tables.check("prompt", part)
+                    name = part_name(part["prompt_id"].to_pylist())
+                    self.store.commit("prompt", f"{self.recipe_key}/{day}", name, part, self.lease.fence.check)
+                    progress.advance(part.num_rows)
+
+    def _batches(self) -> Iterator[list[tuple[str, int, int]]]:
+        """Parts as (day, first and last question), as many at once as have about `PART` prompts together."""
+        batch: list[tuple[str, int, int]] = []
+        days = self.db.execute("SELECT day, min(question_no), max(question_no) FROM question GROUP BY day ORDER BY day")
+        for day, first, last in days.fetchall():
+            for begin in range(first, last + 1, PART):
+                part = (day, begin, min(begin + PART - 1, last))
+                if batch and part[2] - batch[0][1] >= PART:
+                    yield batch
+                    batch = []
+                batch.append(part)
+        if batch:
+            yield batch
+
+    def _render(self, first: int, last: int, computed_at: datetime) -> pa.Table:
+        rows = self._rows(
+            "prompt_rows",
+            first=first,
+            last=last,
+            genres=self.template.history.genres,
+            seed=self.wanted.seed,
+            kind=self.wanted.kind,
+            held_out_from=self.wanted.held_out_from,
+            held_out_up_to=self.held_out_up_to,
+            as_of=self.wanted.as_of,
+            template_key=self.template.key,
+            descriptions=self.descriptions,
+            recipe_key=self.recipe_key,
+            tokens_by=self.tokens_by,
+            run_id=self.origin.run_id,
+            code_version=self.origin.code_version,
+            computed_at=computed_at,
+        ).cast(tables.contract("prompt").schema)
+        if self.tokenizer is None:
+            return rows
+        counted = [len(encoded) for encoded in self.tokenizer.encode_batch(rows["prompt"].to_pylist())]
+        return rows.set_column(rows.schema.get_field_index("tokens"), rows.schema.field("tokens"), [counted])
+
+    def export(self) -> None:
+        """Write the training files that prompts.export asks for."""
+        if self.wanted.export is not None and not self.dry_run:
+            self.store.register(self.db, "prompt", [self.recipe_key])
+            self.report.counts |= export.write(self.db, self.wanted.export)
+
+    def summary(self) -> str:
+        """The last lines of the run."""
+        return self.report.text(self.store.uri, self.store.glob("prompt"), self.dry_run)
+
+    def _run(self, name: str, **parameters: Any) -> None:
+        self.db.execute(sql(name), parameters)
+
+    def _rows(self, name: str, **parameters: Any) -> pa.Table:
+        return tables.arrow(self.db, sql(name), parameters)
+
+    def _keep(self, name: str, rows: pa.Table) -> None:
+        """Make `rows` a table of `db`."""
+        self.db.register("rows_to_keep", rows)
+        self.db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM rows_to_keep")
+        self.db.unregister("rows_to_keep")

@@ -1,0 +1,110 @@
+"""What decides a prompt besides the data: template, models and settings, under one key like that of a model.
+
+Invariant: which pairs are held out is decided once, by the first run of a recipe, and kept in its row of `model`. The
+split of a pair therefore never changes, whatever later nights bring.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from typing import Any
+
+import duckdb
+
+from featurize.config import Prompts
+from featurize.errors import RefusedInput
+from featurize.prompting.template import Template
+from featurize.store import Store
+
+HELD_OUT_OF = 10
+"""At most one pair in so many is held out."""
+
+
+def member_key(settings: Prompts) -> bytes | None:
+    """The secret of the pseudonyms, if they are asked for. Errors: RefusedInput when the variable is not set."""
+    if settings.member_key_env is None:
+        return None
+    secret = os.environ.get(settings.member_key_env, "")
+    if not secret:
+        raise RefusedInput(f"prompts.member_key_env: the environment variable {settings.member_key_env} is not set")
+    return secret.encode()
+
+
+def pseudonym(key: bytes | None, member_id: str) -> str:
+    """HMAC-SHA256 of a member id, 32 hex digits; without a key the id itself."""
+    return member_id if key is None else hmac.digest(key, member_id.encode(), "sha256").hex()[:32]
+
+
+def tokenizer(settings: Prompts) -> tuple[Any, str]:
+    """The ranker's tokenizer and the digest of its file; (None, 'characters') where none is named.
+
+    Errors: RefusedInput when the folder has no usable tokenizer.json.
+    """
+    if settings.tokenizer is None:
+        return None, "characters"
+    from tokenizers import Tokenizer
+
+    path = os.path.join(settings.tokenizer, "tokenizer.json")
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        return Tokenizer.from_buffer(data), f"tokenizer-{hashlib.sha256(data).hexdigest()[:16]}"
+    except Exception as error:  # tokenizers raises nothing more precise
+        raise RefusedInput(f"prompts.tokenizer: {path} is no tokenizer ({error})") from error
+
+
+def newest_model(db: duckdb.DuckDBPyConnection, store: Store, table: str, as_of: str) -> str | None:
+    """The model whose rows in `description` or `image_tag` are the newest, of those computed before `as_of`."""
+    store.register(db, table)
+    found = db.execute(
+        f"SELECT model_key FROM {table} WHERE computed_at < $1::TIMESTAMPTZ "
+        "GROUP BY model_key ORDER BY max(computed_at) DESC, model_key LIMIT 1",
+        [as_of],
+    ).fetchall()
+    return found[0][0] if found else None
+
+
+def fingerprint(
+    settings: Prompts,
+    template: Template,
+    descriptions: str,
+    tags: str | None,
+    *,
+    untrained: bool,
+    key: bytes | None,
+    tokens_by: str,
+) -> dict[str, Any]:
+    """Everything of a recipe but the threshold that holds pairs out."""
+    held_out: dict[str, Any] = {}
+    if settings.kind == "logged":
+        moment = settings.held_out_from
+        held_out = {"from": moment.isoformat()} if moment else {"pairs": settings.held_out}
+    found = {
+        "backend": "prompts",
+        "kind": settings.kind,
+        "template": template.fingerprint,
+        "descriptions": descriptions,
+        "tags": tags,
+        "missing_description": settings.missing_description,
+        "as_of": settings.as_of and settings.as_of.isoformat(),
+        "seed": settings.seed,
+        "held_out": held_out,
+        # Tells one key from another, and nothing else about it.
+        "member_key": key and hmac.digest(key, b"which key this is", "sha256").hex()[:16],
+        "tokens_by": tokens_by,
+    }
+    return found | ({"untrained": True} if untrained else {})
+
+
+def recorded(db: duckdb.DuckDBPyConnection, wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """The first recipe in view `model` that equals `wanted` but for the threshold it decided on."""
+    rows = db.execute("SELECT fingerprint FROM model WHERE backend = 'prompts' ORDER BY computed_at").fetchall()
+    for (text,) in rows:
+        found: dict[str, Any] = json.loads(text)
+        held_out = {name: value for name, value in found["held_out"].items() if name != "up_to"}
+        if found | {"held_out": held_out} == wanted:
+            return found
+    return None

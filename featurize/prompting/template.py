@@ -1,0 +1,202 @@
+"""A template: all words of a prompt that do not come from the data, read from a TOML file.
+
+What is the same for many prompts (a title, a picture) is rendered here once. The rest is rendered by DuckDB: `macros`
+turns the patterns into SQL, so that each is written down in one place, and values are never searched for placeholders.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import string
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from featurize.errors import RefusedInput
+from featurize.models import model_key
+from featurize.prompting.text import CUT, clean, word
+
+VERSION = 1
+"""Raised whenever the code here, in `text` or in sql/prompt_*.sql would make other prompts of the same template."""
+LETTERS = string.ascii_uppercase + string.ascii_lowercase
+"""Labels of the candidates: one token each in every common tokenizer."""
+_FOLDER = Path(__file__).parent / "templates"
+
+
+def _with(*placeholders: str) -> Any:
+    """The type of a pattern that may use these placeholders."""
+
+    def check(pattern: str) -> str:
+        wrong = [name for _, name, *_ in string.Formatter().parse(pattern) if name and name not in placeholders]
+        if wrong:
+            raise ValueError(f"there is no {{{wrong[0]}}} here, only {', '.join(f'{{{p}}}' for p in placeholders)}")
+        return pattern
+
+    return Annotated[str, AfterValidator(check)]
+
+
+class _Words(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Limits(_Words):
+    name: int = Field(ge=len(CUT) + 1)
+    synopsis: int = Field(ge=len(CUT) + 1)
+    caption: int = Field(ge=len(CUT) + 1)
+    detail: int = Field(ge=len(CUT) + 1)
+    genre: int = Field(ge=len(CUT) + 1)
+    genres: int = Field(ge=0)
+
+
+class _Title(_Words):
+    between: str
+    name: _with("value")
+    year: _with("value") | None = None
+    genres: _with("value") | None = None
+    synopsis: _with("value") | None = None
+
+
+class _Candidate(_Words):
+    line: _with("letter", "description")
+    between: str
+    caption: _with("value") | None = None
+    mood: _with("value") | None = None
+    setting: _with("value") | None = None
+    people: _with("value") | None = None
+    composition: _with("value") | None = None
+    text_on_artwork: _with("value") | None = None
+    missing: _with()
+
+
+class _What(_Words):
+    play: _with("minutes")
+    play_unmeasured: _with()
+    thumbs_up: _with()
+    thumbs_down: _with()
+    list_add: _with()
+
+
+class _Ago(_Words):
+    now: _with()
+    hours: _with("count")
+    days: _with("count")
+    months: _with("count")
+
+
+class _History(_Words):
+    recent: int = Field(ge=0)
+    genres: int = Field(ge=1)
+    line: _with("title", "what", "ago")
+    older: _with("counts")
+    count: _with("genre", "plays")
+    none: _with()
+    title: _Title
+    what: _What
+    ago: _Ago
+
+
+class Template(_Words):
+    """The content of a template file. Its attributes have the names and the order of that file."""
+
+    system: _with()
+    user: _with("history", "title", "candidates")
+    limits: _Limits
+    title: _Title
+    candidate: _Candidate
+    history: _History
+
+    @cached_property
+    def fingerprint(self) -> dict[str, Any]:
+        content = json.dumps(self.model_dump(), sort_keys=True)
+        return {"backend": "template", "version": VERSION, "sha256": hashlib.sha256(content.encode()).hexdigest()}
+
+    @property
+    def key(self) -> str:
+        return model_key(self.fingerprint)
+
+    def genres(self, names: list[str] | None) -> list[str]:
+        """The genres of a title that are spoken of, made harmless."""
+        words = (word(name, self.limits.genre) for name in names or ())
+        return [name for name in dict.fromkeys(words) if name][: self.limits.genres]
+
+    def title_texts(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        """A row of `title` as the text under its heading and as it stands in a line of history."""
+        values = {
+            "name": clean(row["name"], self.limits.name) or "?",
+            "year": "" if row["year"] is None else str(row["year"]),
+            "genres": ", ".join(self.genres(row["genres"])),
+            "synopsis": clean(row["synopsis"], self.limits.synopsis),
+        }
+        return _joined(self.title, values), _joined(self.history.title, values)
+
+    def candidate_text(self, row: Mapping[str, Any]) -> str | None:
+        """What is known of a picture (columns of `description`, `people` for its people_count); None for nothing."""
+        values = {
+            name: clean(row[name], self.limits.caption if name == "caption" else self.limits.detail)
+            for name in ("caption", "mood", "setting", "people", "composition", "text_on_artwork")
+        }
+        return _joined(self.candidate, values) or None
+
+    def macros(self) -> list[str]:
+        """CREATE statements of the DuckDB macros that sql/prompt_rows.sql calls."""
+        what, ago, history = self.history.what, self.history.ago, self.history
+        of_kind = " ".join(
+            f"WHEN '{kind}' THEN {_sql(getattr(what, kind))}" for kind in ("thumbs_up", "thumbs_down", "list_add")
+        )
+        bodies = {
+            "system_message()": _sql(self.system.strip()),
+            "user_message(history, title, candidates)": _sql(self.user.strip()),
+            "history_line(title, what, ago)": _sql(history.line),
+            "what(kind, minutes)": f"CASE kind {of_kind} ELSE CASE WHEN minutes IS NULL THEN "
+            f"{_sql(what.play_unmeasured)} ELSE {_sql(what.play)} END END",
+            "ago(hours)": f"CASE WHEN hours < 1 THEN {_sql(ago.now)} "
+            f"WHEN hours < 48 THEN {_sql(ago.hours, count='hours')} "
+            f"WHEN hours < 60 * 24 THEN {_sql(ago.days, count='hours // 24')} "
+            f"ELSE {_sql(ago.months, count='hours // (30 * 24)')} END",
+            "older_line(counts)": _sql(history.older),
+            "older_count(genre, plays)": _sql(history.count),
+            "no_history()": _sql(history.none),
+            "candidate_line(letter, description)": _sql(self.candidate.line),
+            "not_described()": _sql(self.candidate.missing),
+            "letter(place)": f"substr('{LETTERS}', place, 1)",
+        }
+        return [f"CREATE OR REPLACE TEMP MACRO {head} AS {body}" for head, body in bodies.items()]
+
+
+def load(name_or_path: str) -> Template:
+    """A template that ships with the package, or a TOML file of your own. Errors: RefusedInput naming file and key."""
+    bundled = {path.stem: path for path in _FOLDER.glob("*.toml")}
+    path = bundled.get(name_or_path, Path(name_or_path))
+    try:
+        return Template.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        names = ", ".join(sorted(bundled))
+        raise RefusedInput(f"template '{name_or_path}' is neither a file nor one of: {names}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise RefusedInput(f"template {path}: {place}: {first['msg'].removeprefix('Value error, ')}") from error
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise RefusedInput(f"template {path}: {error}") from error
+
+
+def _joined(words: _Title | _Candidate, values: Mapping[str, str]) -> str:
+    """The patterns of the fields that have a value, in the order in which the class declares them."""
+    patterns = ((getattr(words, name), values[name]) for name in type(words).model_fields if name in values)
+    return words.between.join(pattern.format(value=value) for pattern, value in patterns if pattern and value)
+
+
+def _sql(pattern: str, **expressions: str) -> str:
+    """A pattern as an SQL expression; a placeholder stands for the column or parameter of its name."""
+    pieces = []
+    for literal, name, *_ in string.Formatter().parse(pattern):
+        if literal:
+            pieces.append("'" + literal.replace("'", "''") + "'")
+        if name:
+            pieces.append(expressions.get(name, name))
+    return f"concat({', '.join(pieces)})" if pieces else "''"

@@ -1,0 +1,7 @@
+-- Pairs of each member active in the $days days before $moment with each title of $titles.
+CREATE OR REPLACE TEMP TABLE pair AS
+SELECT member_id, title_id
+FROM (
+    SELECT DISTINCT member_id FROM history
+    WHERE "at" < $moment::TIMESTAMPTZ AND "at" >= $moment::TIMESTAMPTZ - to_days($days::INTEGER)
+), (SELECT DISTINCT unnest($titles::VARCHAR[]) AS title_id);

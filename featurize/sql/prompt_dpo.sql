@@ -1,0 +1,14 @@
+-- For preference tuning: the artwork whose impression ended in a quality play against each other candidate.
+CREATE OR REPLACE TEMP VIEW dpo AS
+SELECT prompt_id, recipe_key, split, messages AS prompt,
+    [{'role': 'assistant', 'content': answer}] AS chosen,
+    [{'role': 'assistant', 'content': letter}] AS rejected
+FROM (
+    SELECT *, unnest(list_transform(
+        range(1, len(artwork_ids) + 1),
+        lambda place: substr('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', place, 1)
+    )) AS letter
+    FROM prompt
+    WHERE kind = 'logged' AND reward >= 0.5
+)
+WHERE letter <> answer;

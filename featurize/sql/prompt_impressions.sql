@@ -1,0 +1,24 @@
+-- Impressions as questions, and what of the row itself keeps it from becoming a prompt. Of rows with the same id the
+-- first counts, by time and then by content, so that the order of the file does not matter.
+CREATE OR REPLACE TEMP TABLE asked AS
+SELECT
+    (row_number() OVER ())::INTEGER AS asked_no,
+    impression_id, member_id, title_id, "at" AS asked_at,
+    artwork_id AS shown, list_distinct(candidates) AS candidates, propensity, reward,
+    CASE
+        WHEN copy > 1 THEN 'duplicate_id'
+        WHEN coalesce(impression_id, '') = '' OR coalesce(member_id, '') = '' OR coalesce(title_id, '') = ''
+            OR coalesce(artwork_id, '') = '' OR "at" IS NULL OR NOT isfinite("at") OR candidates IS NULL
+            THEN 'incomplete'
+        WHEN (propensity > 0 AND propensity <= 1) IS NOT TRUE THEN 'bad_propensity'
+        WHEN (reward >= 0 AND reward <= 1) IS NOT TRUE THEN 'bad_reward'
+        WHEN title_no IS NULL THEN 'unknown_title'
+        WHEN NOT list_contains(candidates, artwork_id) THEN 'shown_not_candidate'
+    END AS reason
+FROM (
+    SELECT *, row_number() OVER (
+        PARTITION BY impression_id
+        ORDER BY "at", member_id, title_id, artwork_id, propensity, reward, candidates::VARCHAR
+    ) AS copy
+    FROM impression
+) LEFT JOIN title USING (title_id);

@@ -1,0 +1,24 @@
+CREATE OR REPLACE VIEW artwork_features AS
+WITH tags AS (
+    SELECT artwork_id,
+           map_from_entries(list((attribute, {'label': label, 'probability': probability}) ORDER BY attribute)) AS tags
+    FROM artwork_tag
+    GROUP BY artwork_id
+),
+said AS (
+    FROM description WHERE model_key = (SELECT model_key FROM current_model WHERE feature = 'description')
+),
+embedded AS (
+    FROM image_embedding WHERE model_key = (SELECT model_key FROM current_model WHERE feature = 'image_embedding')
+)
+SELECT artwork_id, title_id, uri, image_sha256, kind, locale, priority, valid_from, valid_to, format, width, height,
+       caption, subjects, people_count, mood, setting, composition, text_on_artwork, palette,
+       status AS description_status,
+       tags,
+       CAST(embedding AS FLOAT[$width]) AS embedding
+FROM artwork_present
+LEFT JOIN tags USING (artwork_id)
+LEFT JOIN said USING (image_sha256)
+LEFT JOIN embedded USING (image_sha256)
+QUALIFY row_number() OVER (PARTITION BY artwork_id) = 1;  -- should a picture ever have two rows of one model
+COMMENT ON VIEW artwork_features IS 'One row per present artwork: its words, tags and vector by the current models; NULL where there are none. tags is a map: tags[''mood''].label, tags[''mood''].probability';

@@ -1,0 +1,45 @@
+-- A file that could not be read has no hash. It is settled when a state of it was seen later, or when a later run over
+-- the same artwork, which would have tried it again, finished without another row.
+CREATE OR REPLACE VIEW quarantine_open AS
+WITH featurize AS (
+    SELECT run_id, started_at, outcome,
+           settings->>'$.input.artwork' AS source,
+           CAST(settings->'$.run.max_attempts' AS INTEGER) AS max_attempts
+    FROM run
+    WHERE job = 'featurize'
+),
+unread AS (
+    FROM quarantine
+    WHERE image_sha256 = ''
+    QUALIFY row_number() OVER (PARTITION BY uri ORDER BY computed_at DESC, attempts DESC) = 1
+),
+unsettled AS (
+    SELECT unread.*
+    FROM unread
+    LEFT JOIN featurize AS own USING (run_id)
+    WHERE NOT EXISTS (SELECT 1 FROM artwork WHERE artwork.uri = unread.uri AND seen_at > unread.computed_at)
+      AND NOT EXISTS (
+          SELECT 1
+          FROM featurize AS later
+          WHERE outcome = 'done' AND later.started_at > unread.computed_at
+            AND (own.run_id IS NULL OR later.source IS NOT DISTINCT FROM own.source)
+            AND retryable AND attempts < later.max_attempts
+      )
+),
+failing AS (
+    SELECT image_sha256, uri, stage, failed_key, reason, detail, retryable, attempts, computed_at,
+           list(feature ORDER BY feature) AS lacks
+    FROM quarantine_by_model
+    WHERE current
+    GROUP BY ALL
+    UNION ALL
+    SELECT image_sha256, uri, stage, model_key, reason, detail, retryable, attempts, computed_at, NULL
+    FROM unsettled
+)
+SELECT failing.*,
+       (SELECT list(artwork_id ORDER BY artwork_id)
+        FROM artwork_present AS a
+        WHERE a.image_sha256 = failing.image_sha256 OR a.uri = failing.uri) AS artwork_ids
+FROM failing
+ORDER BY reason, uri;
+COMMENT ON VIEW quarantine_open IS 'What stands between today''s catalogue and the current models: one row per failing picture or unreadable file, newest attempt. lacks names the tables without a row of it; NULL where the file itself cannot be read';

@@ -1,0 +1,27 @@
+"""Features, histories and impressions to the prompts that an LLM ranks, trains on and is judged by.
+
+Read the inputs, ask one question per impression (or per member and title to rank tonight), recall what each member did
+before that moment, write the prompts. The committed rows say which are there; a rerun makes what is missing.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from featurize.config import Settings
+from featurize.prompting.job import Prompting
+from jobs import cli
+
+
+def prompts(settings: Settings, run_id: str, dry_run: bool) -> None:
+    with Prompting(settings, run_id, dry_run) as job:
+        job.read_inputs()
+        job.ask()
+        job.recall()
+        job.write()
+        job.export()
+    print(job.summary())
+
+
+if __name__ == "__main__":
+    sys.exit(cli.main("prompts", __doc__ or "", prompts))

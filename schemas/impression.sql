@@ -1,0 +1,25 @@
+-- Input: what members were shown, as CSV, JSON lines or Parquet. A row that breaks the contract becomes no prompt, and
+-- is counted under a reason.
+CREATE TABLE impression (
+    impression_id VARCHAR NOT NULL CHECK (impression_id <> ''),
+    member_id VARCHAR NOT NULL CHECK (member_id <> ''),
+    title_id VARCHAR NOT NULL CHECK (title_id <> ''),
+    artwork_id VARCHAR NOT NULL CHECK (list_contains(candidates, artwork_id)),
+    candidates VARCHAR[] NOT NULL,
+    propensity DOUBLE NOT NULL CHECK (propensity > 0 AND propensity <= 1),
+    "at" TIMESTAMPTZ NOT NULL,
+    reward DOUBLE NOT NULL CHECK (reward BETWEEN 0 AND 1),
+    minutes DOUBLE,
+    policy VARCHAR,
+    PRIMARY KEY (impression_id)
+);
+COMMENT ON COLUMN impression.impression_id IS 'Unique id';
+COMMENT ON COLUMN impression.member_id IS 'Who saw it';
+COMMENT ON COLUMN impression.title_id IS 'Title it was shown for';
+COMMENT ON COLUMN impression.artwork_id IS 'Artwork that was shown';
+COMMENT ON COLUMN impression.candidates IS 'Artworks the policy chose from, the shown one among them';
+COMMENT ON COLUMN impression.propensity IS 'Probability with which the policy chose the shown one';
+COMMENT ON COLUMN impression."at" IS 'When, with time zone';
+COMMENT ON COLUMN impression.reward IS 'What came of it, 0 to 1; from 0.5 it counts as a quality play';
+COMMENT ON COLUMN impression.minutes IS 'Optional: minutes watched';
+COMMENT ON COLUMN impression.policy IS 'Optional: name of the policy';

@@ -1,0 +1,8 @@
+-- Input: members and titles to rank tonight, as CSV, JSON lines or Parquet.
+CREATE TABLE pair (
+    member_id VARCHAR NOT NULL CHECK (member_id <> ''),
+    title_id VARCHAR NOT NULL CHECK (title_id <> ''),
+    PRIMARY KEY (member_id, title_id)
+);
+COMMENT ON COLUMN pair.member_id IS 'Who is to see the title';
+COMMENT ON COLUMN pair.title_id IS 'Title to choose an artwork of';
