@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import Any
 
 from featurize import catalogue, config, images, phases, plan, tables, tags
-from featurize.catalogue import Origin
 from featurize.config import Settings
 from featurize.lease import Lease
 from featurize.models import ModelSettings, load_backend, model_key
 from featurize.report import PhaseReport, Progress, Report, code_version
 from featurize.run import Phase, hopeless
 from featurize.store import Store
+from featurize.tables import Origin
 
 JOB = "featurize"
 DEMO = Path("demo")

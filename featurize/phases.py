@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from featurize import run, tables
-from featurize.catalogue import Origin
 from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.lease import Fence
@@ -19,6 +18,7 @@ from featurize.models import ModelSettings, load_backend, model_key
 from featurize.plan import Shard
 from featurize.run import Advance, Outcome, Phase
 from featurize.store import Store
+from featurize.tables import Origin
 
 
 def fingerprint_of(settings: ModelSettings) -> dict[str, Any]:

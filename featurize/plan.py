@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurize import images, tables
-from featurize.catalogue import sql
 from featurize.store import Store, part_name
+from featurize.tables import sql
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurize import images, tables
-from featurize.catalogue import Origin, quarantine_rows, read_bytes
+from featurize.catalogue import quarantine_rows
 from featurize.errors import ArtworkError, BadImage, RunFailed
+from featurize.files import read_bytes
 from featurize.lease import Fence
 from featurize.models import Extractor, ModelSettings, load_backend, model_key
 from featurize.plan import Item, Shard
 from featurize.store import Store
+from featurize.tables import Origin
 
 log = logging.getLogger("featurize")
 

@@ -30,6 +30,22 @@ class Contract:
     required: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What every row carries about where it came from."""
+
+    run_id: str
+    code_version: str
+
+    def columns(self, length: int) -> dict[str, list[str]]:
+        return {"run_id": [self.run_id] * length, "code_version": [self.code_version] * length}
+
+
+def sql(name: str) -> str:
+    """The text of `featurize/sql/<name>.sql`."""
+    return resources.files("featurize").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
 def connect() -> duckdb.DuckDBPyConnection:
     """A private in-memory DuckDB that neither prints nor reaches for the network."""
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "TimeZone": "UTC"})

@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 
 from featurize import tables
-from featurize.catalogue import Origin, sql
 from featurize.errors import RefusedInput
 from featurize.lease import Fence
 from featurize.store import Store, part_name
+from featurize.tables import Origin, sql
 
 BATCH = 4096
 """Pictures whose tags make one part."""

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from featurize import tables
-from featurize.catalogue import sql
 from featurize.errors import RunFailed
 from featurize.store import Store
+from featurize.tables import sql
 
 TABLES = (
     "artwork",
@@ -86,34 +88,42 @@ def script(store: Store) -> str:
     return "\n\n".join([header, *(_table(store, name) for name in TABLES), _readable(store)]) + "\n"
 
 
+@cache
+def _nothing(name: str) -> str:
+    """What selects no rows with the columns of a table."""
+    with tables.connect() as db:
+        db.execute(tables.contract(name).ddl)
+        columns = db.execute("SELECT column_name, data_type FROM duckdb_columns() WHERE NOT internal").fetchall()
+    return ", ".join(f"NULL::{kind} AS {column}" for column, kind in columns) + " WHERE false"
+
+
 def _table(store: Store, name: str) -> str:
     """The view of a table. Without a part it is an empty relation: read_parquet refuses a glob that finds nothing."""
-    ddl = tables.contract(name).ddl
+    source = _nothing(name)
     if store.parts(name):
         # In a glob, * ? and [ of the store's own path must stand for themselves.
         folder = re.sub(r"([*?\[])", r"[\1]", store.uri).replace("'", "''")
         source = f"* FROM read_parquet('{folder}/{name}/**/*.parquet', hive_partitioning = false)"
-    else:
-        with tables.connect() as db:
-            db.execute(ddl)
-            columns = db.execute("SELECT column_name, data_type FROM duckdb_columns() WHERE NOT internal").fetchall()
-        source = ", ".join(f"NULL::{kind} AS {column}" for column, kind in columns) + " WHERE false"
-    comments = [line for line in ddl.splitlines() if line.startswith("COMMENT ON")]
+    comments = [line for line in tables.contract(name).ddl.splitlines() if line.startswith("COMMENT ON")]
     return "\n".join([f"CREATE OR REPLACE VIEW {name} AS SELECT {source};", *comments])
 
 
 def _readable(store: Store) -> str:
     models = _current_models(store)
-    rows = ", ".join(f"('{feature}', '{key}')" for feature, key in models.items())
+    rows = ", ".join(f"('{feature}', '{key}')" for feature, key in models.items() if key)
     current = f"""CREATE OR REPLACE VIEW current_model AS
 FROM (VALUES {rows or "('', '')"}) AS model(feature, model_key) WHERE feature <> '';
-COMMENT ON VIEW current_model IS 'The models that the readable views show, per table: of those with rows in it, the one that the newest finished run used; before a run has finished, the one that was first used last';"""
-    vector = _vector_type(store, models.get("image_embedding"))
-    return "\n\n".join([current, *(sql(f"view_{name}").replace("FLOAT[$width]", vector).strip() for name in READABLE)])
+COMMENT ON VIEW current_model IS 'The models that the readable views show, per table: of those with rows in it, the one
+that the newest finished run used; before a run has finished, the one that was first used last';"""
+    text = "\n\n".join([current, *(sql(f"view_{name}").strip() for name in READABLE)])
+    # As constants: DuckDB then skips the other models' parts by their statistics.
+    for feature, key in models.items():
+        text = text.replace(f"${feature}", f"'{key}'")
+    return text.replace("$vector", _vector_type(store, models["image_embedding"]))
 
 
 def _current_models(store: Store) -> dict[str, str]:
-    """table -> model_key."""
+    """table -> model_key, empty where the table is."""
     found = {(table, part.split("/")[1]) for table in FEATURES for part in store.parts(table)}
     candidates = [{"feature": table, "model_key": key} for table, key in sorted(found)]
     with tables.connect() as db:
@@ -121,15 +131,19 @@ def _current_models(store: Store) -> dict[str, str]:
         db.register("candidate", pa.Table.from_pylist(candidates, schema=schema))
         store.register(db, "run")
         store.register(db, "model")
-        return dict(db.execute(sql("current_models")).fetchall())
+        return dict.fromkeys(FEATURES, "") | dict(db.execute(sql("current_models")).fetchall())
 
 
-def _vector_type(store: Store, model_key: str | None) -> str:
-    """FLOAT[n] of a model's vectors: all of one model have the same width."""
-    if model_key is None:
+def _vector_type(store: Store, model_key: str) -> str:
+    """FLOAT[n] of a model's vectors, which all have the same width; told by the footer of any of their parts."""
+    if not model_key:
         return "FLOAT[]"
-    first = store.dataset("image_embedding", [model_key]).head(1, columns=["embedding"])
-    return f"FLOAT[{len(first['embedding'][0])}]"
+    part = store.parts("image_embedding", model_key)[0]
+    rows = pq.ParquetFile(f"{store.path}/{part}", filesystem=store.fs).metadata.row_group(0)
+    columns = {
+        rows.column(number).path_in_schema.split(".")[0]: rows.column(number) for number in range(rows.num_columns)
+    }
+    return f"FLOAT[{columns['embedding'].num_values // rows.num_rows}]"
 
 
 def _database(store: Store, text: str) -> bytes:

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from featurize import catalogue, images, plan, tables
-from featurize.catalogue import Origin
 from featurize.config import Run
 from featurize.errors import RefusedInput, RunFailed
 from featurize.lease import Lease
 from featurize.models import model_key
 from featurize.store import Store
+from featurize.tables import Origin
 
 LIMITS = images.Limits(max_bytes=100_000)
 DECODER = model_key(plan.decoder(LIMITS))

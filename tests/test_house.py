@@ -14,7 +14,7 @@ from jobs import cli
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = sorted((ROOT / "featurize").rglob("*.py"))
-ORDER = ["tables", "store", "lease", "catalogue", "plan", "run", "ray_run", "featurizing"]
+ORDER = ["tables", "store", "lease", "files", "catalogue", "plan", "run", "ray_run", "featurizing"]
 HEAVY = {"torch", "transformers", "open_clip", "ray"}
 
 

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from featurize import images, plan
-from featurize.catalogue import Origin
 from featurize.errors import RunFailed
 from featurize.lease import Lease
 from featurize.models import fake, model_key
 from featurize.plan import Item, Shard
 from featurize.run import Phase, _as_completed, run_local
 from featurize.store import Store
+from featurize.tables import Origin
 
 LIMITS = images.Limits()
 

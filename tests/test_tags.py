@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from featurize import plan, tables, tags
-from featurize.catalogue import Origin
 from featurize.errors import RefusedInput
 from featurize.lease import Lease
 from featurize.store import Store
+from featurize.tables import Origin
 
 LABELS = """
 [mood]

@@ -11,7 +11,7 @@ import numpy as np
 from featurize import images, phases
 from featurize.bench import workload
 from featurize.bench.figures import Figure, Setup
-from featurize.catalogue import read_bytes
+from featurize.files import read_bytes
 from featurize.models import Extractor, ModelSettings, load_backend
 from featurize.torch_device import resolve_dtype
 

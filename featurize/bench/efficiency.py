@@ -23,13 +23,14 @@ import pyarrow as pa
 from featurize import images, phases, plan, run
 from featurize.bench import workload
 from featurize.bench.figures import Figure, Setup
-from featurize.catalogue import Origin, read_bytes
 from featurize.config import Settings
 from featurize.errors import RunFailed
+from featurize.files import read_bytes
 from featurize.lease import Lease
 from featurize.models import Extractor, ModelSettings, load_backend, model_key
 from featurize.run import Phase
 from featurize.store import Store
+from featurize.tables import Origin
 
 TARGET = 0.90
 LEAST_ROUNDS, MOST_ROUNDS = 2, 5

@@ -22,8 +22,8 @@ import pyarrow as pa
 from PIL import Image, ImageDraw
 
 from featurize import images
-from featurize.catalogue import read_bytes
 from featurize.errors import BadImage, RefusedInput
+from featurize.files import read_bytes
 from featurize.models import ModelSettings
 
 CACHE = Path(tempfile.gettempdir()) / "personal-artwork-bench"

@@ -9,10 +9,9 @@ from __future__ import annotations
 import duckdb
 import pyarrow.fs as pafs
 
-from featurize import tables
-from featurize.catalogue import sql
 from featurize.errors import RunFailed
 from featurize.store import filesystem
+from featurize.tables import sql
 
 FIELDS = {"sft": ("messages",), "dpo": ("prompt", "chosen", "rejected")}
 SPLITS = ("train", "held_out")

@@ -17,7 +17,6 @@ from typing import Any
 import pyarrow as pa
 
 from featurize import config, inputs, phases, tables
-from featurize.catalogue import Origin, sql
 from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.lease import Lease
@@ -25,6 +24,7 @@ from featurize.models import model_key
 from featurize.prompting import export, recipe, sources, template
 from featurize.report import Progress, Report, code_version
 from featurize.store import Store, part_name
+from featurize.tables import Origin, sql
 
 JOB = "prompts"
 DEMO = Path("demo/small")
@@ -253,9 +253,9 @@ class Prompting:
             progress.advance(0)
             for days in self._batches():
                 rows = self._render(days[0][1], days[-1][2], computed_at)
+                tables.check("prompt", rows)
                 for day, first, last in days:
                     part = rows.slice(first - days[0][1], last - first + 1)
-                    tables.check("prompt", part)
                     name = part_name(part["prompt_id"].to_pylist())
                     self.store.commit("prompt", f"{self.recipe_key}/{day}", name, part, self.lease.fence.check)
                     progress.advance(part.num_rows)

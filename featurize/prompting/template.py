@@ -138,8 +138,9 @@ class Template(_Words):
         """What is known of a picture (columns of `description`, `people` for its people_count); None for nothing."""
         values = {
             name: clean(row[name], self.limits.caption if name == "caption" else self.limits.detail)
-            for name in ("caption", "mood", "setting", "people", "composition", "text_on_artwork")
+            for name in ("caption", "mood", "setting", "composition", "text_on_artwork")
         }
+        values["people"] = word(row["people"], self.limits.detail)
         return _joined(self.candidate, values) or None
 
     def macros(self) -> list[str]:

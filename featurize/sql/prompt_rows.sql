@@ -32,7 +32,8 @@ choices AS (
     GROUP BY question_no
 ),
 asked AS MATERIALIZED (
-    SELECT q.*, artwork_ids, answer, user_message(coalesce(concat_ws(chr(10), lines, line), no_history()), text, candidates) AS question
+    SELECT q.*, artwork_ids, answer,
+        user_message(coalesce(nullif(concat_ws(chr(10), lines, line), ''), no_history()), text, candidates) AS question
     FROM asked_now q JOIN title USING (title_id) JOIN choices USING (question_no)
     LEFT JOIN recent_lines USING (moment_no) LEFT JOIN older_lines USING (moment_no)
 )
@@ -42,7 +43,8 @@ SELECT prompt_id, $kind AS kind, impression_id, member AS member_id, title_id, a
     answer, reward, propensity,
     CASE
         WHEN $kind = 'nightly' THEN NULL
-        WHEN coalesce(asked_at >= $held_out_from::TIMESTAMPTZ, pair_hash($seed, member, title_id) <= $held_out_up_to) THEN 'held_out'
+        WHEN coalesce(asked_at >= $held_out_from::TIMESTAMPTZ, pair_hash($seed, member, title_id) <= $held_out_up_to)
+            THEN 'held_out'
         ELSE 'train'
     END AS split,
     $as_of::TIMESTAMPTZ AS as_of, $template_key AS template_key, $descriptions AS model_key, $recipe_key AS recipe_key,

@@ -6,16 +6,16 @@ WITH tags AS (
     GROUP BY artwork_id
 ),
 said AS (
-    FROM description WHERE model_key = (SELECT model_key FROM current_model WHERE feature = 'description')
+    FROM description WHERE model_key = $description
 ),
 embedded AS (
-    FROM image_embedding WHERE model_key = (SELECT model_key FROM current_model WHERE feature = 'image_embedding')
+    FROM image_embedding WHERE model_key = $image_embedding
 )
 SELECT artwork_id, title_id, uri, image_sha256, kind, locale, priority, valid_from, valid_to, format, width, height,
        caption, subjects, people_count, mood, setting, composition, text_on_artwork, palette,
        status AS description_status,
        tags,
-       CAST(embedding AS FLOAT[$width]) AS embedding
+       CAST(embedding AS $vector) AS embedding
 FROM artwork_present
 LEFT JOIN tags USING (artwork_id)
 LEFT JOIN said USING (image_sha256)

@@ -4,6 +4,6 @@ SELECT artwork_id, any_value(title_id) AS title_id, attribute,
        max(probability) AS probability
 FROM artwork_present
 JOIN image_tag USING (image_sha256)
-WHERE model_key = (SELECT model_key FROM current_model WHERE feature = 'image_tag')
+WHERE model_key = $image_tag
 GROUP BY artwork_id, attribute;
 COMMENT ON VIEW artwork_tag IS 'The best label of every attribute (genre, mood, ...) of every present artwork, by the current tagger';

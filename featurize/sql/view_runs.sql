@@ -8,7 +8,7 @@ counted AS (
     SELECT run_id, map_from_entries(list((name, value) ORDER BY name)) AS counts FROM leaf GROUP BY run_id
 ),
 phases AS (
-    SELECT run_id, sum(to_do) AS to_do, sum(done) AS done, list(DISTINCT model_key ORDER BY model_key) AS model_keys
+    SELECT run_id, sum(to_do)::BIGINT AS to_do, sum(done)::BIGINT AS done, list(DISTINCT model_key ORDER BY model_key) AS model_keys
     FROM run_phase
     GROUP BY run_id
 )

@@ -102,6 +102,7 @@ def test_a_file_changed_behind_its_back_is_found_when_asked_for(tmp_path: Path) 
     assert counts(store)[1] == 0
 
 
+@pytest.mark.slow
 def test_other_limits_try_again_what_was_too_big(tmp_path: Path) -> None:
     artwork, store = catalogue(tmp_path / "artwork", 5), tmp_path / "store"
     paint(artwork / "big.png", (3, 3, 99), size=(50, 50))
@@ -116,6 +117,7 @@ def test_other_limits_try_again_what_was_too_big(tmp_path: Path) -> None:
     assert len(rows(store)["image_embedding"]) == 6
 
 
+@pytest.mark.slow
 def test_a_missing_file_is_tried_a_few_times_and_found_when_it_comes(tmp_path: Path) -> None:
     artwork, store = catalogue(tmp_path / "artwork", 5), tmp_path / "store"
     manifest = tmp_path / "artwork" / "list.csv"

@@ -12,7 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalogues import Reader, add_broken, alive, catalogue, family, parts, rows, run, start, wait_until, workers
+from catalogues import (
+    Reader,
+    add_broken,
+    alive,
+    catalogue,
+    family,
+    kill_all,
+    parts,
+    rows,
+    run,
+    start,
+    wait_until,
+    workers,
+)
 
 PICTURES = 60
 SLOW = {"embed.seconds": 0.03}
@@ -45,8 +58,7 @@ def kill_everything(job: subprocess.Popen[str]) -> None:
     """The job, its process group, and all that descends from it, at once."""
     everything = family(job.pid)
     os.killpg(job.pid, signal.SIGKILL)
-    for process in alive(everything):
-        process.kill()
+    kill_all(everything)
     job.communicate()
 
 
@@ -57,7 +69,7 @@ def test_one_process_killed_again_and_again(artwork: Path, clean: Rows, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_one_process_killed_very_often(seed: int, artwork: Path, clean: Rows, tmp_path: Path) -> None:
     kill_often(artwork, tmp_path, times=12, seed=seed)
     run(tmp_path, artwork)
@@ -92,35 +104,30 @@ def test_a_worker_and_then_the_driver(artwork: Path, clean: Rows, tmp_path: Path
         kill(job)
         run(tmp_path, artwork)
     assert rows(tmp_path) == clean
-    wait_until(lambda: not alive(left), seconds=20)
-    assert set(os.listdir("/dev/shm")) == shared_memory
+    wait_until(lambda: not alive(left) and set(os.listdir("/dev/shm")) <= shared_memory, seconds=20)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_anything_on_ray_killed_at_any_moment(seed: int, artwork: Path, clean: Rows, tmp_path: Path) -> None:
     moments = random.Random(seed)
-    shared_memory = set(os.listdir("/dev/shm"))
-    left = []
+    shared_memory, left = set(os.listdir("/dev/shm")), []
     with Reader(tmp_path):
         for victim in moments.sample(["driver", "driver", "worker", "everything"], 4):
             committed = parts(tmp_path)
             job = start(tmp_path, artwork, {**ON_RAY, "embed.seconds": 0.1})
             enough = committed + moments.randint(0, 3)
-            wait_until(
-                lambda job=job, enough=enough: job.poll() is not None or (workers(job.pid) and parts(tmp_path) >= enough)
-            )
+            wait_until(lambda job=job: job.poll() is not None or workers(job.pid))
+            wait_until(lambda job=job, enough=enough: job.poll() is not None or parts(tmp_path) >= enough)
             time.sleep(moments.uniform(0, 1))
             left += family(job.pid)
             if victim == "worker":
-                for process in moments.sample(workers(job.pid), min(1, len(workers(job.pid)))):
-                    process.kill()
+                kill_all(workers(job.pid)[:1])
                 time.sleep(moments.uniform(0, 4))
             kill_everything(job) if victim == "everything" else kill(job)
         run(tmp_path, artwork)
     assert rows(tmp_path) == clean
-    wait_until(lambda: not alive(left), seconds=20)
-    assert set(os.listdir("/dev/shm")) == shared_memory
+    wait_until(lambda: not alive(left) and set(os.listdir("/dev/shm")) <= shared_memory, seconds=20)
 
 
 @pytest.mark.slow
@@ -139,9 +146,7 @@ def test_real_models_killed_in_every_phase(tmp_path: Path) -> None:
             wait_until(lambda table=table, count=count: parts(store, table) >= count, seconds=240)
             kill(job)
         run(store, artwork, real)
-    expected, found = (
-        rows(tmp_path / "clean", without={"embedding", "score", "probability"}),
-        rows(store, without={"embedding", "score", "probability"}),
-    )
-    assert found == expected
+    numbers = {"embedding", "score", "probability"}
+    expected = rows(tmp_path / "clean", without=numbers)
+    assert rows(store, without=numbers) == expected
     assert all(expected[table] for table in ("image_embedding", "text_embedding", "image_tag", "description"))

@@ -1,4 +1,4 @@
-"""Pictures that kill a worker, hang it, or are refused by the model; and a worker that dies between commit and report."""
+"""Pictures that kill a worker, hang it, or are refused by the model; workers that die between commit and report."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from conftest import Cluster
 PICTURES = 9
 UNWELL = {
     "run.executor": "ray",
-    "run.shard_images": 6,
+    "run.shard_images": 3,
     "run.stall_seconds": 6,
     "embed.cpus": 1,
     "embed.segfault_on": RED,
@@ -48,7 +48,7 @@ def test_three_bad_pictures_cost_only_themselves(tmp_path: Path, ray_cluster: Cl
     run(tmp_path / "expected", well)
     assert first["image_embedding"] == rows(tmp_path / "expected")["image_embedding"]
 
-    run(store, artwork, UNWELL, ray_cluster.address)
+    run(store, artwork)
     assert rows(store) == first
     assert runs(store)[1]["counts"]["phases"][0]["new"] == 0
 
@@ -58,7 +58,7 @@ import hashlib, json, os, sys
 from pathlib import Path
 import pyarrow as pa
 from featurize import config, images, phases, plan, ray_run
-from featurize.catalogue import Origin
+from featurize.tables import Origin
 from featurize.lease import Lease
 from featurize.models import model_key
 from featurize.run import Phase
@@ -87,7 +87,9 @@ moved = []
 with Lease(store, "featurize", "run") as lease:
     ray_run.start()
     origin = Origin("run", "test")
-    phase = Phase("embed", settings.embed, "image_embedding", key, decode_key, limits, 1, 1, 0.5, store, lease.fence, origin)
+    phase = Phase(
+        "embed", settings.embed, "image_embedding", key, decode_key, limits, 1, 1, 0.5, store, lease.fence, origin
+    )
     executor = ray_run.RayExecutor(phase, moved.append, workers=1, stall_seconds=60)
     outcomes = list(executor.outcomes(plan.shards(pa.Table.from_pylist(items), key, 8)))
 done, bad = sum(o.done for o in outcomes), sum(o.quarantined.total() for o in outcomes)
@@ -97,7 +99,7 @@ print(json.dumps({"done": done, "bad": bad, "moved": sum(moved)}))
 
 @pytest.mark.slow
 def test_workers_that_die_between_a_commit_and_their_report(tmp_path: Path, ray_cluster: Cluster) -> None:
-    """Once after the quarantine part of a shard, once after its feature part: nothing is lost, counted or done twice."""
+    """Once after a quarantine part, once after a part of features: nothing is lost, counted or done twice."""
     artwork, store = catalogue(tmp_path / "artwork", 20), tmp_path / "store"
     (artwork / "words.png").write_bytes(b"no picture")
     job = subprocess.run(
