@@ -21,6 +21,7 @@ from featurize.store import Store
 from featurize.tables import Origin
 
 JOB = "featurize"
+TABLES = ("artwork", "image_embedding", "text_embedding", "image_tag", "description", "quarantine", "model")
 DEMO = Path("demo")
 
 
@@ -51,6 +52,7 @@ class Featurizing:
     def __enter__(self) -> Featurizing:
         if not self.dry_run:
             self.lease.__enter__()
+            self.store.vacuum(TABLES)
         return self
 
     def __exit__(

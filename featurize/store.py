@@ -165,6 +165,16 @@ class Store:
             info.path[len(self.path) + 1 :] for info in infos if info.is_file and info.base_name.endswith(".parquet")
         )
 
+    def vacuum(self, tables: Iterable[str]) -> None:
+        """Delete what killed writers left behind in these tables. For the holder of the lease of the job that fills them.
+
+        On an object store the rest of an upload is for the bucket's lifecycle rule to remove; readers never see it.
+        """
+        if self.local:
+            for table in tables:
+                for hidden in Path(self.path, table).rglob(".*.tmp"):
+                    hidden.unlink(missing_ok=True)
+
     def dataset(self, table: str, folders: Iterable[str] = ("",)) -> ds.Dataset:
         """The committed rows of a table (or of some of its folders), for DuckDB or Arrow to scan."""
         schema = tables.contract(table).schema

@@ -43,6 +43,14 @@ def test_nothing_but_the_part_is_left_behind(tmp_path):
     assert [name for _, _, names in os.walk(tmp_path) for name in names] == ["p.parquet"]
 
 
+def test_what_a_killed_writer_left_is_vacuumed_and_parts_stay(tmp_path):
+    store = Store(str(tmp_path))
+    store.commit("image_embedding", "m", "p", rows("a"))
+    (tmp_path / "image_embedding" / "m" / ".q.parquet.0123.tmp").write_bytes(b"half a part")
+    store.vacuum(["image_embedding", "description"])
+    assert [name for _, _, names in os.walk(tmp_path) for name in names] == ["p.parquet"]
+
+
 def test_a_failed_write_leaves_no_part_and_is_one_sentence(tmp_path):
     (tmp_path / "image_embedding").write_text("a file where a folder should be")
     with pytest.raises(RunFailed, match="cannot write"):
