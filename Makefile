@@ -13,7 +13,7 @@ SETTINGS = --profile '$(PROFILE)' \
 	$(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize test test-slow check bench clean
+.PHONY: help setup featurize sql test test-slow check bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ $(READY): pyproject.toml infra/constraints.txt
 
 featurize: $(READY) ## artwork files to embeddings, tags and descriptions in Parquet
 	@$(PY) -m jobs.featurize $(SETTINGS)
+
+sql: $(READY) ## ask the store questions: the DuckDB shell with every table and view, or ASK="SELECT ..."
+	@$(PY) -m jobs.sql --profile '$(PROFILE)' $(if $(STORE),--set 'store=$(STORE)') $(if $(ASK),-c "$$ASK")
 
 test: $(READY) ## the fast tests
 	$(PY) -m pytest

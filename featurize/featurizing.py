@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from featurize import catalogue, config, images, phases, plan, tables, tags
+from featurize import catalogue, config, images, phases, plan, tables, tags, views
 from featurize.config import Settings
+from featurize.errors import RunFailed
 from featurize.lease import Lease
 from featurize.models import ModelSettings, load_backend, model_key
 from featurize.report import PhaseReport, Progress, Report, code_version
@@ -63,7 +65,9 @@ class Featurizing:
         try:
             phases.finish()
             outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
-            self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
+            with suppress(RunFailed) if error else nullcontext():  # what went wrong first is what to tell
+                self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
+                views.refresh(self.store)
         finally:
             self.lease.__exit__(kind, error, trace)
 

@@ -153,7 +153,12 @@ class Store:
         `check` is that of `write`.
         """
         sink = pa.BufferOutputStream()
-        pq.write_table(rows, sink, compression="zstd", row_group_size=16384)
+        if "embedding" in rows.schema.names:
+            # Vectors hardly compress, and reading them all is what a search by similarity waits for.
+            words = [name for name in rows.schema.names if name != "embedding"]
+            pq.write_table(rows, sink, compression="none", use_dictionary=words, row_group_size=16384)
+        else:
+            pq.write_table(rows, sink, compression="zstd", row_group_size=16384)
         return self.write("/".join(p for p in (table, folder, f"{part}.parquet") if p), sink.getvalue(), check=check)
 
     def parts(self, table: str, folder: str = "") -> list[str]:
@@ -166,7 +171,7 @@ class Store:
         )
 
     def vacuum(self, tables: Iterable[str]) -> None:
-        """Delete what killed writers left behind in these tables. For the holder of the lease of the job that fills them.
+        """Delete what killed writers left behind in these tables, as the holder of the lease of the job that fills them.
 
         On an object store the rest of an upload is for the bucket's lifecycle rule to remove; readers never see it.
         """

@@ -122,7 +122,7 @@ def fill(store):
     for key, on in {"clip-old": 1, "clip-new": 2, "words-1": 1, "clip-broken": 3}.items():
         model(store, key, on)
     model(store, "tags-1", 2, image="clip-new")
-    embed(store, "clip-old", dict.fromkeys("123456", [0.6, 0.8]))
+    embed(store, "clip-old", {sha: [0.6, 0.8] for sha in "123456"})
     embed(store, "clip-new", {"1": [1, 0, 0], "2": [0, 0, 1], "3": [0.96, 0.28, 0], "4": [0.8, 0.6, 0]})
     embed(store, "clip-new", {"8": [0.6, 0.8, 0], "5": [0, 0.6, 0.8]}, "retried")
     embed(store, "clip-broken", {"1": [1]})
@@ -266,10 +266,10 @@ def test_a_prompt_leads_back_to_the_picture_as_it_was(store):
         "computed_at": night(3),
     }
     commit(store, "prompt", [prompt])
-    lineage = "SELECT letter, artwork_id, shown, image_sha256[1], caption, backend, prompt_run_at FROM prompt_lineage"
+    lineage = "SELECT letter, artwork_id, shown, image_sha256[1], caption, backend, prompt_run_id FROM prompt_lineage"
     assert ask(store, f"{lineage} ORDER BY place") == [
-        ("A", "a3", False, "4", "four", "words", night(2)),
-        ("B", "a1", True, "2", None, "words", night(2)),  # replaced after as_of
+        ("A", "a3", False, "4", "four", "words", "r2"),
+        ("B", "a1", True, "2", None, "words", "r2"),  # replaced after as_of
     ]
     commit(store, "prompt", [prompt | {"prompt_id": "1" * 32, "as_of": None}], part="later")
     assert ask(store, f"{lineage} WHERE prompt_id[1] = '1' AND shown")[0][3:5] == ("8", "eight")
@@ -288,9 +288,9 @@ def test_a_store_without_any_part_has_every_view(tmp_path):
 
 
 def everything(db):
-    return {
-        name: sorted(map(str, db.execute(f"FROM {name}").fetchall())) for name in (*views.TABLES, "coverage", "runs")
-    }
+    db.execute("SET TimeZone = 'UTC'")
+    names = (*views.TABLES, "artwork_features", "coverage", "runs", "quarantine_open")
+    return {name: sorted(db.execute(f"SELECT COLUMNS(*)::VARCHAR FROM {name}").fetchall(), key=str) for name in names}
 
 
 def test_both_files_hold_the_views_and_work_from_any_folder(store, tmp_path, monkeypatch):

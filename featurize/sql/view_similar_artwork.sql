@@ -1,5 +1,5 @@
 -- Vectors have length 1, so the dot product is the cosine; on lists it is faster than after a cast to FLOAT[n]. It is
--- computed right where the vectors are read: a join that carries them costs more than all the rest.
+-- computed right where the vectors are read: whatever carries them further costs more than all the rest.
 CREATE OR REPLACE MACRO similar_artwork(wanted, k) AS TABLE
 WITH asked AS MATERIALIZED (
     SELECT embedding
@@ -14,15 +14,14 @@ scored AS (
     WHERE model_key = $image_embedding
 ),
 nearest AS (
+    SELECT artwork_id, title_id, cosine, uri
     FROM scored
-    SEMI JOIN artwork_present USING (image_sha256)
-    ORDER BY cosine DESC
-    LIMIT k + 1
+    JOIN artwork_present USING (image_sha256)
+    WHERE artwork_id <> wanted
+    ORDER BY cosine DESC, artwork_id
+    LIMIT k
 )
-SELECT DISTINCT artwork_id, title_id, cosine, uri
 FROM nearest
-JOIN artwork_present USING (image_sha256)
-WHERE artwork_id <> wanted AND cosine IS NOT NULL
-ORDER BY cosine DESC, artwork_id
-LIMIT k;
+WHERE cosine IS NOT NULL  -- as it is when there is no such artwork
+ORDER BY cosine DESC, artwork_id;
 COMMENT ON MACRO TABLE similar_artwork IS 'similar_artwork(artwork_id, k): the k present artworks that look most like one, by the cosine of the current embeddings';
