@@ -7,19 +7,22 @@ READY := $(VENV)/.ready
 SETTINGS = --profile '$(PROFILE)' \
 	$(if $(ARTWORK),--set 'input.artwork=$(ARTWORK)') \
 	$(if $(TITLES),--set 'input.titles=$(TITLES)') \
+	$(if $(HISTORY),--set 'input.history=$(HISTORY)') \
+	$(if $(IMPRESSIONS),--set 'input.impressions=$(IMPRESSIONS)') \
 	$(if $(STORE),--set 'store=$(STORE)') \
 	$(foreach setting,$(SET),--set '$(setting)') \
 	$(if $(RUN_ID),--run-id '$(RUN_ID)') \
 	$(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize sql test test-slow check bench clean
+.PHONY: help setup featurize prompts sql test test-slow check bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
 	@echo 'make featurize [ARTWORK=folder|csv|jsonl|parquet] [TITLES=file] [STORE=folder|s3://...] [PROFILE=local|gpu|cluster]'
 	@echo '               [SET="a.b=value ..."] [RUN_ID=id] [DRY_RUN=1]'
+	@echo 'make prompts [TITLES=file] [HISTORY=file|folder] [IMPRESSIONS=file|folder] [STORE=...] [SET=...] [RUN_ID=...] [DRY_RUN=1]'
 
 setup: $(READY) ## install everything into .venv (the other targets do it by themselves)
 
@@ -33,11 +36,14 @@ $(READY): pyproject.toml infra/constraints.txt
 featurize: $(READY) ## artwork files to embeddings, tags and descriptions in Parquet
 	@$(PY) -m jobs.featurize $(SETTINGS)
 
+prompts: $(READY) ## features, histories and impressions to the prompts an LLM ranks
+	@$(PY) -m jobs.prompts $(SETTINGS)
+
 sql: $(READY) ## ask the store questions: the DuckDB shell with every table and view, or ASK="SELECT ..."
 	@$(PY) -m jobs.sql --profile '$(PROFILE)' $(if $(STORE),--set 'store=$(STORE)') $(if $(ASK),-c "$$ASK")
 
 test: $(READY) ## the fast tests
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY) ## the minutes-long tests
 	$(PY) -m pytest -m slow
