@@ -199,16 +199,14 @@ class Featurizing:
         return self.report.text(_shown(self.store.uri), self._example(), self.dry_run)
 
     def _example(self) -> str:
-        """A line to paste into a shell that shows some of what was computed."""
-        table, columns = "image_embedding", "image_sha256, embedding"
-        if self.settings.describe:
-            table, columns = "description", "caption, mood, setting, status"
-        show = f"project('{columns}').show()"
-        if self.store.local:
-            glob = f"{_shown(self.store.uri)}/{table}/**/*.parquet"
-            return f"{_shown(sys.executable)} -c \"import duckdb; duckdb.read_parquet('{glob}').{show}\""
-        rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('{table}'))"
-        return f'{_shown(sys.executable)} -c "import duckdb; from featurize.store import Store; {rows}.{show}"'
+        """A line to paste into a shell that shows some of what is in the store."""
+        python = _shown(sys.executable)
+        if not self.store.local:
+            rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('artwork'))"
+            return f'{python} -c "import duckdb; from featurize.store import Store; {rows}.show()"'
+        catalog = f"duckdb.connect('{_shown(self.store.uri)}/{views.DATABASE}', read_only=True)"
+        query = "SELECT artwork_id, title_id, caption, mood, description_status FROM artwork_features"
+        return f"{python} -c \"import duckdb; {catalog}.sql('{query}').show()\""
 
 
 def _shown(path: str) -> str:

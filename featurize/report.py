@@ -162,6 +162,7 @@ class Report:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(self.quarantined.items()))
             lines.append(f"  quarantined: {reasons}")
         lines.append(f"  tables: {place}")
-        lines.append(f"  try: {example}")
+        if not dry_run:
+            lines.append(f"  try: {example}")
         lines.extend(f"  note: {note}" for note in self.notes)
         return "\n".join(lines)
