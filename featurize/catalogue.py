@@ -196,9 +196,8 @@ def _quarantine(
         rows = quarantine_rows(
             [("", uri, "read", error, tried.get(uri, 0) + 1) for uri, error in due], decode_key, origin
         )
-        fence.check()
         name = part_name([f"{row['uri']} {row['attempts']}" for row in rows.select(["uri", "attempts"]).to_pylist()])
-        store.commit("quarantine", decode_key, name, rows)
+        store.commit("quarantine", decode_key, name, rows, check=fence.check)
 
 
 def quarantine_rows(
@@ -237,9 +236,9 @@ def _append(store: Store, changes: pa.Table, fence: Fence) -> None:
     if not changes.num_rows:
         return
     tables.check("artwork", changes)
-    fence.check()
     states = changes.select(["artwork_id", "uri", "image_sha256", "present", "seen_at"]).sort_by("artwork_id")
-    store.commit("artwork", "", part_name(map(str, states.to_pylist())), changes.sort_by("artwork_id"))
+    name = part_name(map(str, states.to_pylist()))
+    store.commit("artwork", "", name, changes.sort_by("artwork_id"), check=fence.check)
 
 
 def _count_changes(result: Scan, changes: pa.Table) -> None:

@@ -73,11 +73,17 @@ class Prompts(Section):
     held_out_from: AwareDatetime | None = Field(
         None, description="hold out what was shown from this moment on, instead of pairs"
     )
-    at: AwareDatetime | None = Field(None, description="nightly: the moment to rank for; default: the last midnight UTC")
-    active_days: int | None = Field(None, ge=1, description="nightly without input.pairs: members active in so many days")
+    at: AwareDatetime | None = Field(
+        None, description="nightly: the moment to rank for; default: the last midnight UTC"
+    )
+    active_days: int | None = Field(
+        None, ge=1, description="nightly without input.pairs: members active in so many days"
+    )
     rank: tuple[str, ...] = Field((), description="nightly without input.pairs: title ids to rank for each of them")
     tokenizer: str | None = Field(None, description="folder with the ranker's tokenizer.json, to count tokens with")
-    memory: str = Field("3GB", description="of DuckDB; what does not fit goes to temporary files")
+    memory: str = Field(
+        "3GB", pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$", description="of DuckDB; what does not fit goes to temporary files"
+    )
     export: str | None = Field(None, description="folder to write sft-*.jsonl and dpo-*.jsonl to")
 
 
@@ -97,8 +103,8 @@ class Settings(Section):
 def load(profile: str, overrides: Iterable[str] = ()) -> Settings:
     """The settings of a profile (a name of `infra/profiles` or a path) with `a.b=value` overrides on top.
 
-    Values are TOML where they parse as TOML, `null` unsets, dates and anything else are text. Errors: RefusedInput naming the
-    file or key.
+    Values are TOML where they parse as TOML, `null` unsets, dates and anything else are text. Errors: RefusedInput
+    naming the file or key.
     """
     path = profile_path(profile)
     try:

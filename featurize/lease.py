@@ -51,10 +51,14 @@ class Fence:
     job: str
     token: str
 
+    def holds(self) -> bool:
+        """Whether the lease is still the run's own."""
+        holder = read(self.store, self.job)
+        return holder is not None and holder.token == self.token
+
     def check(self) -> None:
         """Errors: RunFailed when another run has taken the lease."""
-        holder = read(self.store, self.job)
-        if holder is None or holder.token != self.token:
+        if not self.holds():
             raise RunFailed(f"this run no longer holds the lease of {self.store.uri} (job {self.job}); it stops here")
 
 
@@ -86,7 +90,8 @@ class Lease:
             break
         if not self.store.local:
             time.sleep(0.5)  # an object store cannot refuse the second of two writers; the last one stays
-        self.fence.check()
+        if not self.fence.holds():
+            raise LeaseHeld(f"another run took the lease of {self.store.uri} at the same moment; wait for it")
         self._thread.start()
         return self
 
@@ -95,8 +100,7 @@ class Lease:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        holder = read(self.store, self.job)
-        if holder is not None and holder.token == self.fence.token:
+        if self.fence.holds():
             self.store.delete(_name(self.job))
 
     def _renew(self) -> None:

@@ -52,8 +52,7 @@ def record_model(store: Store, fence: Fence, fingerprint: Mapping[str, Any], ori
         **origin.columns(1),
         "computed_at": [datetime.now(UTC)],
     }
-    fence.check()
-    store.commit("model", "", key, tables.rows("model", row))
+    store.commit("model", "", key, tables.rows("model", row), check=fence.check)
     return key
 
 

@@ -9,7 +9,6 @@ from functools import cached_property
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurize import images, tables
 from featurize.store import Store, part_name
@@ -75,21 +74,6 @@ def shards(missing: pa.Table, model_key: str, size: int) -> Iterator[Shard]:
         begin, end = (missing.num_rows * n // count for n in (number, number + 1))
         rows = missing.slice(begin, end - begin).to_pylist()
         yield Shard(model_key, tuple(Item(row["key"], row["source"], row["attempts"]) for row in rows))
-
-
-def committed(store: Store, table: str, shard: Shard, decode_key: str) -> set[str]:
-    """Keys of a shard that are in its parts already, as features or in quarantine, whoever wrote them."""
-    keys: set[str] = set()
-    key = tables.contract(table).key[0]
-    for part, column in (
-        (f"{table}/{shard.model_key}", key),
-        (f"quarantine/{shard.model_key}", "image_sha256"),
-        (f"quarantine/{decode_key}", "image_sha256"),
-    ):
-        data = store.read(f"{part}/{shard.id}.parquet")
-        if data is not None:
-            keys.update(pq.read_table(pa.BufferReader(data), columns=[column])[column].to_pylist())
-    return keys
 
 
 def decoder(limits: images.Limits) -> dict[str, object]:

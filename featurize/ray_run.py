@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -53,6 +54,8 @@ def start() -> None:
     address = os.environ.get("RAY_ADDRESS")
     # Nothing but ids passes through the object store.
     own: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": 128 * 2**20}
+    if address:
+        _refuse_deaf(address)
     before = _descendants()
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
@@ -61,6 +64,17 @@ def start() -> None:
     if not address and sys.platform == "linux":
         helpers = map(str, _descendants() - before)
         subprocess.Popen([sys.executable, "-I", ray_guard.__file__, str(os.getpid()), *helpers], start_new_session=True)
+
+
+def _refuse_deaf(address: str) -> None:
+    """Errors: RunFailed when nothing listens at `host:port`; Ray itself would try for a quarter of an hour."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return  # a word, such as "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise RunFailed(f"the Ray cluster at RAY_ADDRESS={address} does not answer: {error}") from error
 
 
 def _descendants() -> set[int]:

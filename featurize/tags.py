@@ -122,8 +122,7 @@ def compute(
                 "computed_at": [datetime.now(UTC)] * (len(shas) * count),
             },
         )
-        fence.check()
-        store.commit("image_tag", tag_key, part_name([tag_key, *shas.to_pylist()]), rows)
+        store.commit("image_tag", tag_key, part_name([tag_key, *shas.to_pylist()]), rows, check=fence.check)
         done += len(shas)
         advance(len(shas))
     return done

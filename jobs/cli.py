@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NoReturn
 
+import duckdb
+
 from featurize import config
 from featurize.errors import ArtworkError, LeaseHeld, RefusedInput
 
@@ -46,6 +48,8 @@ def main(
         return _say(error, 3)
     except ArtworkError as error:
         return _say(error, 1)
+    except (OSError, duckdb.IOException) as error:
+        return _say(f"the storage failed: {error}", 1)
     except KeyboardInterrupt:
         return _say("interrupted; what is committed stays, and the next run goes on from there", 1)
     return 0

@@ -41,8 +41,8 @@ COMMENT ON COLUMN prompt.as_of IS 'Artwork and features are from before this mom
 COMMENT ON COLUMN prompt.template_key IS 'Template of the words';
 COMMENT ON COLUMN prompt.model_key IS 'Model of the descriptions; joins model and description';
 COMMENT ON COLUMN prompt.recipe_key IS 'Everything that decides the prompt but the data; joins model, whose fingerprint spells it out';
-COMMENT ON COLUMN prompt.tokens IS 'Length of the messages'' contents';
-COMMENT ON COLUMN prompt.tokens_by IS 'What counted it: the tokenizer''s digest, or characters';
+COMMENT ON COLUMN prompt.tokens IS 'Length of `prompt` in what tokens_by counts';
+COMMENT ON COLUMN prompt.tokens_by IS 'The tokenizer, by the digest of its file, or characters';
 COMMENT ON COLUMN prompt.run_id IS 'Run that wrote the row';
 COMMENT ON COLUMN prompt.code_version IS 'Version of this project that wrote the row';
 COMMENT ON COLUMN prompt.computed_at IS 'When the row was computed, UTC';

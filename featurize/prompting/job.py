@@ -1,14 +1,18 @@
 """The steps of the prompts job: read the inputs, ask the questions, recall the histories, write the prompts.
 
-A prompt's id follows from its recipe and its impression, and the committed rows say which are there; so the steps can be
-stopped anywhere and run again, and a rerun costs what is new. Everything a prompt says is from before its moment.
+A prompt's id follows from its recipe and its impression, and the committed rows say which are there; so the steps can
+be stopped anywhere and run again, and a rerun costs what is new. Everything a prompt says is from before its moment.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +20,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurize import config, inputs, phases, tables
+from featurize import config, phases, tables, views
 from featurize.config import Settings
-from featurize.errors import RefusedInput
+from featurize.errors import RefusedInput, RunFailed
 from featurize.lease import Lease
 from featurize.models import model_key
-from featurize.prompting import export, recipe, sources, template
+from featurize.prompting import export, recipe, sources, template, words
 from featurize.report import Progress, Report, code_version
 from featurize.store import Store, part_name
 from featurize.tables import Origin, sql
@@ -29,7 +33,16 @@ from featurize.tables import Origin, sql
 JOB = "prompts"
 DEMO = Path("demo/small")
 PART = 20_000
-"""Rows of a part, at most. A part holds prompts of one day."""
+"""Rows of a part, at most."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What becomes a part: prompts of one day, by the numbers of their first and last question."""
+
+    day: str
+    first: int
+    last: int
 
 
 class Prompting:
@@ -58,6 +71,7 @@ class Prompting:
     def __enter__(self) -> Prompting:
         if not self.dry_run:
             self.lease.__enter__()
+            self.store.vacuum(["prompt"])
         return self
 
     def __exit__(
@@ -69,7 +83,9 @@ class Prompting:
             return
         try:
             outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
-            self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
+            with suppress(RunFailed) if error else nullcontext():  # what went wrong first is what to tell
+                self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
+                views.refresh(self.store)
         finally:
             self.lease.__exit__(kind, error, trace)
 
@@ -77,17 +93,19 @@ class Prompting:
         """Look at files and features; leaves `history`, `impression` or `pair`, `title` and `artwork_state` in `db`."""
         for name, uri in self._files().items():
             if name == "title":
-                self._read_titles(uri)
+                words.titles(self.db, self.template, uri)
             else:
                 sources.view(self.db, name, uri)
         self.store.register(self.db, "artwork")
         self._run("prompt_artwork", as_of=self._as_of)
-        described = recipe.newest_model(self.db, self.store, "description", self._as_of)
-        if described is None:
-            before = f" computed before prompts.as_of = {self._as_of}" if self.wanted.as_of else ""
+        models = recipe.current_models(self.store, self._as_of)
+        if "description" not in models:
+            before = f" from before prompts.as_of = {self._as_of}" if self.wanted.as_of else ""
             raise RefusedInput(f"{self.store.uri} has no descriptions{before}: run `make featurize` first")
-        self.descriptions = self.wanted.descriptions or described
-        self.tags = recipe.newest_model(self.db, self.store, "image_tag", self._as_of)
+        self.descriptions = self.wanted.descriptions or models["description"]
+        if not self.store.parts("description", self.descriptions):
+            raise RefusedInput(f"prompts.descriptions: there is no description of model '{self.descriptions}'")
+        self.tags = models.get("image_tag")
 
     @property
     def _as_of(self) -> str:
@@ -117,24 +135,8 @@ class Prompting:
         setting = {"title": "titles", "history": "history", "impression": "impressions"}
         for name, uri in files.items():
             if uri is None:
-                raise RefusedInput(f"input.{setting[name]} is not set, and the others are: they belong together")
+                raise RefusedInput(f"input.{setting[name]} is not set, and others are: they belong together")
         return {name: uri for name, uri in files.items() if uri is not None}
-
-    def _read_titles(self, uri: str) -> None:
-        rows = sorted(inputs.read("title", uri).to_pylist(), key=lambda row: str(row["title_id"]))
-        texts = [self.template.title_texts(row) for row in rows]
-        numbers = pa.array(range(len(rows)), pa.int32())
-        ids = pa.array([row["title_id"] for row in rows], pa.string())
-        text, label = (pa.array([pair[i] for pair in texts], pa.string()) for i in (0, 1))
-        self._keep("title", pa.table({"title_no": numbers, "title_id": ids, "text": text, "label": label}))
-        genres = [self.template.genres(row["genres"]) for row in rows]
-        names = sorted({name for each in genres for name in each})
-        known = {name: number for number, name in enumerate(names)}
-        pairs = [(number, known[name]) for number, each in enumerate(genres) for name in each]
-        title_no, genre_no = (pa.array([pair[i] for pair in pairs], pa.int32()) for i in (0, 1))
-        self._keep("title_genre", pa.table({"title_no": title_no, "genre_no": genre_no}))
-        numbers = pa.array(range(len(names)), pa.int32())
-        self._keep("genre", pa.table({"genre_no": numbers, "genre": pa.array(names, pa.string())}))
 
     def ask(self) -> None:
         """Turn impressions or pairs into questions (table `question`) that are not committed yet, or count why not."""
@@ -151,7 +153,7 @@ class Prompting:
         self._run("prompt_planned", recipe_key=self.recipe_key)
         committed = self._leave_out_committed()
         self._run("prompt_candidates")
-        self._look_at_pictures()
+        words.pictures(self.db, self.store, self.template, self.descriptions, self.tags, self._as_of)
         self._run("prompt_reasons", missing=self.wanted.missing_description, most=len(template.LETTERS))
         self._run("prompt_questions")
         self._run("prompt_choices", drop=self.wanted.missing_description == "drop")
@@ -168,10 +170,10 @@ class Prompting:
         self.report.counts |= {f"no prompt: {reason}": count for reason, count in reasons.fetchall()}
 
     def _name_members(self) -> None:
-        ids = tables.arrow(self.db, "SELECT DISTINCT member_id FROM asked WHERE reason IS NULL ORDER BY ALL")["member_id"]
-        names = pa.array([recipe.pseudonym(self.member_key, each) for each in ids.to_pylist()], pa.string())
-        numbers = pa.array(range(len(ids)), pa.int32())
-        self._keep("member", pa.table({"member_no": numbers, "member_id": ids, "member": names}))
+        query = "SELECT DISTINCT member_id FROM asked WHERE reason IS NULL ORDER BY member_id"
+        ids = tables.arrow(self.db, query)["member_id"].to_pylist()
+        names = [recipe.pseudonym(self.member_key, each) for each in ids]
+        words.keep(self.db, "member", words.numbered(member_id=ids, member=names))
 
     def _settle_recipe(self) -> None:
         """Find the recipe among the recorded ones, or decide which pairs are held out and record it."""
@@ -208,13 +210,12 @@ class Prompting:
             there[day].add(name.removesuffix(".parquet"))
         self.db.execute("CREATE OR REPLACE TEMP TABLE committed (prompt_id VARCHAR)")
         unsure = []
-        for day in sorted(there):
-            query = "SELECT prompt_id FROM planned JOIN asked USING (asked_no) WHERE day = $day ORDER BY member, asked_at, prompt_id"
-            ids = tables.arrow(self.db, query, {"day": day})["prompt_id"].to_pylist()
-            parts = [part_name(ids[begin : begin + PART]) for begin in range(0, len(ids), PART)]
-            if ids and there[day].issuperset(parts):
+        for row in self._rows("prompt_ids", days=sorted(there)).to_pylist():
+            day, ids = row["day"], row["ids"]
+            names = [part_name(ids[begin : begin + PART]) for begin in range(0, len(ids), PART)]
+            if there[day].issuperset(names):
                 self.db.execute("INSERT INTO committed SELECT prompt_id FROM planned WHERE day = $1", [day])
-            elif ids:
+            else:
                 unsure.append(f"{self.recipe_key}/{day}")
         if unsure:
             self.store.register(self.db, "prompt", unsure)
@@ -223,14 +224,6 @@ class Prompting:
         before = tables.scalar(self.db, "SELECT count(*) FROM planned")
         self.db.execute("DELETE FROM planned WHERE prompt_id IN (FROM committed)")
         return int(before - tables.scalar(self.db, "SELECT count(*) FROM planned"))
-
-    def _look_at_pictures(self) -> None:
-        """Table `picture`: what the template says of each candidate's picture."""
-        for table, key in (("description", self.descriptions), ("image_tag", self.tags)):
-            self.store.register(self.db, table, [key] if key else [])
-        looks = self._rows("prompt_looks", descriptions=self.descriptions, tags=self.tags, as_of=self._as_of)
-        texts = pa.array([self.template.candidate_text(row) for row in looks.to_pylist()], pa.string())
-        self._keep("picture", pa.table({"image_sha256": looks["image_sha256"], "description": texts}))
 
     def recall(self) -> None:
         """The history of each question, as tables `recent` and `older`."""
@@ -245,29 +238,37 @@ class Prompting:
         self.db.execute("DROP TABLE event")
 
     def write(self) -> None:
-        """Render the prompts and commit them, a part at a time."""
+        """Render the prompts, and commit them meanwhile, a part at a time."""
         if self.dry_run or not self.new:
             return
         computed_at = datetime.now(UTC)
-        with Progress(JOB, self.new, "prompt") as progress:
+        written: Future[None] | None = None
+        with Progress(JOB, self.new, "prompt") as progress, ThreadPoolExecutor(1) as writer:
             progress.advance(0)
-            for days in self._batches():
-                rows = self._render(days[0][1], days[-1][2], computed_at)
-                tables.check("prompt", rows)
-                for day, first, last in days:
-                    part = rows.slice(first - days[0][1], last - first + 1)
-                    name = part_name(part["prompt_id"].to_pylist())
-                    self.store.commit("prompt", f"{self.recipe_key}/{day}", name, part, self.lease.fence.check)
-                    progress.advance(part.num_rows)
+            for parts in self._batches():
+                rows = self._render(parts[0].first, parts[-1].last, computed_at)
+                if written is not None:
+                    written.result()
+                written = writer.submit(self._commit, rows, parts, progress)
+            if written is not None:
+                written.result()
 
-    def _batches(self) -> Iterator[list[tuple[str, int, int]]]:
-        """Parts as (day, first and last question), as many at once as have about `PART` prompts together."""
-        batch: list[tuple[str, int, int]] = []
+    def _commit(self, rows: pa.Table, parts: list[Part], progress: Progress) -> None:
+        tables.check("prompt", rows)
+        for part in parts:
+            some = rows.slice(part.first - parts[0].first, part.last - part.first + 1)
+            name = part_name(some["prompt_id"].to_pylist())
+            self.store.commit("prompt", f"{self.recipe_key}/{part.day}", name, some, self.lease.fence.check)
+            progress.advance(some.num_rows)
+
+    def _batches(self) -> Iterator[list[Part]]:
+        """All parts in order, as many at once as have up to `PART` prompts together."""
+        batch: list[Part] = []
         days = self.db.execute("SELECT day, min(question_no), max(question_no) FROM question GROUP BY day ORDER BY day")
         for day, first, last in days.fetchall():
             for begin in range(first, last + 1, PART):
-                part = (day, begin, min(begin + PART - 1, last))
-                if batch and part[2] - batch[0][1] >= PART:
+                part = Part(day, begin, min(begin + PART - 1, last))
+                if batch and part.last - batch[0].first >= PART:
                     yield batch
                     batch = []
                 batch.append(part)
@@ -275,11 +276,19 @@ class Prompting:
             yield batch
 
     def _render(self, first: int, last: int, computed_at: datetime) -> pa.Table:
+        """Rows of `prompt` for the questions from `first` to `last`."""
+        moments = self.db.execute(
+            "SELECT min(moment_no), max(moment_no) FROM question WHERE question_no BETWEEN $1 AND $2", [first, last]
+        ).fetchall()[0]
         rows = self._rows(
             "prompt_rows",
             first=first,
             last=last,
+            first_moment=moments[0],
+            last_moment=moments[1],
+            recent=self.template.history.recent,
             genres=self.template.history.genres,
+            most=len(template.LETTERS),
             seed=self.wanted.seed,
             kind=self.wanted.kind,
             held_out_from=self.wanted.held_out_from,
@@ -296,7 +305,8 @@ class Prompting:
         if self.tokenizer is None:
             return rows
         counted = [len(encoded) for encoded in self.tokenizer.encode_batch(rows["prompt"].to_pylist())]
-        return rows.set_column(rows.schema.get_field_index("tokens"), rows.schema.field("tokens"), [counted])
+        field = rows.schema.field("tokens")
+        return rows.set_column(rows.schema.get_field_index("tokens"), field, pa.array(counted, field.type))
 
     def export(self) -> None:
         """Write the training files that prompts.export asks for."""
@@ -305,17 +315,16 @@ class Prompting:
             self.report.counts |= export.write(self.db, self.wanted.export)
 
     def summary(self) -> str:
-        """The last lines of the run."""
-        return self.report.text(self.store.uri, self.store.glob("prompt"), self.dry_run)
+        """The last lines of the run, with a command that prints three prompts."""
+        rows = f"duckdb.sql(\\\"SELECT prompt FROM '{self.store.glob('prompt')}' ORDER BY prompt_id LIMIT 3\\\")"
+        if not self.store.local:
+            rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('prompt')).project('prompt').limit(3)"
+        modules = "import duckdb" if self.store.local else "import duckdb; from featurize.store import Store"
+        example = f'{sys.executable} -c "{modules}; print(*sum({rows}.fetchall(), ()), sep=chr(10) * 3)"'
+        return self.report.text(self.store.uri, example, self.dry_run)
 
     def _run(self, name: str, **parameters: Any) -> None:
         self.db.execute(sql(name), parameters)
 
     def _rows(self, name: str, **parameters: Any) -> pa.Table:
         return tables.arrow(self.db, sql(name), parameters)
-
-    def _keep(self, name: str, rows: pa.Table) -> None:
-        """Make `rows` a table of `db`."""
-        self.db.register("rows_to_keep", rows)
-        self.db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM rows_to_keep")
-        self.db.unregister("rows_to_keep")

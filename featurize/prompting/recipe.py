@@ -14,10 +14,12 @@ from typing import Any
 
 import duckdb
 
+from featurize import tables
 from featurize.config import Prompts
 from featurize.errors import RefusedInput
 from featurize.prompting.template import Template
 from featurize.store import Store
+from featurize.tables import sql
 
 HELD_OUT_OF = 10
 """At most one pair in so many is held out."""
@@ -56,15 +58,21 @@ def tokenizer(settings: Prompts) -> tuple[Any, str]:
         raise RefusedInput(f"prompts.tokenizer: {path} is no tokenizer ({error})") from error
 
 
-def newest_model(db: duckdb.DuckDBPyConnection, store: Store, table: str, as_of: str) -> str | None:
-    """The model whose rows in `description` or `image_tag` are the newest, of those computed before `as_of`."""
-    store.register(db, table)
-    found = db.execute(
-        f"SELECT model_key FROM {table} WHERE computed_at < $1::TIMESTAMPTZ "
-        "GROUP BY model_key ORDER BY max(computed_at) DESC, model_key LIMIT 1",
-        [as_of],
-    ).fetchall()
-    return found[0][0] if found else None
+def current_models(store: Store, as_of: str) -> dict[str, str]:
+    """The model in use, by table (`description`, `image_tag`), as it was at `as_of`; without those that have no rows.
+
+    In use is what the views of `catalog.duckdb` call current: the model of the newest finished run.
+    """
+    with tables.connect() as db:
+        for table, moment in (("run", "started_at"), ("model", "computed_at")):
+            db.register("committed", store.dataset(table))
+            db.execute(f"CREATE TABLE {table} AS FROM committed WHERE {moment} < $1::TIMESTAMPTZ", [as_of])
+        db.execute("CREATE TABLE candidate (feature VARCHAR, model_key VARCHAR)")
+        for table in ("description", "image_tag"):
+            db.register("committed", store.dataset(table))
+            query = f"SELECT DISTINCT '{table}', model_key FROM committed WHERE computed_at < $1::TIMESTAMPTZ"
+            db.execute(f"INSERT INTO candidate {query}", [as_of])
+        return dict(db.execute(sql("current_models")).fetchall())
 
 
 def fingerprint(

@@ -6,12 +6,13 @@ single row holds is not judged here: a value that cannot be read as its type is 
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
-import pyarrow.json as pajson
 
 from featurize import tables
 from featurize.errors import RefusedInput
@@ -56,9 +57,7 @@ def _refuse_naive(db: duckdb.DuckDBPyConnection, uri: str, source: str, column: 
         [ZONED],
     ).fetchall()
     if bad:
-        raise RefusedInput(
-            f"{uri}: {column} '{bad[0][0]}' is not a time with a zone, such as 2026-01-31T12:00:00Z"
-        )
+        raise RefusedInput(f"{uri}: {column} '{bad[0][0]}' is not a time with a zone, such as 2026-01-31T12:00:00Z")
 
 
 def _source(db: duckdb.DuckDBPyConnection, contract: tables.Contract, uri: str) -> str:
@@ -66,33 +65,37 @@ def _source(db: duckdb.DuckDBPyConnection, contract: tables.Contract, uri: str) 
     fs, path = filesystem(uri)
     local = isinstance(fs, pafs.LocalFileSystem)
     if local and "*" in path:
-        return f"read_parquet({_literal(path)})"
+        return _parquet(path)
     info = patiently(f"looking at {uri}", lambda: fs.get_file_info(path))
     if info.type == pafs.FileType.NotFound:
         raise RefusedInput(f"{uri}: there is no such file")
     folder = info.type == pafs.FileType.Directory
     if local and (folder or path.endswith(".parquet")):
-        return f"read_parquet({_literal(f'{path}/**/*.parquet' if folder else path)})"
+        itself = re.sub(r"([*?\[])", r"[\1]", path)
+        return _parquet(f"{itself}/**/*.parquet" if folder else itself)
     if not folder and not path.endswith(SUFFIXES):
         raise RefusedInput(f"{uri}: a file must end in {', '.join(SUFFIXES)}")
-    # Text stays text until its zone is checked.
-    texts = pa.schema(
-        [pa.field(f.name, f.type if pa.types.is_list(f.type) or f.type == pa.float64() else pa.string()) for f in contract.schema]
-    )
-    kind: ds.FileFormat = ds.ParquetFileFormat()
-    if path.endswith(".csv"):
-        kind = ds.CsvFileFormat(
-            convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(texts.names, pa.string()))
-        )
-    elif path.endswith((".jsonl", ".ndjson")):
-        kind = ds.JsonFileFormat(parse_options=pajson.ParseOptions(explicit_schema=texts))
     try:
-        data = ds.dataset(path, format=kind, filesystem=fs)
+        db.register(f"{contract.name}_file", _dataset(contract, path, fs))
     except (pa.ArrowInvalid, OSError) as error:
         raise RefusedInput(f"{uri}: cannot be read ({error})") from error
-    db.register(f"{contract.name}_file", data)
     return f"{contract.name}_file"
 
 
-def _literal(path: str) -> str:
-    return "'" + path.replace("'", "''") + "'"
+def _parquet(pattern: str) -> str:
+    return "read_parquet('" + pattern.replace("'", "''") + "', hive_partitioning = false)"
+
+
+def _dataset(contract: tables.Contract, path: str, fs: pafs.FileSystem) -> ds.Dataset:
+    """Text stays text until its zone is checked, and in CSV all is text."""
+    if path.endswith(".csv"):
+        texts = dict.fromkeys(contract.schema.names, pa.string())
+        return ds.dataset(
+            path, format=ds.CsvFileFormat(convert_options=pacsv.ConvertOptions(column_types=texts)), filesystem=fs
+        )
+    if not path.endswith((".jsonl", ".ndjson")):
+        return ds.dataset(path, format="parquet", filesystem=fs)
+    found = ds.dataset(path, format="json", filesystem=fs)
+    there = [field for field in contract.schema if field.name in found.schema.names]
+    kinds = [(field.name, pa.string() if pa.types.is_timestamp(field.type) else field.type) for field in there]
+    return ds.dataset(path, schema=pa.schema(kinds), format="json", filesystem=fs)

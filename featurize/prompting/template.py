@@ -28,16 +28,24 @@ LETTERS = string.ascii_uppercase + string.ascii_lowercase
 _FOLDER = Path(__file__).parent / "templates"
 
 
-def _with(*placeholders: str) -> Any:
-    """The type of a pattern that may use these placeholders."""
+def _only(*placeholders: str) -> AfterValidator:
+    """A pattern may use these placeholders and no others."""
 
     def check(pattern: str) -> str:
-        wrong = [name for _, name, *_ in string.Formatter().parse(pattern) if name and name not in placeholders]
-        if wrong:
-            raise ValueError(f"there is no {{{wrong[0]}}} here, only {', '.join(f'{{{p}}}' for p in placeholders)}")
+        for _, name, *_ in string.Formatter().parse(pattern):
+            if name is not None and name not in placeholders:
+                known = ", ".join(f"{{{each}}}" for each in placeholders)
+                raise ValueError(
+                    f"the placeholder {{{name}}} is unknown here; there {f'is {known}' if known else 'is none'}"
+                )
         return pattern
 
-    return Annotated[str, AfterValidator(check)]
+    return AfterValidator(check)
+
+
+Plain = Annotated[str, _only()]
+Value = Annotated[str, _only("value")]
+Count = Annotated[str, _only("count")]
 
 
 class _Words(BaseModel):
@@ -55,46 +63,46 @@ class _Limits(_Words):
 
 class _Title(_Words):
     between: str
-    name: _with("value")
-    year: _with("value") | None = None
-    genres: _with("value") | None = None
-    synopsis: _with("value") | None = None
+    name: Value
+    year: Value | None = None
+    genres: Value | None = None
+    synopsis: Value | None = None
 
 
 class _Candidate(_Words):
-    line: _with("letter", "description")
+    line: Annotated[str, _only("letter", "description")]
     between: str
-    caption: _with("value") | None = None
-    mood: _with("value") | None = None
-    setting: _with("value") | None = None
-    people: _with("value") | None = None
-    composition: _with("value") | None = None
-    text_on_artwork: _with("value") | None = None
-    missing: _with()
+    caption: Value | None = None
+    mood: Value | None = None
+    setting: Value | None = None
+    people: Value | None = None
+    composition: Value | None = None
+    text_on_artwork: Value | None = None
+    missing: Plain
 
 
 class _What(_Words):
-    play: _with("minutes")
-    play_unmeasured: _with()
-    thumbs_up: _with()
-    thumbs_down: _with()
-    list_add: _with()
+    play: Annotated[str, _only("minutes")]
+    play_unmeasured: Plain
+    thumbs_up: Plain
+    thumbs_down: Plain
+    list_add: Plain
 
 
 class _Ago(_Words):
-    now: _with()
-    hours: _with("count")
-    days: _with("count")
-    months: _with("count")
+    now: Plain
+    hours: Count
+    days: Count
+    months: Count
 
 
 class _History(_Words):
     recent: int = Field(ge=0)
     genres: int = Field(ge=1)
-    line: _with("title", "what", "ago")
-    older: _with("counts")
-    count: _with("genre", "plays")
-    none: _with()
+    line: Annotated[str, _only("title", "what", "ago")]
+    older: Annotated[str, _only("counts")]
+    count: Annotated[str, _only("genre", "plays")]
+    none: Plain
     title: _Title
     what: _What
     ago: _Ago
@@ -103,8 +111,8 @@ class _History(_Words):
 class Template(_Words):
     """The content of a template file. Its attributes have the names and the order of that file."""
 
-    system: _with()
-    user: _with("history", "title", "candidates")
+    system: Plain
+    user: Annotated[str, _only("history", "title", "candidates")]
     limits: _Limits
     title: _Title
     candidate: _Candidate

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_BRACKETS = str.maketrans("<>[]{}|`\"\\", "‹›()()¦''/")
+_BRACKETS = str.maketrans('<>[]{}|`"\\', "‹›()()¦''/")
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»❝❞〝〞〟＂", "'"))
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _PLAIN = re.compile(r"[A-Za-z0-9 .,;:'!?()&/-]*")

@@ -1,10 +1,12 @@
--- $impressions over the last 60 of those 180 days; a title has from 2 to 8 artworks.
-SELECT printf('i%08d', i) AS impression_id, printf('m%07d', hash(i * 5 + 3) % $members) AS member_id, title_id,
-    candidates[1 + (hash(i * 17) % len(candidates))::BIGINT] AS artwork_id, candidates, 1 / len(candidates) AS propensity,
-    to_timestamp(1746057600 + i * 5184000.0 / $impressions) AS "at",
+-- $impressions over the last 60 of those 180 days, of which days $first to $last; a title has from 2 to 8 artworks.
+SELECT printf('i%08d', i) AS impression_id, printf('m%07d', hash(i * 5 + 3) % $members::UBIGINT) AS member_id,
+    title_id, candidates[1 + (hash(i * 17) % len(candidates))::BIGINT] AS artwork_id, candidates,
+    1 / len(candidates) AS propensity,
+    to_timestamp(1746057600 + i::DOUBLE * 5184000 / $impressions::DOUBLE) AS "at",
     (hash(i * 29) % 10 = 0)::DOUBLE AS reward
 FROM (
     SELECT i, printf('t%04d', t) AS title_id,
         list_transform(range(2 + t % 7), lambda k: printf('t%04d-%d', t, k)) AS candidates
-    FROM (SELECT i, (hash(i * 23) % $titles)::BIGINT AS t FROM range($impressions) AS numbers (i))
+    FROM (SELECT i, (hash(i * 23) % $titles::UBIGINT)::BIGINT AS t FROM range($impressions::BIGINT) AS numbers (i))
+    WHERE i * 60 // $impressions::BIGINT BETWEEN $first AND $last
 );

@@ -6,7 +6,7 @@ SELECT CASE WHEN kind IS NOT NULL AND title_no IS NOT NULL AND happened_at IS NO
     happened_at, title_no, kind, minutes
 FROM (
     SELECT member_no, h."at" AS happened_at, title_no, TRY_CAST(event AS event_kind) AS kind,
-        CASE WHEN event = 'play' AND minutes >= 0 AND minutes < 1e6 THEN floor(minutes)::INTEGER END AS minutes
+        CASE WHEN event = 'play' AND minutes >= 0 AND minutes < 1e6 THEN TRY_CAST(floor(minutes) AS INTEGER) END AS minutes
     FROM history h
     JOIN (
         SELECT member_id, member_no, max(asked_at) AS latest

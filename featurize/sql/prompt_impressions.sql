@@ -10,8 +10,9 @@ SELECT
         WHEN coalesce(impression_id, '') = '' OR coalesce(member_id, '') = '' OR coalesce(title_id, '') = ''
             OR coalesce(artwork_id, '') = '' OR "at" IS NULL OR NOT isfinite("at") OR candidates IS NULL
             THEN 'incomplete'
-        WHEN (propensity > 0 AND propensity <= 1) IS NOT TRUE THEN 'bad_propensity'
-        WHEN (reward >= 0 AND reward <= 1) IS NOT TRUE THEN 'bad_reward'
+        -- Asked for by name: statistics of Parquet files leave NaN out, and comparisons are decided by them.
+        WHEN (isfinite(propensity) AND propensity > 0 AND propensity <= 1) IS NOT TRUE THEN 'bad_propensity'
+        WHEN (isfinite(reward) AND reward >= 0 AND reward <= 1) IS NOT TRUE THEN 'bad_reward'
         WHEN title_no IS NULL THEN 'unknown_title'
         WHEN NOT list_contains(candidates, artwork_id) THEN 'shown_not_candidate'
     END AS reason

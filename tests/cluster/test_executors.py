@@ -1,12 +1,11 @@
 """The two executors do the same, and both stop with one sentence where going on is pointless."""
 
 import math
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from catalogues import add_broken, catalogue, command, environment, error, parts, rows, run, runs, start, wait_until
+from catalogues import add_broken, catalogue, error, parts, rows, run, runs, start, wait_until
 from conftest import Cluster
 
 from featurize import ray_run
@@ -23,7 +22,7 @@ def test_both_give_the_same_rows(artwork: Path, tmp_path: Path, ray_cluster: Clu
     """On Ray with two workers, and a batch that does not fit: it is halved, and the size found is told."""
     run(tmp_path / "local", artwork)
     said = run(tmp_path / "tight", artwork, {"embed.most_at_once": 5, "run.shard_images": 20})
-    assert "out of memory with 20 pictures; the batch size is now 10" in said
+    assert "out of memory with 14 pictures; the batch size is now 7" in said
     tight = {"embed.most_at_once": 5, "embed.cpus": 1, "run.shard_images": 20, "run.executor": "ray"}
     run(tmp_path / "ray", artwork, tight, ray_cluster.address)
     expected = rows(tmp_path / "local")
@@ -33,7 +32,7 @@ def test_both_give_the_same_rows(artwork: Path, tmp_path: Path, ray_cluster: Clu
         assert rows(tmp_path / executor) == expected
         (phase,) = runs(tmp_path / executor)[0]["counts"]["phases"]
         assert phase["done"] == 40
-        assert phase["batch_size"] == 5
+        assert 2 <= phase["batch_size"] <= 5
 
 
 @pytest.mark.slow
@@ -120,17 +119,9 @@ def test_a_terminated_run_gives_the_lease_back(artwork: Path, tmp_path: Path) ->
     assert [row["outcome"] for row in runs(tmp_path)] == ["interrupted"]
 
 
-@pytest.mark.slow
 def test_a_cluster_that_does_not_answer(artwork: Path, tmp_path: Path) -> None:
-    job = subprocess.run(
-        command(tmp_path, artwork, {"run.executor": "ray"}),
-        env=environment("127.0.0.1:9"),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert job.returncode == 1
-    assert "RAY_ADDRESS=127.0.0.1:9 does not answer" in error(job.stderr)
+    said = run(tmp_path, artwork, {"run.executor": "ray"}, ray="127.0.0.1:9", code=1)
+    assert "RAY_ADDRESS=127.0.0.1:9 does not answer: [Errno 111] Connection refused" in error(said)
 
 
 def node(cpus: float, gpus: float = 0) -> dict[str, float]:

@@ -1,0 +1,221 @@
+"""The prompts once more, as plainly as they can be written: a loop over impressions, lists and sorts."""
+
+import hashlib
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import featurize.prompting
+from featurize.prompting.text import clean, word
+
+WORDS = tomllib.loads(
+    (Path(featurize.prompting.__file__).parent / "templates" / "multiple-choice-v1.toml").read_text(encoding="utf-8")
+)
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+KINDS = ["play", "thumbs_up", "thumbs_down", "list_add"]
+
+
+def logged(world, missing="placeholder", seed=0):
+    """(impression_id -> dict of prompt columns, reason -> count)."""
+    found, reasons, seen = {}, Counter(), set()
+    for row in sorted(world.impression, key=_order):
+        reason = "duplicate_id" if row["impression_id"] in seen else _wrong(row, world)
+        seen.add(row["impression_id"])
+        if reason is None:
+            reason, prompt = _prompt(world, row, row["impression_id"], missing, seed)
+        if reason is None:
+            found[row["impression_id"]] = prompt | {"reward": row["reward"], "propensity": row["propensity"]}
+        else:
+            reasons[reason] += 1
+    return found, reasons
+
+
+def nightly(world, moment, missing="placeholder", seed=0):
+    """((member_id, title_id) -> dict of prompt columns, reason -> count)."""
+    found, reasons, seen = {}, Counter(), set()
+    for pair in world.pair:
+        member, title_id = pair["member_id"], pair["title_id"]
+        names = sorted({a["artwork_id"] for a in world.artwork if a["title_id"] == title_id})
+        row = {"member_id": member, "title_id": title_id, "at": moment, "artwork_id": None, "candidates": names}
+        reason, prompt = None, None
+        if (member, title_id) in seen:
+            reason = "duplicate_id"
+        elif title_id not in {title["title_id"] for title in world.title}:
+            reason = "unknown_title"
+        else:
+            key = f"{len(member)}:{member}:{title_id}:{_microseconds(moment)}"
+            reason, prompt = _prompt(world, row, key, missing, seed)
+        seen.add((member, title_id))
+        if reason is None:
+            found[member, title_id] = prompt
+        else:
+            reasons[reason] += 1
+    return found, reasons
+
+
+def _order(row):
+    at = (row["at"] is None, row["at"] and row["at"].timestamp())
+    bad = row["propensity"] != row["propensity"]
+    return row["impression_id"], at, row["member_id"], row["title_id"], row["artwork_id"], bad, row["propensity"]
+
+
+def _wrong(row, world):
+    required = ("impression_id", "member_id", "title_id", "artwork_id", "at", "candidates")
+    if any(row[name] in (None, "") for name in required):
+        return "incomplete"
+    if not 0 < row["propensity"] <= 1:
+        return "bad_propensity"
+    if not 0 <= row["reward"] <= 1:
+        return "bad_reward"
+    if row["title_id"] not in {title["title_id"] for title in world.title}:
+        return "unknown_title"
+    return None if row["artwork_id"] in row["candidates"] else "shown_not_candidate"
+
+
+def _prompt(world, row, key, missing, seed):
+    looks = {}
+    for name in set(row["candidates"]):
+        state = _state(world, name, row["at"])
+        if state is not None and state["title_id"] == row["title_id"]:
+            looks[name] = _look(world, state["image_sha256"])
+    shown = row["artwork_id"]
+    if len(looks) < 2:
+        return "few_candidates", None
+    if shown is not None and shown not in looks:
+        return "shown_not_candidate", None
+    with_words = {name: look for name, look in looks.items() if look}
+    if not with_words or (missing == "skip" and len(with_words) < len(looks)):
+        return "no_description", None
+    if missing == "drop":
+        looks = with_words
+        if len(looks) < 2 or (shown is not None and shown not in looks):
+            return "no_description", None
+    if len(looks) > len(LETTERS):
+        return "too_many_candidates", None
+    order = sorted(looks, key=lambda name: hashlib.md5(f"{seed}|{key}|{name}".encode()).hexdigest())
+    lines = [
+        WORDS["candidate"]["line"].format(letter=letter, description=looks[name] or WORDS["candidate"]["missing"])
+        for letter, name in zip(LETTERS, order, strict=False)
+    ]
+    title = next(title for title in world.title if title["title_id"] == row["title_id"])
+    user = (
+        WORDS["user"]
+        .strip()
+        .format(
+            history=_history(world, row["member_id"], row["at"]),
+            title=_title(title, WORDS["title"]),
+            candidates="\n".join(lines),
+        )
+    )
+    system = WORDS["system"].strip()
+    return None, {
+        "artwork_ids": order,
+        "answer": LETTERS[order.index(shown)] if shown else None,
+        "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
+        "prompt": f"{system}\n\n{user}",
+        "tokens": len(f"{system}\n\n{user}"),
+    }
+
+
+def _state(world, artwork_id, at):
+    """What the catalogue said of an artwork at a moment; None when it was not to be shown."""
+    states = sorted((a for a in world.artwork if a["artwork_id"] == artwork_id), key=lambda a: a["seen_at"])
+    if not states:
+        return None
+    state = [states[0], *(a for a in states[1:] if a["seen_at"] <= at)][-1]
+    begins, ends = state.get("valid_from"), state.get("valid_to")
+    valid = state["present"] and (begins is None or begins <= at) and (ends is None or at < ends)
+    return state if valid else None
+
+
+def _look(world, image_sha256):
+    row = next((d for d in world.description if d["image_sha256"] == image_sha256), {})
+    tags = {}
+    for tag in world.image_tag:
+        if tag["image_sha256"] == image_sha256:
+            best = tags.get(tag["attribute"], (0, ""))
+            tags[tag["attribute"]] = max(best, (tag["probability"], tag["label"]))
+    tags = {attribute: label for attribute, (_, label) in tags.items()}
+    limits, words = WORDS["limits"], WORDS["candidate"]
+    people = row.get("people_count")
+    values = [
+        ("caption", clean(row.get("caption"), limits["caption"])),
+        ("mood", clean(row.get("mood") or tags.get("mood"), limits["detail"])),
+        ("setting", clean(row.get("setting") or tags.get("setting"), limits["detail"])),
+        ("people", word(tags.get("people") if people is None else str(people), limits["detail"])),
+        ("composition", clean(row.get("composition") or tags.get("shot"), limits["detail"])),
+        ("text_on_artwork", clean(row.get("text_on_artwork"), limits["detail"])),
+    ]
+    return words["between"].join(words[name].format(value=value) for name, value in values if value)
+
+
+def _genres(title):
+    limits = WORDS["limits"]
+    names = [word(name, limits["genre"]) for name in title["genres"] or []]
+    return list(dict.fromkeys(name for name in names if name))[: limits["genres"]]
+
+
+def _title(title, words):
+    values = [
+        ("name", clean(title["name"], WORDS["limits"]["name"]) or "?"),
+        ("year", str(title["year"] or "")),
+        ("genres", ", ".join(_genres(title))),
+        ("synopsis", clean(title["synopsis"], WORDS["limits"]["synopsis"])),
+    ]
+    return words["between"].join(words[name].format(value=value) for name, value in values if value and name in words)
+
+
+def _history(world, member, at):
+    words = WORDS["history"]
+    titles = {title["title_id"]: title for title in world.title}
+    order = sorted(titles)
+    past = [
+        (e["at"], order.index(e["title_id"]), KINDS.index(e["event"]), _minutes(e))
+        for e in world.history
+        if e["member_id"] == member and e["at"] < at and e["title_id"] in titles and e["event"] in KINDS
+    ]
+    past.sort(key=lambda e: (*e[:3], e[3] is None, e[3]), reverse=True)
+    lines = [
+        words["line"].format(
+            title=_title(titles[order[title]], words["title"]), what=_what(kind, minutes), ago=_ago(at - when)
+        )
+        for when, title, kind, minutes in past[: words["recent"]]
+    ]
+    plays = Counter()
+    for _, title, kind, _ in past[words["recent"] :]:
+        if KINDS[kind] == "play":
+            plays.update(_genres(titles[order[title]]))
+    if plays:
+        most = sorted(plays.items(), key=lambda item: (-item[1], item[0]))[: words["genres"]]
+        counts = ", ".join(words["count"].format(genre=genre, plays=count) for genre, count in most)
+        lines.append(words["older"].format(counts=counts))
+    return "\n".join(lines) or words["none"]
+
+
+def _minutes(row):
+    minutes = row["minutes"]
+    known = row["event"] == "play" and minutes is not None and 0 <= minutes < 1e6
+    return int(minutes) if known else None
+
+
+def _what(kind, minutes):
+    words = WORDS["history"]["what"]
+    if KINDS[kind] == "play":
+        return words["play_unmeasured"] if minutes is None else words["play"].format(minutes=minutes)
+    return words[KINDS[kind]]
+
+
+def _ago(age):
+    words = WORDS["history"]["ago"]
+    hours = int(age.total_seconds() // 3600)
+    if hours < 1:
+        return words["now"]
+    if hours < 48:
+        return words["hours"].format(count=hours)
+    if hours < 60 * 24:
+        return words["days"].format(count=hours // 24)
+    return words["months"].format(count=hours // (30 * 24))
+
+
+def _microseconds(moment):
+    return int(moment.timestamp()) * 1_000_000 + moment.microsecond

@@ -1,0 +1,59 @@
+"""Every prompt of a world full of oddities, byte for byte as a slow and plain implementation says it must be."""
+
+from datetime import timedelta
+
+import pyarrow.parquet as pq
+import pytest
+
+from . import slow, worlds
+
+COLUMNS = ("artwork_ids", "answer", "messages", "prompt", "tokens", "reward", "propensity")
+
+
+@pytest.mark.parametrize("missing", ["placeholder", "drop", "skip"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_logged_prompts_are_those_of_the_slow_implementation(tmp_path, seed, missing):
+    world = worlds.odd(seed)
+    world.write(tmp_path)
+    assert worlds.run(tmp_path, prompts__missing_description=missing, prompts__seed=seed) == 0
+    expected, reasons = slow.logged(world, missing, seed)
+    made = {row["impression_id"]: row for row in worlds.rows(tmp_path)}
+    assert len(expected) > 20
+    assert {key: {c: row[c] for c in COLUMNS} for key, row in made.items()} == expected
+    counted = worlds.counts(tmp_path)
+    assert {k.removeprefix("no prompt: "): n for k, n in counted.items() if k.startswith("no prompt: ")} == reasons
+    assert counted["impressions"] == len(world.impression) == counted["new prompts"] + sum(reasons.values())
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+def test_nightly_prompts_are_those_of_the_slow_implementation(tmp_path, seed):
+    world = worlds.odd(seed)
+    world.write(tmp_path)
+    moment = worlds.START + timedelta(days=120, microseconds=1)
+    nightly = {"prompts__kind": "nightly", "prompts__at": moment.isoformat(), "input__impressions": None}
+    assert worlds.run(tmp_path, **nightly, input__pairs=tmp_path / "pair.parquet") == 0
+    expected, reasons = slow.nightly(world, moment)
+    made = {(row["member_id"], row["title_id"]): row for row in worlds.rows(tmp_path)}
+    assert len(expected) > 10
+    assert {key: {c: row[c] for c in COLUMNS[:5]} for key, row in made.items()} == expected
+    assert all(row[c] is None for row in made.values() for c in ("impression_id", "reward", "propensity", "split"))
+    assert worlds.counts(tmp_path)["pairs"] == len(expected) + sum(reasons.values())
+
+
+def test_the_order_and_the_files_of_the_inputs_do_not_matter(tmp_path):
+    world = worlds.odd(6)
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        world.write(tmp_path / name)
+    other = tmp_path / "other"
+    for name in ("history", "impression"):
+        rows = pq.read_table(other / f"{name}.parquet")
+        (other / name).mkdir()
+        for part in range(3):
+            pq.write_table(rows.take(list(range(rows.num_rows))[part::3][::-1]), other / name / f"{part}.parquet")
+    files = {"input__history": other / "history", "input__impressions": f"{other}/impression/*.parquet"}
+    assert worlds.run(tmp_path / "one") == worlds.run(other, **files, prompts__memory="100MB") == 0
+    one, two = (worlds.rows(tmp_path / name) for name in ("one", "other"))
+    for row in one + two:
+        del row["run_id"], row["computed_at"]
+    assert one == two

@@ -1,0 +1,102 @@
+"""What is made of prompts: training files, pseudonyms, token counts, and a table that others can read."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from . import worlds
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_training_files_are_in_the_form_that_trl_reads(tmp_path):
+    world = worlds.plain(impressions=60)
+    for number, row in enumerate(world.impression):
+        row["reward"] = (0.0, 0.49, 0.5, 1.0)[number % 4]
+    world.title[0]["synopsis"] = "Quotes ' and \\ and ünïcode"
+    world.write(tmp_path)
+    assert worlds.run(tmp_path, prompts__export=tmp_path / "out") == 0
+    played = [row for row in worlds.rows(tmp_path) if row["reward"] >= 0.5]
+    assert len(played) == 30
+    for split in ("train", "held_out"):
+        expected = [row for row in played if row["split"] == split]
+        assert expected
+        sft = lines(tmp_path / "out" / f"sft-{split}.jsonl")
+        answered = [{"messages": [*row["messages"], _says(row["answer"])]} for row in expected]
+        assert sorted(map(str, sft)) == sorted(map(str, answered))
+        dpo = lines(tmp_path / "out" / f"dpo-{split}.jsonl")
+        pairs = [
+            {"prompt": row["messages"], "chosen": [_says(row["answer"])], "rejected": [_says(other)]}
+            for row in expected
+            for other in "ABC".replace(row["answer"], "")
+        ]
+        assert sorted(map(str, dpo)) == sorted(map(str, pairs))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        f"{form}-{split}.jsonl" for form in ("sft", "dpo") for split in ("train", "held_out")
+    }
+
+
+def _says(letter):
+    return {"role": "assistant", "content": letter}
+
+
+def test_the_files_are_made_again_from_what_is_committed(tmp_path):
+    worlds.plain(impressions=30).write(tmp_path)
+    assert worlds.run(tmp_path) == 0
+    assert worlds.run(tmp_path, prompts__export=tmp_path / "out") == 0
+    assert len(lines(tmp_path / "out" / "sft-train.jsonl")) + len(lines(tmp_path / "out" / "sft-held_out.jsonl")) == 30
+
+
+def test_datasets_reads_the_table_directly(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    worlds.plain(impressions=30).write(tmp_path)
+    assert worlds.run(tmp_path) == 0
+    files = f"{tmp_path}/store/prompt/**/*.parquet"
+    loaded = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+    assert sorted(loaded["prompt_id"]) == [row["prompt_id"] for row in worlds.rows(tmp_path)]
+    assert [message["role"] for message in loaded[0]["messages"]] == ["system", "user"]
+
+
+def test_pseudonyms_take_the_place_of_member_ids_everywhere(tmp_path, monkeypatch, capsys):
+    world = worlds.plain(impressions=20)
+    for row in world.impression:
+        row["member_id"] = f"secret-{row['member_id']}"
+    world.pair = [{"member_id": row["member_id"], "title_id": "t0"} for row in world.impression[:5]]
+    world.history = [worlds.event("secret-m1", "t1", worlds.START)]
+    world.write(tmp_path)
+    key = {"prompts__member_key_env": "MEMBER_KEY"}
+    assert worlds.run(tmp_path, **key) == 2
+    assert "MEMBER_KEY is not set" in capsys.readouterr().err
+    monkeypatch.setenv("MEMBER_KEY", "one")
+    assert worlds.run(tmp_path, **key) == 0
+    nightly = {"prompts__kind": "nightly", "input__pairs": tmp_path / "pair.parquet", "input__impressions": None}
+    assert worlds.run(tmp_path, **key, **nightly, prompts__at="2025-06-01T00:00:00Z") == 0
+    rows = worlds.rows(tmp_path)
+    names = {kind: {row["member_id"] for row in rows if row["kind"] == kind} for kind in ("logged", "nightly")}
+    assert names["logged"] == names["nightly"]
+    assert len(names["logged"]) == 5
+    assert sum("watched 30 min" in row["prompt"] for row in rows) > 1
+    for table in ("prompt", "model", "run"):
+        assert "secret" not in str(pq.read_table(tmp_path / "store" / table).to_pylist())
+    monkeypatch.setenv("MEMBER_KEY", "two")
+    assert worlds.run(tmp_path, **key) == 0
+    assert len({row["member_id"] for row in worlds.rows(tmp_path)}) == 10
+
+
+def test_tokens_are_counted_by_the_tokenizer_that_is_named(tmp_path):
+    worlds.plain(impressions=4).write(tmp_path)
+    tokenizer = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    (tmp_path / "ranker").mkdir()
+    tokenizer.save(str(tmp_path / "ranker" / "tokenizer.json"))
+    assert worlds.run(tmp_path, prompts__tokenizer=tmp_path / "ranker") == worlds.run(tmp_path) == 0
+    rows = worlds.rows(tmp_path)
+    for row in rows:
+        by_words = row["tokens_by"].startswith("tokenizer-")
+        assert row["tokens"] == len(row["prompt"].split() if by_words else row["prompt"])
+    assert len({row["tokens_by"] for row in rows}) == 2
+    assert worlds.run(tmp_path, prompts__tokenizer=tmp_path) == 2

@@ -1,0 +1,129 @@
+"""Inputs in all forms, and what a user gets wrong."""
+
+import json
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from featurize import config
+
+from . import worlds
+
+
+def rewrite(folder, name, suffix, rows):
+    """An input again as text; times are written with their zone."""
+    rows = [{key: value.isoformat() if key == "at" else value for key, value in row.items()} for row in rows]
+    path = folder / f"{name}.{suffix}"
+    if suffix == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    else:
+        text = [{key: f"[{', '.join(v)}]" if isinstance(v, list) else v for key, v in row.items()} for row in rows]
+        cells = [
+            ["" if v is None else json.dumps(v) if "," in str(v) else str(v) for v in row.values()] for row in text
+        ]
+        path.write_text("\n".join(",".join(row) for row in [list(rows[0]), *cells]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_text_files_give_the_prompts_of_parquet_files(tmp_path, suffix):
+    world = worlds.plain(impressions=20)
+    world.history = [worlds.event(f"m{n % 5}", f"t{n % 4}", worlds.START, minutes=n + 0.5) for n in range(30)]
+    files = {}
+    for name in ("parquet", suffix):
+        (tmp_path / name).mkdir()
+        world.write(tmp_path / name)
+    files["input__history"] = rewrite(tmp_path / suffix, "history", suffix, world.history)
+    files["input__impressions"] = rewrite(tmp_path / suffix, "impression", suffix, world.impression)
+    assert worlds.run(tmp_path / "parquet") == worlds.run(tmp_path / suffix, **files) == 0
+    texts = [[(r["prompt_id"], r["prompt"]) for r in worlds.rows(tmp_path / name)] for name in ("parquet", suffix)]
+    assert texts[0] == texts[1]
+    assert len(texts[0]) == 20
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_time_without_a_zone_is_refused_in_text(tmp_path, capsys, suffix):
+    world = worlds.plain()
+    world.write(tmp_path)
+    path = rewrite(tmp_path, "impression", suffix, world.impression)
+    path.write_text(path.read_text().replace("2025-03-02T01:00:00+00:00", "2025-03-02T01:00:00"))
+    assert worlds.run(tmp_path, input__impressions=path) == 2
+    told = capsys.readouterr().err
+    assert f"impression.{suffix}: at '2025-03-02T01:00:00' is not a time with a zone" in told
+
+
+@pytest.mark.parametrize(("name", "setting"), [("impression", "input__impressions"), ("history", "input__history")])
+def test_times_without_a_zone_are_refused_in_parquet(tmp_path, capsys, name, setting):
+    worlds.plain().write(tmp_path)
+    rows = pq.read_table(tmp_path / f"{name}.parquet")
+    index = rows.schema.get_field_index("at")
+    pq.write_table(rows.set_column(index, "at", rows["at"].cast(pa.timestamp("us"))), tmp_path / "naive.parquet")
+    assert worlds.run(tmp_path, **{setting: tmp_path / "naive.parquet"}) == 2
+    assert "naive.parquet: column at has times without a zone" in capsys.readouterr().err
+
+
+def test_nanoseconds_with_a_zone_are_taken(tmp_path):
+    worlds.plain(impressions=6).write(tmp_path)
+    rows = pq.read_table(tmp_path / "impression.parquet")
+    index = rows.schema.get_field_index("at")
+    rows = rows.set_column(index, "at", rows["at"].cast(pa.timestamp("ns", "Europe/Paris")))
+    pq.write_table(rows, tmp_path / "impression.parquet")
+    assert worlds.run(tmp_path) == 0
+    assert len(worlds.rows(tmp_path)) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"input__impressions": "nowhere.parquet"}, "nowhere.parquet: there is no such file"),
+        ({"input__impressions": "nowhere/*.parquet"}, "nowhere/*.parquet: cannot be read"),
+        ({"input__history": "title.parquet"}, "title.parquet: column member_id, event, at is missing; it has title_id"),
+        ({"input__history": "notes.txt"}, "notes.txt: a file must end in"),
+        ({"input__history": "broken.parquet"}, "broken.parquet: cannot be read"),
+        ({"input__history": None}, "input.history is not set, and others are"),
+        ({"prompts__template": "nothing"}, "template 'nothing' is neither a file nor one of: multiple-choice-v1"),
+        ({"prompts__as_of": "2025-01-01T00:00:00"}, "prompts.as_of"),
+        ({"prompts__as_of": "2025-01-01T00:00:00Z"}, "has no descriptions from before prompts.as_of"),
+        ({"prompts__descriptions": "words-9"}, "prompts.descriptions: there is no description of model 'words-9'"),
+        ({"prompts__kind": "nightly"}, "nightly prompts need input.pairs, or prompts.active_days and prompts.rank"),
+        ({"prompts__memory": "lots"}, "prompts.memory"),
+        ({"store": "empty"}, "has no descriptions: run `make featurize` first"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_sentence(tmp_path, monkeypatch, capsys, changes, told):
+    worlds.plain().write(tmp_path)
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "broken.parquet").write_text("PAR1 but not really")
+    monkeypatch.chdir(tmp_path)
+    assert worlds.run(tmp_path, **changes) == 2
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert errors[-1].startswith("error: ")
+    assert told in errors[-1]
+
+
+def test_the_job_loads_no_heavy_package(tmp_path):
+    worlds.plain().write(tmp_path)
+    program = """
+import sys
+from jobs import cli, prompts
+code = cli.main("prompts", "doc", prompts.prompts, sys.argv[1:])
+print(code, *sorted({"torch", "transformers", "open_clip", "ray"} & set(sys.modules)))
+"""
+    command = [sys.executable, "-c", program, *worlds.settings(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "0"
+
+
+def test_every_setting_has_words():
+    assert all(field.description for field in config.Prompts.model_fields.values())
+
+
+def test_a_dry_run_says_what_is_new_and_writes_nothing(tmp_path, capsys):
+    worlds.plain(impressions=20).write(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert worlds.run(tmp_path, "--dry-run", prompts__export=tmp_path / "out") == 0
+    assert "new prompts 20" in capsys.readouterr().out
+    assert sorted(tmp_path.rglob("*")) == before

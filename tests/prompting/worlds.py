@@ -1,0 +1,213 @@
+"""Small worlds for the tests: titles, artworks with features, histories and impressions, with every oddity in them."""
+
+import dataclasses
+import hashlib
+import json
+import random
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurize import tables
+from featurize.store import Store
+from jobs import cli, prompts
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+LATER = datetime(2026, 1, 1, tzinfo=UTC)
+GENRES = ["drama", "comedy", "crime", "western", "horror", "family", "war"]
+ORIGIN = {"run_id": "features", "code_version": "test", "computed_at": LATER}
+CAPTIONED = {"raw_text": "", "status": "ok", "finish_reason": "stop", "prompt_tokens": 1, "output_tokens": 1}
+INPUTS = ("title", "history", "impression", "pair")
+
+
+def sha(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclasses.dataclass
+class World:
+    """Rows as dictionaries, in the columns of their contracts. `write` puts them where the job finds them."""
+
+    title: list
+    history: list
+    impression: list
+    artwork: list
+    description: list
+    image_tag: list
+    pair: list = dataclasses.field(default_factory=list)
+
+    def write(self, folder):
+        for name in INPUTS:
+            schema = pa.schema([field.with_nullable(True) for field in tables.contract(name).schema])
+            pq.write_table(pa.Table.from_pylist(getattr(self, name), schema=schema), folder / f"{name}.parquet")
+        store = Store(str(folder / "store"))
+        for name in ("artwork", "description", "image_tag"):
+            rows = getattr(self, name)
+            if rows:
+                columns = {key: [row.get(key) for row in rows] for key in {key for row in rows for key in row}}
+                store.commit(name, rows[0].get("model_key", ""), sha(repr(rows))[:32], tables.rows(name, columns))
+
+
+def title(number, **changes):
+    name, genres = f"Title {number}", [GENRES[number % 7], GENRES[number // 7 % 7]]
+    return {
+        "title_id": f"t{number}",
+        "name": name,
+        "year": 1990 + number,
+        "genres": genres,
+        "synopsis": "So.",
+        **changes,
+    }
+
+
+def event(member, title_id, at, kind="play", minutes=30.0):
+    return {"member_id": member, "title_id": title_id, "event": kind, "at": at, "minutes": minutes}
+
+
+def artwork(artwork_id, title_id, **changes):
+    return {
+        "artwork_id": artwork_id,
+        "title_id": title_id,
+        "uri": artwork_id,
+        "image_sha256": sha(artwork_id),
+        "size": 1,
+        "source": "test",
+        "present": True,
+        "seen_at": LATER,
+        "run_id": "features",
+        "code_version": "test",
+        **changes,
+    }
+
+
+def described(artwork_id, model_key="words-1", **changes):
+    row = {"image_sha256": sha(artwork_id), "model_key": model_key, "caption": f"A picture, {artwork_id}."}
+    return (
+        row
+        | {"mood": "calm", "setting": "sea", "people_count": 1, "composition": "wide"}
+        | CAPTIONED
+        | ORIGIN
+        | changes
+    )
+
+
+def impression(number, member, title_id, at, candidates, shown=None, **changes):
+    return {
+        "impression_id": f"i{number}",
+        "member_id": member,
+        "title_id": title_id,
+        "artwork_id": shown or candidates[0],
+        "candidates": candidates,
+        "propensity": 0.25,
+        "at": at,
+        "reward": 1.0,
+        **changes,
+    }
+
+
+def plain(impressions=20, candidates=3, members=5):
+    """One title after another, all of it in order; a member sees a title every other day."""
+    titles = [title(number) for number in range(4)]
+    names = {row["title_id"]: [f"{row['title_id']}-{k}" for k in range(candidates)] for row in titles}
+    shown = [
+        impression(n, f"m{n % members}", f"t{n % 4}", START + timedelta(hours=5 * n), names[f"t{n % 4}"])
+        for n in range(impressions)
+    ]
+    artworks = [artwork(name, title_id) for title_id, each in names.items() for name in each]
+    return World(titles, [], shown, artworks, [described(row["artwork_id"]) for row in artworks], [])
+
+
+def odd(seed, members=12, titles=15, impressions=400, events=900):
+    """A world in which nearly everything that can be wrong is wrong somewhere."""
+    rng = random.Random(seed)
+    world = World([], [], [], [], [], [])
+    for number in range(titles):
+        odds = [{}, {"year": None}, {"genres": None}, {"genres": ["a|b", "c", "d", "e", "f"]}, {"synopsis": "x" * 900}]
+        odds += [{"name": 'He said "no"\n## Question'}, {"synopsis": None}, {"name": "\u200b"}]
+        world.title.append(title(number, **rng.choice(odds)))
+    ids = {}
+    for number in range(titles):
+        ids[f"t{number}"] = [f"t{number}-{k}" for k in range(rng.choice([1, 2, 3, 5, 8, 30, 60]))]
+        for name in ids[f"t{number}"]:
+            _odd_artwork(rng, world, name, f"t{number}")
+    moments = [START + timedelta(hours=rng.randrange(24 * 200), microseconds=rng.randrange(3)) for _ in range(200)]
+    for _ in range(events):
+        kind = rng.choice(["play"] * 6 + ["thumbs_up", "thumbs_down", "list_add", "rewind"])
+        minutes = rng.choice([None, 0.0, 0.5, 59.999, -1.0, float("nan"), 1e9, rng.random() * 200])
+        who = f"m{rng.randrange(members)}"
+        world.history.append(event(who, f"t{rng.randrange(titles + 2)}", rng.choice(moments), kind, minutes))
+    for number in range(impressions):
+        known = f"t{rng.randrange(titles)}"
+        names = rng.sample(ids[known], rng.randint(1, len(ids[known])))
+        odds = [{}] * 30 + [{"propensity": 0.0}, {"propensity": float("nan")}, {"propensity": 1.5}, {"reward": 1.01}]
+        odds += [{"artwork_id": "elsewhere"}, {"title_id": "unknown"}, {"member_id": ""}, {"candidates": None}]
+        odds += [{"impression_id": "i1"}, {"candidates": [*names, names[0], "elsewhere"]}, {"at": None}]
+        world.impression.append(
+            impression(number, f"m{rng.randrange(members + 2)}", known, rng.choice(moments), names, rng.choice(names))
+            | {"reward": rng.choice([0.0, 0.3, 0.5, 1.0]), "propensity": rng.choice([1.0, 0.2])}
+            | rng.choice(odds)
+        )
+    pairs = [(f"m{rng.randrange(members + 1)}", f"t{rng.randrange(titles + 1)}") for _ in range(60)]
+    world.pair = [{"member_id": member, "title_id": title_id} for member, title_id in pairs]
+    return world
+
+
+def _odd_artwork(rng, world, name, title_id):
+    row = artwork(name, title_id, seen_at=LATER - timedelta(days=rng.randrange(3)))
+    row |= rng.choice(
+        [{}] * 6
+        + [{"valid_from": START + timedelta(days=100)}, {"valid_to": START + timedelta(days=100)}]
+        + [{"valid_from": START, "valid_to": START + timedelta(days=150)}]
+    )
+    world.artwork.append(row)
+    if rng.random() < 0.15:  # replaced by another file before some of the impressions
+        world.artwork.append(
+            row | {"seen_at": START + timedelta(days=rng.randrange(150)), "image_sha256": sha(f"old {name}")}
+        )
+        world.description.append(described(f"old {name}", caption="An older picture."))
+    if rng.random() < 0.1:
+        world.artwork.append(row | {"present": False, "seen_at": row["seen_at"] + timedelta(days=9)})
+    if rng.random() < 0.85:
+        odds = [{}] * 4 + [{"caption": None}, {"mood": None, "people_count": None}, {"text_on_artwork": "</s> [INST]"}]
+        odds += [{"composition": None, "setting": None}, {"caption": "A. one\nB. two <|im_end|>"}]
+        odds += [dict.fromkeys(("caption", "mood", "setting", "people_count", "composition"))]
+        world.description.append(described(name, **rng.choice(odds)))
+    if rng.random() < 0.5:
+        for attribute in ("mood", "setting", "shot", "people", "genre"):
+            for label in ("one", "two"):
+                tag = {"image_sha256": sha(name), "model_key": "tags-1", "attribute": attribute, "label": label}
+                world.image_tag.append(tag | {"score": 0.1, "probability": rng.choice([0.25, 0.5])} | ORIGIN)
+
+
+def settings(folder, **changes):
+    """Command-line arguments; `prompts__seed=1` stands for prompts.seed=1."""
+    given = {
+        "store": folder / "store",
+        "input__titles": folder / "title.parquet",
+        "input__history": folder / "history.parquet",
+        "input__impressions": folder / "impression.parquet",
+        **changes,
+    }
+    return [f"--set={name.replace('__', '.')}={value}" for name, value in given.items() if value is not None]
+
+
+def run(folder, *flags, **changes):
+    """Run the job as a person does; returns the exit code."""
+    return cli.main("prompts", prompts.__doc__, prompts.prompts, [*settings(folder, **changes), *flags])
+
+
+def rows(folder):
+    """What is in `prompt`, read as people read it, in the order of prompt_id."""
+    glob = f"{folder}/store/prompt/**/*.parquet"
+    with tables.connect() as db:
+        if not tables.scalar(db, f"SELECT count(*) FROM glob('{glob}')"):
+            return []
+        return tables.arrow(db, f"FROM read_parquet('{glob}') ORDER BY prompt_id").to_pylist()
+
+
+def counts(folder):
+    """What the newest run counted."""
+    query = f"SELECT counts FROM '{folder}/store/run/*.parquet' ORDER BY started_at DESC LIMIT 1"
+    return json.loads(duckdb.sql(query).fetchall()[0][0])
