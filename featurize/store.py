@@ -171,7 +171,7 @@ class Store:
         )
 
     def vacuum(self, tables: Iterable[str]) -> None:
-        """Delete what killed writers left behind in these tables; the caller holds the lease of the job that fills them.
+        """Delete what killed writers left in these tables; for the holder of the lease of the job that fills them.
 
         On an object store the rest of an upload is for the bucket's lifecycle rule to remove; readers never see it.
         """
