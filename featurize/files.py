@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 
 from featurize import inputs, tables
 from featurize.errors import BadImage, RefusedInput
-from featurize.store import filesystem, patiently
+from featurize.store import filesystem, patiently, read_file
 
 HEAD_BELOW = 50
 """Of an object-store folder, so many wanted files are asked for one by one; more, and the folder is listed."""
@@ -117,14 +117,8 @@ def _stat_remote(uris: list[str]) -> Iterator[Seen]:
 
 def read_bytes(uri: str) -> bytes:
     """The whole file. Errors: BadImage `not_found` or `unreadable`, after the retries of `store.patiently`."""
-    fs, path = filesystem(uri)
-
-    def action() -> bytes:
-        with fs.open_input_stream(path, compression=None) as stream:
-            return stream.read()  # type: ignore[no-any-return]
-
     try:
-        return patiently(f"reading {uri}", action)
+        return read_file(uri)
     except FileNotFoundError as error:
         raise BadImage("not_found", "there is no such file", retryable=True) from error
     except OSError as error:

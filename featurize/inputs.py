@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from featurize import tables
 from featurize.errors import RefusedInput
-from featurize.store import filesystem, patiently
+from featurize.store import read_file
 
 ZONED = r"\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|z|UTC|[+-]\d\d(:?\d\d)?)\s*$"
 """The end of a time that says its zone."""
@@ -92,14 +92,8 @@ def _cast(db: duckdb.DuckDBPyConnection, uri: str, data: bytes, field: pa.Field,
 
 
 def _bytes(uri: str) -> bytes:
-    fs, path = filesystem(uri)
-
-    def action() -> bytes:
-        with fs.open_input_stream(path, compression=None) as stream:
-            return stream.read()  # type: ignore[no-any-return]
-
     try:
-        return patiently(f"reading {uri}", action)
+        return read_file(uri)
     except OSError as error:
         raise RefusedInput(f"{uri}: cannot be read ({error})") from error
 

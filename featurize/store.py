@@ -82,6 +82,17 @@ def patiently(what: str, action: Callable[[], T]) -> T:
     raise AssertionError
 
 
+def read_file(uri: str) -> bytes:
+    """The bytes of a file on disk or object storage. Errors: OSError after the retries of `patiently`."""
+    fs, path = filesystem(uri)
+
+    def action() -> bytes:
+        with fs.open_input_stream(path, compression=None) as stream:
+            return stream.read()  # type: ignore[no-any-return]
+
+    return patiently(f"reading {uri}", action)
+
+
 class Store:
     """A folder of tables. Cheap to make; holds no connection and can be pickled."""
 
