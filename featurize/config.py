@@ -69,7 +69,9 @@ class Prompts(Section):
         None, description="environment variable with a secret: member ids are written as keyed hashes"
     )
     seed: int = Field(0, description="of the order of candidates and the choice of held-out pairs")
-    held_out: int = Field(5000, ge=0, description="member-title pairs never trained on; at most a tenth of all")
+    held_out: int = Field(
+        5000, ge=0, description="member-title pairs never trained on; at most a tenth of those of the first run"
+    )
     held_out_from: AwareDatetime | None = Field(
         None, description="hold out what was shown from this moment on, instead of pairs"
     )

@@ -24,10 +24,11 @@ def write(db: duckdb.DuckDBPyConnection, folder: str) -> dict[str, int]:
     try:
         fs.create_dir(path)
         for name, fields in FIELDS.items():
-            db.execute(sql(f"prompt_{name}"))
+            db.execute(sql(f"view_{name}"))
             values = ", ".join(f"'{field}': {field}" for field in fields)
             for split in SPLITS:
-                query = f"SELECT to_json({{{values}}})::VARCHAR FROM {name} WHERE split = '{split}' ORDER BY ALL"
+                line = f"to_json({{{values}}})::VARCHAR AS line"
+                query = f"SELECT {line} FROM {name} WHERE split = '{split}' ORDER BY prompt_id, line"
                 counts[f"{name}-{split}.jsonl"] = _write_lines(db, query, fs, f"{path}/{name}-{split}.jsonl")
     except OSError as error:
         raise RunFailed(f"cannot write {folder}: {error}") from error

@@ -11,13 +11,14 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from featurize import config, phases, tables, views
@@ -324,7 +325,20 @@ class Prompting:
         return self.report.text(self.store.uri, example, self.dry_run)
 
     def _run(self, name: str, **parameters: Any) -> None:
-        self.db.execute(sql(name), parameters)
+        with self._in_a_sentence():
+            self.db.execute(sql(name), parameters)
 
     def _rows(self, name: str, **parameters: Any) -> pa.Table:
-        return tables.arrow(self.db, sql(name), parameters)
+        with self._in_a_sentence():
+            return tables.arrow(self.db, sql(name), parameters)
+
+    @contextmanager
+    def _in_a_sentence(self) -> Iterator[None]:
+        """Errors that are no fault of a query: too little memory, a full disk, an input that breaks off."""
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            why = str(error).splitlines()[0]
+            raise RunFailed(f"DuckDB needs more than prompts.memory = {self.wanted.memory} ({why})") from error
+        except (duckdb.IOException, OSError) as error:
+            raise RunFailed(f"reading the inputs or writing temporary files: {error}") from error

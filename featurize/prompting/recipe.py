@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -88,8 +89,8 @@ def fingerprint(
     """Everything of a recipe but the threshold that holds pairs out."""
     held_out: dict[str, Any] = {}
     if settings.kind == "logged":
-        moment = settings.held_out_from
-        held_out = {"from": moment.isoformat()} if moment else {"pairs": settings.held_out}
+        moment = _utc(settings.held_out_from)
+        held_out = {"from": moment} if moment else {"pairs": settings.held_out}
     found = {
         "backend": "prompts",
         "kind": settings.kind,
@@ -97,7 +98,7 @@ def fingerprint(
         "descriptions": descriptions,
         "tags": tags,
         "missing_description": settings.missing_description,
-        "as_of": settings.as_of and settings.as_of.isoformat(),
+        "as_of": _utc(settings.as_of),
         "seed": settings.seed,
         "held_out": held_out,
         # Tells one key from another, and nothing else about it.
@@ -105,6 +106,10 @@ def fingerprint(
         "tokens_by": tokens_by,
     }
     return found | ({"untrained": True} if untrained else {})
+
+
+def _utc(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
 def recorded(db: duckdb.DuckDBPyConnection, wanted: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
--- What of the candidates keeps a question from becoming a prompt; candidates that are not to be shown go.
+-- What of the candidates keeps a question from becoming a prompt.
 WITH found AS (
     SELECT asked_no, count(*) AS valid, count(description) AS described,
         bool_or(is_shown) AS shown_valid, bool_or(is_shown AND description IS NOT NULL) AS shown_described

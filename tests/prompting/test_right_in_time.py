@@ -1,6 +1,6 @@
 """Nothing of the impression itself or of later gets into a prompt."""
 
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 import pytest
 
@@ -71,7 +71,7 @@ def test_as_of_uses_what_was_computed_before_it(tmp_path):
         row = {"image_sha256": worlds.sha(name), "attribute": "mood", "label": label, "computed_at": when}
         world.image_tag.append(row | tag)
     world.description[0] |= {"mood": None}
-    row = prompt_of(tmp_path, world, prompts__as_of=moment.isoformat())
+    row = prompt_of(tmp_path, world, prompts__as_of=moment.astimezone(timezone(timedelta(hours=-7))).isoformat())
     assert row["as_of"] == moment
     assert sorted(row["artwork_ids"]) == ["t0-0", "t0-1"]
     assert 'mood: "early"' in row["prompt"]

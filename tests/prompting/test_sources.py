@@ -104,6 +104,13 @@ def test_what_a_user_gets_wrong_is_one_sentence(tmp_path, monkeypatch, capsys, c
     assert told in errors[-1]
 
 
+def test_too_little_memory_is_one_sentence(tmp_path, capsys):
+    worlds.plain(impressions=200).write(tmp_path)
+    assert worlds.run(tmp_path, prompts__memory="1MB") == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("error: DuckDB needs more than prompts.memory = 1MB")
+
+
 def test_the_job_loads_no_heavy_package(tmp_path):
     worlds.plain().write(tmp_path)
     program = """

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from datetime import timedelta
+from datetime import UTC, timedelta, timezone
 
 import pytest
 
@@ -67,7 +67,9 @@ def test_later_nights_change_no_split(tmp_path):
 def test_a_split_in_time(tmp_path):
     worlds.plain(impressions=20).write(tmp_path)
     moment = worlds.START + timedelta(hours=50)
-    assert worlds.run(tmp_path, prompts__held_out_from=moment.isoformat()) == 0
+    for zone in (UTC, timezone(timedelta(hours=5))):
+        assert worlds.run(tmp_path, prompts__held_out_from=moment.astimezone(zone).isoformat()) == 0
     rows = worlds.rows(tmp_path)
+    assert len(rows) == 20
     assert {row["split"] for row in rows if row["asked_at"] < moment} == {"train"}
     assert {row["split"] for row in rows if row["asked_at"] >= moment} == {"held_out"}

@@ -1,5 +1,4 @@
--- For preference tuning: the artwork whose impression ended in a quality play against each other candidate.
-CREATE OR REPLACE TEMP VIEW dpo AS
+CREATE OR REPLACE VIEW dpo AS
 SELECT prompt_id, recipe_key, split, messages AS prompt,
     [{'role': 'assistant', 'content': answer}] AS chosen,
     [{'role': 'assistant', 'content': letter}] AS rejected
@@ -12,3 +11,4 @@ FROM (
     WHERE kind = 'logged' AND reward >= 0.5
 )
 WHERE letter <> answer;
+COMMENT ON VIEW dpo IS 'For preference tuning: the artwork whose impression ended in a quality play against each other candidate of its prompt';
