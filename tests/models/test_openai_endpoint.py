@@ -35,6 +35,7 @@ def server_of(pid: int, besides: Collection[int] = ()) -> tuple[psutil.Process, 
     (found,) = [
         (process, connection.laddr.port)
         for process in psutil.Process(pid).children(recursive=True)
+        if "serve" in process.cmdline()  # Ray and moto of other tests listen too
         for connection in process.net_connections()
         if connection.status == psutil.CONN_LISTEN and connection.laddr.port not in besides
     ]
