@@ -7,40 +7,29 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from featurize import catalogue, config, images, phases, plan, tables, tags, views
+from featurize import catalogue, images, phases, plan, tables, tags, views
 from featurize.config import Settings
-from featurize.errors import RunFailed
-from featurize.lease import Lease
+from featurize.job_run import JobRun
 from featurize.models import ModelSettings, load_backend, model_key
-from featurize.report import PhaseReport, Progress, Report, code_version
+from featurize.report import PhaseReport, Progress
 from featurize.run import Phase, hopeless
-from featurize.store import Store
-from featurize.tables import Origin
 
 JOB = "featurize"
 TABLES = ("artwork", "image_embedding", "text_embedding", "image_tag", "description", "quarantine", "model")
 DEMO = Path("demo")
 
 
-class Featurizing:
-    """One run of the job. As a context manager it holds the lease and records how the run ended.
-
-    In a dry run nothing is written and no lease is taken. Errors of every method: RefusedInput, RunFailed.
-    """
+class Featurizing(JobRun):
+    """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        self.settings, self.dry_run = settings, dry_run
-        self.store = Store(settings.store)
-        self.origin = Origin(run_id, code_version())
-        self.report = Report(JOB, run_id)
-        self.lease = Lease(self.store, JOB, run_id)
+        super().__init__(JOB, TABLES, settings, run_id, dry_run)
         self.limits = images.Limits(**settings.limits.model_dump())
         self.decoder = plan.decoder(self.limits)
+        self._gpus_found = False
         self.db = tables.connect()
         self._refuse_early()
 
@@ -51,25 +40,8 @@ class Featurizing:
             if model is not None:
                 phases.fingerprint_of(model)
 
-    def __enter__(self) -> Featurizing:
-        if not self.dry_run:
-            self.lease.__enter__()
-            self.store.vacuum(TABLES)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.dry_run:
-            return
-        try:
-            phases.finish()
-            outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
-            with suppress(RunFailed) if error else nullcontext():  # what went wrong first is what to tell
-                self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
-                views.refresh(self.store)
-        finally:
-            self.lease.__exit__(kind, error, trace)
+    def close(self) -> None:
+        phases.finish()
 
     def look_at_catalogue(self) -> None:
         """Bring table `artwork` up to date; leaves the distinct pictures in table `picture` of `self.db`."""
@@ -115,12 +87,8 @@ class Featurizing:
 
     def compute(self, name: str, model: ModelSettings) -> str:
         """Embed or describe every picture that this model has no row of; returns the model key."""
-        table = load_backend(model.backend).Extractor.table
         key = self._key(phases.fingerprint_of(model))
-        missing = plan.missing_pictures(
-            self.db, self.store, table, key, model_key(self.decoder), self.settings.run.max_attempts
-        )
-        self._execute(name, model, key, table, missing)
+        self._execute(name, model, key, load_backend(model.backend).Extractor.table, self._missing(model))
         return key
 
     def tag(self, embed: ModelSettings, image_key: str) -> None:
@@ -159,11 +127,28 @@ class Featurizing:
             return model_key(fingerprint)
         return phases.record_model(self.store, self.lease.fence, fingerprint, self.origin)
 
+    def _refuse_missing_gpus(self) -> None:
+        """Before the first picture is computed, whichever model it is that needs a GPU and has work to do."""
+        if self._gpus_found:
+            return
+        for model in (self.settings.embed, self.settings.describe):
+            if model is not None and (model.gpus or model.device == "cuda") and self._missing(model).num_rows:
+                phases.crew(self.settings, model)
+        self._gpus_found = True
+
+    def _missing(self, model: ModelSettings) -> Any:
+        """The pictures that this model has no row of."""
+        table = load_backend(model.backend).Extractor.table
+        key = model_key(phases.fingerprint_of(model))
+        decode_key = model_key(self.decoder)
+        return plan.missing_pictures(self.db, self.store, table, key, decode_key, self.settings.run.max_attempts)
+
     def _execute(self, name: str, model: ModelSettings, key: str, table: str, missing: Any) -> None:
         report = PhaseReport(name, key, new=missing.num_rows)
         self.report.phases.append(report)
         if self.dry_run or not report.new:
             return
+        self._refuse_missing_gpus()
         phases.record_model(self.store, self.lease.fence, self.decoder, self.origin)
         with Progress(name, report.new, "text" if table == "text_embedding" else "image") as progress:
             crew = phases.crew(self.settings, model)

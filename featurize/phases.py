@@ -19,6 +19,7 @@ from featurize.plan import Shard
 from featurize.run import Advance, Outcome, Phase
 from featurize.store import Store
 from featurize.tables import Origin
+from featurize.torch_device import open_device
 
 
 def fingerprint_of(settings: ModelSettings) -> dict[str, Any]:
@@ -65,8 +66,13 @@ class Crew:
 
 
 def crew(settings: Settings, model: ModelSettings) -> Crew:
-    """Ask the executor what it can hold; starts Ray when that is the executor. Errors: RunFailed."""
+    """Ask the executor what it can hold; starts Ray when that is the executor.
+
+    Errors: RunFailed when the model asks for a GPU and there is none.
+    """
     if settings.run.executor == "local":
+        if model.device == "cuda":
+            open_device(model.device, None)
         mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return Crew(1, model.cpus or mine)
     try:

@@ -11,25 +11,24 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from featurize import config, phases, tables, views
+from featurize import phases, tables
 from featurize.config import Settings
 from featurize.errors import RefusedInput, RunFailed
-from featurize.lease import Lease
+from featurize.job_run import JobRun
 from featurize.models import model_key
 from featurize.prompting import export, recipe, sources, template, words
-from featurize.report import Progress, Report, code_version
-from featurize.store import Store, part_name
-from featurize.tables import Origin, sql
+from featurize.report import Progress
+from featurize.store import part_name
+from featurize.tables import sql
 
 JOB = "prompts"
 DEMO = Path("demo/small")
@@ -46,21 +45,15 @@ class Part:
     last: int
 
 
-class Prompting:
-    """One run of the job. As a context manager it holds the lease and records how the run ended.
-
-    In a dry run nothing is written and no lease is taken. Errors of every method: RefusedInput, RunFailed.
-    """
+class Prompting(JobRun):
+    """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        self.settings, self.wanted, self.dry_run = settings, settings.prompts, dry_run
+        super().__init__(JOB, ["prompt"], settings, run_id, dry_run)
+        self.wanted = settings.prompts
         self.template = template.load(self.wanted.template)
         self.member_key = recipe.member_key(self.wanted)
         self.tokenizer, self.tokens_by = recipe.tokenizer(self.wanted)
-        self.store = Store(settings.store)
-        self.origin = Origin(run_id, code_version())
-        self.report = Report(JOB, run_id)
-        self.lease = Lease(self.store, JOB, run_id)
         self.scratch = tempfile.TemporaryDirectory(prefix="prompts-")
         self.db = tables.connect()
         self.db.execute(f"SET temp_directory = '{self.scratch.name}'")
@@ -69,26 +62,9 @@ class Prompting:
         for statement in self.template.macros():
             self.db.execute(statement)
 
-    def __enter__(self) -> Prompting:
-        if not self.dry_run:
-            self.lease.__enter__()
-            self.store.vacuum(["prompt"])
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self.db.close()
         self.scratch.cleanup()
-        if self.dry_run:
-            return
-        try:
-            outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
-            with suppress(RunFailed) if error else nullcontext():  # what went wrong first is what to tell
-                self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
-                views.refresh(self.store)
-        finally:
-            self.lease.__exit__(kind, error, trace)
 
     def read_inputs(self) -> None:
         """Look at files and features; leaves `history`, `impression` or `pair`, `title` and `artwork_state` in `db`."""

@@ -90,6 +90,15 @@ def test_a_cluster_without_gpus(artwork: Path, tmp_path: Path, ray_cluster: Clus
     assert not rows(tmp_path)["image_embedding"]
 
 
+def test_a_gpu_that_a_later_phase_needs_is_missed_before_the_first_one(
+    artwork: Path, tmp_path: Path, ray_cluster: Cluster
+) -> None:
+    settings = {"run.executor": "ray", "describe": '{backend = "fake", gpus = 1}'}
+    said = run(tmp_path, artwork, settings, ray_cluster.address, code=1)
+    assert "needs 1 GPU and no node has that many (the most is 0)" in error(said)
+    assert not rows(tmp_path)["image_embedding"]
+
+
 def test_an_unknown_setting_is_refused(artwork: Path, tmp_path: Path) -> None:
     said = run(tmp_path, artwork, {"embed.most_at_twice": 5}, code=2)
     assert "embed.most_at_twice: no such setting" in error(said)

@@ -103,6 +103,16 @@ def test_killed_and_run_again(seed: int, clean: Rows, s3: UnreliableS3) -> None:
     assert rows(store, without=WHERE_IT_LIES) == clean
 
 
+@pytest.mark.slow
+def test_workers_of_ray_write_to_it_too(clean: Rows, s3: UnreliableS3) -> None:
+    store, manifest = f"s3://{BUCKET}/ray", f"s3://{BUCKET}/catalogue/list.parquet"
+    s3.fault = now_and_then(0.05, seed=5)
+    run(store, manifest, {"run.executor": "ray", "run.shard_images": 4, "embed.cpus": 1})
+    assert s3.failed
+    s3.fault = never
+    assert rows(store, without=WHERE_IT_LIES) == clean
+
+
 def parts(store: str) -> int:
     return len(Store(store).parts("image_embedding"))
 

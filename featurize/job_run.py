@@ -1,0 +1,54 @@
+"""How every job enters and leaves a run: the lease, what earlier runs left behind, the row in `run`, the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from types import TracebackType
+from typing import Self
+
+from featurize import config, views
+from featurize.config import Settings
+from featurize.errors import RunFailed
+from featurize.lease import Lease
+from featurize.report import Report, code_version
+from featurize.store import Store
+from featurize.tables import Origin
+
+
+class JobRun:
+    """One run of a job. As a context manager it holds the lease, and however it ends it records that.
+
+    In a dry run nothing is written and no lease is taken. Errors on entering: LeaseHeld, RunFailed.
+    """
+
+    def __init__(self, job: str, tables: Sequence[str], settings: Settings, run_id: str, dry_run: bool) -> None:
+        self.settings, self.dry_run = settings, dry_run
+        self.store = Store(settings.store)
+        self.origin = Origin(run_id, code_version())
+        self.report = Report(job, run_id)
+        self.lease = Lease(self.store, job, run_id)
+        self._tables = tables
+
+    def __enter__(self) -> Self:
+        if not self.dry_run:
+            self.lease.__enter__()
+            self.store.vacuum(self._tables)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+            if not self.dry_run:
+                outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
+                with suppress(RunFailed) if error else nullcontext():  # what went wrong first is what to tell
+                    self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
+                    views.refresh(self.store)
+        finally:
+            if not self.dry_run:
+                self.lease.__exit__(kind, error, trace)
+
+    def close(self) -> None:
+        """Let go of what the job holds besides the lease."""
