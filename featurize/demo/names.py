@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_FIRST = [
+FIRST = [
     "last",
     "first",
     "silent",
@@ -66,6 +66,6 @@ def poster_name(rng: np.random.Generator, *themes: str) -> str:
     other = NOUNS[themes[-1]][int(rng.integers(10))]
     if other == noun:
         other = "night"
-    first = _FIRST[int(rng.integers(len(_FIRST)))]
+    first = FIRST[int(rng.integers(len(FIRST)))]
     words = PATTERNS[int(rng.integers(len(PATTERNS)))].format(first=first, noun=noun, other=other).split()
     return " ".join(word if at and word in ("of", "the", "and") else word.capitalize() for at, word in enumerate(words))

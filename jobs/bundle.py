@@ -1,0 +1,90 @@
+"""Train the bundled models on rendered scenes, and score them on scenes they have never seen.
+
+Training goes on from its last checkpoint when it was stopped. The scores are computed by the code that runs any model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from featurize import config
+from featurize.bundling import score
+from featurize.errors import RefusedInput, RunFailed
+
+MODELS = {"captioner": "describe", "clip": "embed"}
+"""Names of the models, and the section of the profile that uses each."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0 when all is done, whether or not the scores reach their targets: the table says."""
+    asked = parser().parse_args(argv)
+    try:
+        if not asked.score_only:
+            for name in asked.only or MODELS:
+                train(name, asked)
+        folders = [f"{section}.model={asked.out / name}" for name, section in MODELS.items()]
+        found = score.score(config.load("local", [*folders, "describe.batch_size=64"]), asked.held_out)
+    except (RefusedInput, RunFailed) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, RefusedInput) else 1
+    (asked.out / "scores.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(table(found))
+    print(f"\nthe same as JSON: {asked.out / 'scores.json'}")
+    return 0
+
+
+def train(name: str, asked: argparse.Namespace) -> None:
+    """Train one model and write it to its folder. Errors: RunFailed."""
+    import torch
+
+    from featurize.bundling.captioner import Captioner
+    from featurize.bundling.clip import Clip
+    from featurize.bundling.scenes import Scenes
+    from featurize.bundling.trainer import Task, fit
+
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    scenes = Scenes(asked.work / "scenes", asked.scenes)
+    tasks: dict[str, type[Task]] = {"captioner": Captioner, "clip": Clip}
+    task = tasks[name](scenes, asked.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    fit(task, asked.work / f"{name}.pt", asked.samples, name, device)
+    task.export(asked.out / name)
+
+
+def table(found: dict[str, Any]) -> str:
+    """The scores beside their targets."""
+    lines = [f"{found['held_out_scenes']} held-out scenes{'':27}share   target"]
+    for model in MODELS:
+        figures = {**found[model], **{f"  {key}": value for key, value in found[model].get("fields", {}).items()}}
+        for key, value in figures.items():
+            if not isinstance(value, dict):
+                target = score.TARGETS[model].get(key)
+                verdict = "" if target is None else f">= {target:.2f}  {'ok' if value >= target else 'short'}"
+                lines.append(f"{model:10} {key.replace('_', ' '):36} {value:6.3f}   {verdict}".rstrip())
+    return "\n".join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m jobs.bundle", description=(__doc__ or "").splitlines()[0])
+    made.add_argument("--score-only", action="store_true", help="train nothing")
+    made.add_argument("--only", action="append", choices=sorted(MODELS), help="train this model only")
+    made.add_argument("--samples", type=int, default=600_000, help="pictures to learn from in all, per model")
+    made.add_argument("--scenes", type=int, default=150_000, help="different scenes among them")
+    made.add_argument("--held-out", type=int, default=1024, help="scenes to score on")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--threads", type=int, help="CPU threads of torch; default: its own choice")
+    made.add_argument("--work", type=Path, default=Path("bundle"), help="folder of rendered scenes and checkpoints")
+    made.add_argument(
+        "--out", type=Path, default=Path("featurize/bundled"), help="folder the finished models are written below"
+    )
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())
