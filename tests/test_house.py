@@ -34,7 +34,8 @@ def imports(path: Path, top_level_only: bool) -> set[str]:
 def test_library_imports_neither_jobs_nor_heavy_packages_at_the_top(path):
     assert not any(name.split(".")[0] == "jobs" for name in imports(path, top_level_only=False))
     heavy = {name.split(".")[0] for name in imports(path, top_level_only=True)} & HEAVY
-    assert heavy <= ({"ray"} if path.name == "ray_run.py" else set())
+    # Training is nothing but torch, and no other code imports it.
+    assert heavy <= ({"ray"} if path.name == "ray_run.py" else {"torch"} if path.parent.name == "bundling" else set())
 
 
 def test_imports_run_one_way():
