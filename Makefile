@@ -15,7 +15,7 @@ SETTINGS = --profile '$(PROFILE)' \
 	$(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts sql test test-slow check bench clean
+.PHONY: help setup featurize prompts sql test test-slow check bench bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,12 @@ check: $(READY) ## lint, formatting and types
 bench: $(READY) ## speed and memory, as a table and in bench.json [ARTWORK=folder] [ONLY="efficiency ..."]
 	@$(PY) -m jobs.bench $(if $(ARTWORK),--artwork '$(ARTWORK)') $(foreach setting,$(SET),--set '$(setting)') \
 		$(foreach name,$(ONLY),--only $(name))
+
+bundle: $(READY) ## train the models that ship with the package again: minutes on a GPU, a day on two cores
+	@$(PY) -m jobs.bundle
+
+bundle-score: $(READY) ## how well they do on scenes they have never seen
+	@$(PY) -m jobs.bundle --score-only
 
 clean: ## remove what the targets made: .venv, the demo catalogue, the store
 	rm -rf $(VENV) demo store bench.json

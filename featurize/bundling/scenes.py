@@ -9,8 +9,7 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from featurize.demo.vocabulary import THEMES
 TRAINING, HELD_OUT = 101, 102
 """Streams of scenes; the worlds use single-digit ones."""
 SHARD = 1000
+"""Scenes of a file."""
 AREA = 58_000
 """Pixels of a training picture: enough for either model to reduce it, as it reduces an artwork."""
 JITTER = 0.03
@@ -52,12 +52,12 @@ class Shape:
 class Scenes:
     """The first `count` training scenes with their pictures, kept as JPEG in `folder`."""
 
-    def __init__(self, folder: Path, count: int) -> None:
-        self._folder = folder
-        self._shards = -(-count // SHARD)
-        self.count = self._shards * SHARD
-        _render_missing(folder, self._shards)
-        tables = [feather.read_table(_path(folder, shard), memory_map=True) for shard in range(self._shards)]
+    def __init__(self, folder: Path, count: int, shard: int = SHARD) -> None:
+        shards = -(-count // shard)
+        self.count = shards * shard
+        paths = [folder / f"scenes-{number:05d}.arrow" for number in range(shards)]
+        _render_missing(paths, shard)
+        tables = [feather.read_table(path, memory_map=True) for path in paths]
         self._jpeg = pa.chunked_array([table["jpeg"].combine_chunks() for table in tables])
         self._scenes: list[Scene | None] = [None] * self.count
 
@@ -90,39 +90,28 @@ def draw(scene: Scene) -> Image.Image:
     return render(scene, long_side=round(max(scene.width, scene.height) * scale))
 
 
-def held_out(count: int, first: int = 0) -> Iterator[tuple[Scene, Image.Image]]:
-    """Scenes never trained on, at the size and in the JPEG quality of published artwork."""
-    for index in range(first, first + count):
-        drawn = scene(HELD_OUT, index)
-        file = io.BytesIO()
-        render(drawn).save(file, "JPEG", quality=90)
-        yield drawn, Image.open(file)
-
-
-def _path(folder: Path, shard: int) -> Path:
-    return folder / f"scenes-{shard:05d}.arrow"
-
-
-def _render_missing(folder: Path, shards: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [shard for shard in range(shards) if not _path(folder, shard).is_file()]
+def _render_missing(paths: list[Path], size: int) -> None:
+    missing = [(number, path) for number, path in enumerate(paths) if not path.is_file()]
     if not missing:
         return
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with (
         ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool,
-        tqdm(total=len(missing) * SHARD, desc="rendering", unit=" scenes") as bar,
+        tqdm(total=len(missing) * size, desc="rendering", unit=" scenes") as bar,
     ):
-        for _ in pool.map(_render_shard, [folder] * len(missing), missing):
-            bar.update(SHARD)
+        tasks = [pool.submit(_render_shard, path, number * size, size) for number, path in missing]
+        for task in as_completed(tasks):
+            task.result()
+            bar.update(size)
 
 
-def _render_shard(folder: Path, shard: int) -> None:
+def _render_shard(path: Path, first: int, size: int) -> None:
     pictures = []
-    for index in range(shard * SHARD, (shard + 1) * SHARD):
+    for index in range(first, first + size):
         file = io.BytesIO()
         draw(scene(TRAINING, index)).save(file, "JPEG", quality=80 + index % 16)
         pictures.append(file.getvalue())
-    partial = _path(folder, shard).with_suffix(".partial")
+    partial = path.with_suffix(".partial")
     feather.write_feather(pa.table({"jpeg": pa.array(pictures, pa.binary())}), partial, compression="uncompressed")
-    os.replace(partial, _path(folder, shard))
+    os.replace(partial, path)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from featurize import captions
 from featurize.demo.names import FIRST, NOUNS
 from featurize.demo.scenes import Scene, describe
 from featurize.demo.vocabulary import ARRANGEMENTS, MOODS, PALETTES, ROLES, SETTINGS, SHOTS, THEMES
@@ -22,7 +23,7 @@ FIELDS = ("subjects", "people_count", "mood", "setting", "composition", "text_on
 PROMPT = "artwork-short-v1"
 """The caption prompt the bundled captioner is asked with."""
 PROMPTS = (
-    "Describe this artwork as one JSON object.",
+    captions.load_prompt(PROMPT).text,
     "What does this artwork show? Answer with one JSON object.",
     "Describe the picture. Reply with a JSON object only.",
 )

@@ -1,0 +1,139 @@
+"""Training of the bundled models: it learns through the code that ships, and a stopped training goes on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from featurize.bundling import captioner, texts, trainer
+from featurize.bundling.captioner import Captioner
+from featurize.bundling.clip import Clip
+from featurize.bundling.muon import Muon, orthogonal
+from featurize.bundling.scenes import Scenes
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
+    return Scenes(tmp_path_factory.mktemp("scenes"), 60, shard=30)
+
+
+def test_scenes_are_rendered_once(tmp_path: Path) -> None:
+    first = Scenes(tmp_path, 4, shard=4)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    more = Scenes(tmp_path, 8, shard=4)
+    assert len(times) == 1
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    shape = captioner.shape_of(more.scene(1).width, more.scene(1).height)
+    assert (more.picture(1, shape) == first.picture(1, shape)).all()
+    assert more.count == 8
+
+
+@pytest.fixture(scope="module")
+def trained(scenes: Scenes, tmp_path_factory: pytest.TempPathFactory) -> tuple[Captioner, Path]:
+    """A captioner as training leaves it (after no step), and what it exports."""
+    task, folder = Captioner(scenes), tmp_path_factory.mktemp("captioner")
+    task.export(folder)
+    return task, folder
+
+
+def test_the_captioner_trains_on_what_transformers_computes(trained: tuple[Captioner, Path], scenes: Scenes) -> None:
+    """Prompt, patches and loss of the fast path are those of the processor and model that load the export."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    task, folder = trained
+    processor = AutoProcessor.from_pretrained(folder)
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    task.model.load_state_dict(model.state_dict())  # rounded to bfloat16 by the export
+    for index in range(6):
+        scene = scenes.scene(index)
+        shape = captioner.shape_of(scene.width, scene.height)
+        pixels = scenes.picture(index, shape)
+        content = [{"type": "image"}, {"type": "text", "text": texts.PROMPTS[0]}]
+        chat = [{"role": "user", "content": content}]
+        asked = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+        answer = texts.answer(scene) + texts.END
+        inputs = processor(text=[asked + answer], images=[Image.fromarray(pixels)], return_tensors="pt")
+        labels = processor.tokenizer(answer, return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            logits = model(**inputs).logits[0, -labels.shape[1] - 1 : -1]
+            expected = torch.nn.functional.cross_entropy(logits, labels[0]).item()
+            batch = {
+                "pixels": torch.from_numpy(np.stack([pixels])),
+                "choices": torch.from_numpy(texts.choice_targets([scene])),
+                "parts": torch.from_numpy(texts.part_targets([scene])),
+                "ids": processor.tokenizer(captioner.prompt(texts.PROMPTS[0], shape) + answer, return_tensors="pt")[
+                    "input_ids"
+                ],
+                "labels": labels,
+            }
+            assert torch.equal(batch["ids"], inputs["input_ids"])
+            assert task.loss(batch)[1]["words"].item() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", [Clip, Captioner])
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(
+    kind: type[Any], scenes: Scenes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, "batch_size", 4)
+    cpu = torch.device("cpu")
+    whole, halves = kind(scenes), kind(scenes)
+    trainer.fit(whole, tmp_path / "whole.pt", 24, "whole", cpu)
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", 0)
+
+    class Stop(Exception):
+        pass
+
+    batch = halves.batch
+
+    def until_the_fourth(step: int, progress: float) -> Any:
+        if step == 4:
+            raise Stop
+        return batch(step, progress)
+
+    monkeypatch.setattr(halves, "batch", until_the_fourth)
+    with pytest.raises(Stop):
+        trainer.fit(halves, tmp_path / "halves.pt", 24, "halves", cpu)
+    again = kind(scenes, seed=0)
+    with torch.no_grad():
+        for parameter in again.module.parameters():
+            parameter.zero_()  # all must come from the checkpoint
+    trainer.fit(again, tmp_path / "halves.pt", 24, "again", cpu)
+    for name, expected in whole.module.state_dict().items():
+        assert torch.allclose(again.module.state_dict()[name], expected, atol=1e-5), name
+
+
+@pytest.mark.slow
+def test_it_learns(scenes: Scenes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Clip, "batch_size", 16)
+    monkeypatch.setattr(trainer, "WARM_UP", 5)
+    task = Clip(scenes)
+    batch = task.batch(0, 0.0)
+    before = task.loss(batch)[0].item()
+    trainer.fit(task, tmp_path / "clip.pt", 16 * 30, "clip", torch.device("cpu"))
+    assert task.loss(batch)[0].item() < 0.8 * before
+
+
+def test_the_schedule_rises_stays_and_falls() -> None:
+    shares = [trainer.schedule(step, 4000) for step in range(4000)]
+    assert shares[0] < 0.01
+    assert shares[trainer.WARM_UP] == shares[2999] == 1
+    assert shares[3500] == pytest.approx(0.5)
+    assert 0 < shares[-1] < 0.01
+
+
+def test_muon_makes_updates_of_one_size_in_every_direction() -> None:
+    torch.manual_seed(0)
+    for shape in ((48, 96), (96, 48)):
+        values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+        assert 0.6 < values.min() < values.max() < 1.3
+    weight = torch.nn.Parameter(torch.randn(8, 4))
+    target = torch.randn(8, 4)
+    optimizer = Muon([weight], lr=0.05)
+    for _ in range(400):
+        ((weight - target) ** 2).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert (weight - target).abs().max() < 0.2
