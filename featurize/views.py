@@ -44,6 +44,8 @@ READABLE = (
     "quarantine_by_model",
     "coverage",
     "quarantine_open",
+    "sft",
+    "dpo",
     "prompt_lineage",
     "similar_artwork",
 )

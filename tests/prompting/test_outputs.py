@@ -2,8 +2,9 @@
 
 import json
 
+import datasets
+import duckdb
 import pyarrow.parquet as pq
-import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from . import worlds
@@ -44,6 +45,19 @@ def _says(letter):
     return {"role": "assistant", "content": letter}
 
 
+def test_the_views_of_the_catalog_are_the_training_files(tmp_path, monkeypatch):
+    worlds.plain(impressions=60).write(tmp_path)
+    assert worlds.run(tmp_path, prompts__export=tmp_path / "out") == 0
+    monkeypatch.chdir("/")
+    with duckdb.connect(f"{tmp_path}/store/catalog.duckdb", read_only=True) as db:
+        for form, fields in (("sft", "messages"), ("dpo", "prompt, chosen, rejected")):
+            for split in ("train", "held_out"):
+                rows = db.execute(f"SELECT {fields} FROM {form} WHERE split = '{split}'").fetchall()
+                assert rows
+                written = [tuple(line.values()) for line in lines(tmp_path / "out" / f"{form}-{split}.jsonl")]
+                assert sorted(map(str, rows)) == sorted(map(str, written))
+
+
 def test_the_files_are_made_again_from_what_is_committed(tmp_path):
     worlds.plain(impressions=30).write(tmp_path)
     assert worlds.run(tmp_path) == 0
@@ -52,7 +66,6 @@ def test_the_files_are_made_again_from_what_is_committed(tmp_path):
 
 
 def test_datasets_reads_the_table_directly(tmp_path):
-    datasets = pytest.importorskip("datasets")
     worlds.plain(impressions=30).write(tmp_path)
     assert worlds.run(tmp_path) == 0
     files = f"{tmp_path}/store/prompt/**/*.parquet"
