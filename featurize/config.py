@@ -60,7 +60,7 @@ class Prompts(Section):
         "logged", description="logged: a prompt per impression, with its label; nightly: per pair to rank, without"
     )
     template: str = Field("multiple-choice-v1", description="a name of featurize/prompting/templates or a TOML file")
-    descriptions: str | None = Field(None, description="model key; default: the one whose rows are newest")
+    descriptions: str | None = Field(None, description="model key; default: the model of the newest finished run")
     missing_description: Literal["placeholder", "drop", "skip"] = Field(
         "placeholder", description="for a candidate without one: say so in the prompt, leave it out, or skip the prompt"
     )
@@ -70,7 +70,9 @@ class Prompts(Section):
     )
     seed: int = Field(0, description="of the order of candidates and the choice of held-out pairs")
     held_out: int = Field(
-        5000, ge=0, description="member-title pairs never trained on; at most a tenth of those of the first run"
+        5000,
+        ge=0,
+        description="member-title pairs of the first run not to train on; a tenth of them where this is more than half",
     )
     held_out_from: AwareDatetime | None = Field(
         None, description="hold out what was shown from this moment on, instead of pairs"

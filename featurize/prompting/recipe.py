@@ -23,7 +23,7 @@ from featurize.store import Store
 from featurize.tables import sql
 
 HELD_OUT_OF = 10
-"""At most one pair in so many is held out."""
+"""Of fewer than twice the pairs to hold out, one in so many is."""
 
 
 def member_key(settings: Prompts) -> bytes | None:

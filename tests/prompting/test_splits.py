@@ -19,6 +19,23 @@ def test_the_shuffle_favours_no_letter(tmp_path):
         assert chi_squared < 16.27  # 3 degrees of freedom: one in a thousand
 
 
+def test_the_shuffle_favours_no_letter_in_the_demo_world(tmp_path):
+    """Each letter is the answer as often as its share of the candidates says, for every number of candidates."""
+    worlds.demo(impressions=3000).write(tmp_path)
+    assert worlds.run(tmp_path) == 0
+    rows = worlds.rows(tmp_path)
+    assert len(rows) == 3000
+    shown, chi_squared, freedom = defaultdict(Counter), 0.0, 0
+    for row in rows:
+        shown[len(row["artwork_ids"])][row["answer"]] += 1
+    for candidates, letters in shown.items():
+        expected = letters.total() / candidates
+        chi_squared += sum((letters[letter] - expected) ** 2 / expected for letter in "ABCDEFGH"[:candidates])
+        freedom += candidates - 1
+    assert (len(shown), freedom) == (7, 28)
+    assert chi_squared < 56.89  # 28 degrees of freedom: one in a thousand
+
+
 def _place(row):
     return row["artwork_ids"].index(f"{row['title_id']}-3")
 
@@ -39,7 +56,7 @@ def splits(rows):
     return found
 
 
-@pytest.mark.parametrize(("wanted", "expected"), [(0, 0), (5, 5), (5000, 14)])
+@pytest.mark.parametrize(("wanted", "expected"), [(0, 0), (5, 5), (74, 74), (75, 14), (5000, 14)])
 def test_so_many_pairs_are_held_out_and_in_all_their_impressions(tmp_path, wanted, expected):
     worlds.plain(impressions=700, members=37).write(tmp_path)
     assert worlds.run(tmp_path, prompts__held_out=wanted) == 0

@@ -11,6 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurize import tables
+from featurize.demo.impressions import log
+from featurize.demo.members import history_batch
+from featurize.demo.scenes import describe
+from featurize.demo.titles import titles
 from featurize.store import Store
 from jobs import cli, prompts
 
@@ -117,6 +121,22 @@ def plain(impressions=20, candidates=3, members=5):
     ]
     artworks = [artwork(name, title_id) for title_id, each in names.items() for name in each]
     return World(titles, [], shown, artworks, [described(row["artwork_id"]) for row in artworks], [])
+
+
+def demo(impressions, of_titles=60, members=100, events=40):
+    """The demo world without its pictures: what they show is described as it is."""
+    catalogue = list(titles(of_titles, 0))
+    history, seen = history_batch(0, members, events, catalogue, 0)
+    logged, _, plays_after = log(impressions, seen, catalogue, 0)
+    world = World([], [*history.to_pylist(), *plays_after.to_pylist()], logged.to_pylist(), [], [], [])
+    for each in catalogue:
+        row = {"name": each.name, "year": each.year, "genres": list(each.themes), "synopsis": each.synopsis}
+        world.title.append({"title_id": each.title_id, **row})
+        for picture in each.artworks:
+            world.artwork.append(artwork(picture.artwork_id, each.title_id))
+            truth = {name: value for name, value in describe(picture.scene).items() if name != "theme"}
+            world.description.append(described(picture.artwork_id, **truth))
+    return world
 
 
 def odd(seed, members=12, titles=15, impressions=400, events=900):
