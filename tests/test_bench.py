@@ -36,7 +36,7 @@ def figures(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_efficiency_is_the_ratio_of_two_rates_on_the_pictures_of_a_folder(artwork: Path, tmp_path: Path) -> None:
-    settings = ("embed.model=untrained:clip", "describe=null", "run.executor=local")
+    settings = ("embed.model=bundled:clip", "describe=null", "run.executor=local")
     sets = [argument for setting in settings for argument in ("--set", setting)]
     found = measured(tmp_path / "bench.json", "--only", "efficiency", "--artwork", str(artwork), *sets)
     ratio = found["CLIP in process: job / back to back"]
@@ -72,7 +72,7 @@ def test_reduced_decoding_and_bfloat16_are_compared_with_the_plain_way(tmp_path:
     for number in range(3):
         workload.draw(number).save(large / f"{number}.jpg")
     measures = ("--only", "draft", "--only", "bfloat16", "--artwork", str(large))
-    found = measured(tmp_path / "bench.json", *measures, "--set", "embed.model=untrained:clip")
+    found = measured(tmp_path / "bench.json", *measures, "--set", "embed.model=bundled:clip")
     assert 0.98 < found["reduced and full decode: mean cosine"]["value"] <= 1.0001
     # 0 would say that nothing was reduced.
     assert 0 < found["reduced and full decode: mean difference of pixels"]["value"] < 16
@@ -84,6 +84,28 @@ def test_a_dry_run_is_measured_on_a_store_that_has_everything(tmp_path: Path) ->
     assert 0.1 < found["--dry-run, 2,000 rows, nothing new"]["value"] < 60
     assert 0.03 < found["  its peak memory"]["value"] < 2
     assert found["  heavy packages imported"]["value"] == 0
+
+
+def test_prompts_are_made_of_a_world_of_the_size_asked_for(tmp_path: Path) -> None:
+    found = measured(tmp_path / "bench.json", "--only", "prompts", "--images", "1")
+    paper = found["115 prompts"]
+    assert (paper["at_most"], paper["note"]) == (20, "from 20,000 rows; the whole process")
+    assert 0.1 < paper["value"] < 60
+    assert 0.03 < found["  its peak memory"]["value"] < 2
+    assert found["  nothing new"]["value"] > 0
+
+
+@pytest.mark.slow
+def test_a_prompt_of_the_large_world_is_compared_with_one_of_the_paper_world(tmp_path: Path) -> None:
+    found = measured(tmp_path / "bench.json", "--only", "prompts-large", "--images", "1")
+    assert found["2,000 prompts"]["note"] == "from 200,000 rows, with 6 GB for DuckDB"
+    assert found["  cost of one against the paper's world"]["value"] > 0
+
+
+def test_a_search_is_measured_on_as_many_vectors_as_asked_for(tmp_path: Path) -> None:
+    found = measured(tmp_path / "bench.json", "--only", "similar", "--images", "2")
+    assert found["similar_artwork on 2,000 x 512"]["at_most"] == 2
+    assert 0 < found["similar_artwork on 2,000 x 512"]["value"] < 60
 
 
 def test_a_peak_is_of_the_process_itself_and_not_of_the_one_that_asks(tmp_path: Path) -> None:
@@ -104,7 +126,7 @@ def test_targets() -> None:
 
 
 def test_what_cannot_be_measured_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tiny = ["--set", "embed.model=untrained:clip"]
+    tiny = ["--set", "embed.model=bundled:clip"]
     assert bench.main(["--only", "draft", *tiny, "--artwork", str(tmp_path)]) == 2
     assert bench.main(["--only", "draft", "--set", "embed.batch=3"]) == 2
     assert "embed" in capsys.readouterr().err

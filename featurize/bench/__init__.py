@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from featurize.bench import agreement, efficiency, memory, planning
+from featurize.bench import agreement, efficiency, memory, planning, prompts, similar
 from featurize.bench.figures import Figure, Setup, text
 
-__all__ = ["MEASURES", "Figure", "Setup", "text"]
+__all__ = ["MEASURES", "ON_REQUEST", "Figure", "Setup", "text"]
 
 MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "efficiency": efficiency.measure,
@@ -20,4 +20,9 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "planning": planning.dry_run,
     "no-op": planning.no_op,
     "memory": memory.measure,
+    "prompts": prompts.paper,
+    "prompts-large": prompts.large,
+    "similar": similar.measure,
 }
+ON_REQUEST = {"prompts-large"}
+"""Takes so long that it is measured only where it is named."""
