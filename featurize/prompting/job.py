@@ -85,6 +85,11 @@ class Prompting(JobRun):
         self.tags = models.get("image_tag")
 
     @property
+    def _on_demo(self) -> bool:
+        given = self.settings.input
+        return not (given.titles or given.history or (given.impressions and self.wanted.kind == "logged"))
+
+    @property
     def _as_of(self) -> str:
         return self.wanted.as_of.isoformat() if self.wanted.as_of else "infinity"
 
@@ -103,7 +108,7 @@ class Prompting(JobRun):
             if given.pairs is None:
                 raise RefusedInput("nightly prompts need input.pairs, or prompts.active_days and prompts.rank")
             files["pair"] = given.pairs
-        if not any(files[name] for name in files if name != "pair"):
+        if self._on_demo:
             if not self.dry_run:
                 from featurize import demo
 
@@ -292,13 +297,27 @@ class Prompting(JobRun):
             self.report.counts |= export.write(self.db, self.wanted.export)
 
     def summary(self) -> str:
-        """The last lines of the run, with a command that prints three prompts."""
+        """The last lines of the run, with a command that prints three prompts; on the demo world, with the prompts."""
         rows = f"duckdb.sql(\\\"SELECT prompt FROM '{self.store.glob('prompt')}' ORDER BY prompt_id LIMIT 3\\\")"
         if not self.store.local:
             rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('prompt')).project('prompt').limit(3)"
         modules = "import duckdb" if self.store.local else "import duckdb; from featurize.store import Store"
         example = f'{sys.executable} -c "{modules}; print(*sum({rows}.fetchall(), ()), sep=chr(10) * 3)"'
-        return self.report.text(self.store.uri, example, self.dry_run)
+        told = self.report.text(self.store.uri, example, self.dry_run)
+        return "\n".join([told, *self._three()]) if self._on_demo and not self.dry_run else told
+
+    def _three(self) -> list[str]:
+        """Three prompts of this recipe in full."""
+        with tables.connect() as db:
+            self.store.register(db, "prompt", [self.recipe_key])
+            rows = db.execute(
+                "SELECT prompt_id, answer, reward, prompt FROM prompt ORDER BY asked_at DESC, prompt_id LIMIT 3"
+            ).fetchall()
+        heads = [
+            f"prompt {key}" + ("" if answer is None else f", answer {answer}, reward {reward:g}")
+            for key, answer, reward, _ in rows
+        ]
+        return [f"\n-- {head}\n{row[-1]}" for head, row in zip(heads, rows, strict=True)]
 
     def _run(self, name: str, **parameters: Any) -> None:
         with self._in_a_sentence():

@@ -7,7 +7,12 @@ import duckdb
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from featurize.demo.world import VERSION
+from jobs import cli, prompts
+
 from . import worlds
+
+FILES = {"titles": "title", "history": "history", "impressions": "impression"}
 
 
 def lines(path):
@@ -72,6 +77,25 @@ def test_datasets_reads_the_table_directly(tmp_path):
     loaded = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
     assert sorted(loaded["prompt_id"]) == [row["prompt_id"] for row in worlds.rows(tmp_path)]
     assert [message["role"] for message in loaded[0]["messages"]] == ["system", "user"]
+
+
+def test_on_the_demo_world_three_prompts_are_printed_in_full(tmp_path, monkeypatch, capsys):
+    small = tmp_path / "demo" / "small"
+    small.mkdir(parents=True)
+    stamp = {"version": VERSION, "size": "small", "seed": 0, "complete": True}
+    (small / "world.json").write_text(json.dumps(stamp))
+    worlds.demo(impressions=20).write(small)
+    (small / "store").rename(tmp_path / "store")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main("prompts", prompts.__doc__, prompts.prompts, []) == 0
+    told = capsys.readouterr().out
+    newest = sorted(worlds.rows(tmp_path), key=lambda row: row["asked_at"])[-3:]
+    assert len(newest) == 3
+    for row in newest:
+        head = f"-- prompt {row['prompt_id']}, answer {row['answer']}, reward {row['reward']:g}"
+        assert f"{head}\n{row['prompt']}\n" in told
+    assert worlds.run(tmp_path, **{f"input__{name}": small / f"{file}.parquet" for name, file in FILES.items()}) == 0
+    assert "-- prompt" not in capsys.readouterr().out
 
 
 def test_pseudonyms_take_the_place_of_member_ids_everywhere(tmp_path, monkeypatch, capsys):
