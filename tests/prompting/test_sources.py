@@ -5,10 +5,13 @@ import subprocess
 import sys
 
 import pyarrow as pa
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
+from moto.server import ThreadedMotoServer
 
 from featurize import config
+from featurize.store import Store
 
 from . import worlds
 
@@ -42,6 +45,34 @@ def test_text_files_give_the_prompts_of_parquet_files(tmp_path, suffix):
     texts = [[(r["prompt_id"], r["prompt"]) for r in worlds.rows(tmp_path / name)] for name in ("parquet", suffix)]
     assert texts[0] == texts[1]
     assert len(texts[0]) == 20
+
+
+def test_a_store_and_inputs_on_s3_give_the_prompts_of_local_ones(tmp_path, monkeypatch):
+    worlds.odd(8).write(tmp_path)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        address = "http://{}:{}".format(*server.get_host_and_port())
+        for name, value in (("ENDPOINT_URL", address), ("ACCESS_KEY_ID", "testing"), ("SECRET_ACCESS_KEY", "testing")):
+            monkeypatch.setenv(f"AWS_{name}", value)
+        bucket = pafs.S3FileSystem(endpoint_override=address, allow_bucket_creation=True)
+        bucket.create_dir("bucket")
+        pafs.copy_files(str(tmp_path), "bucket", destination_filesystem=bucket)
+        files = {"titles": "title", "history": "history", "impressions": "impression"}
+        remote = {f"input__{name}": f"s3://bucket/{file}.parquet" for name, file in files.items()}
+        remote |= {"store": "s3://bucket/store", "prompts__export": "s3://bucket/out"}
+        assert worlds.run(tmp_path) == worlds.run(tmp_path, **remote) == worlds.run(tmp_path, **remote) == 0
+        there = Store("s3://bucket/store").dataset("prompt").to_table().sort_by("prompt_id").to_pylist()
+        with bucket.open_input_stream("bucket/out/sft-train.jsonl") as stream:
+            exported = stream.read().splitlines()
+    finally:
+        server.stop()
+    local = worlds.rows(tmp_path)
+    assert len(local) > 20
+    for row in local + there:
+        del row["run_id"], row["computed_at"]
+    assert there == local
+    assert len(exported) == sum(row["reward"] >= 0.5 and row["split"] == "train" for row in local)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
