@@ -29,8 +29,10 @@ def test_a_rerun_writes_nothing(tmp_path):
     before = parts(tmp_path)
     assert worlds.run(tmp_path) == 0
     assert parts(tmp_path) == before
-    assert worlds.counts(tmp_path)["new prompts"] == 0
-    assert worlds.counts(tmp_path)["committed before"] == len(worlds.rows(tmp_path))
+    counted = worlds.counts(tmp_path)
+    assert (counted["new prompts"], counted["committed before"]) == (0, len(worlds.rows(tmp_path)))
+    lost = sum(count for name, count in counted.items() if name.startswith("no prompt"))
+    assert counted["impressions"] == counted["committed before"] + lost
 
 
 def test_a_new_day_neither_reads_nor_rewrites_the_others(tmp_path):
