@@ -374,6 +374,20 @@ def test_a_question_from_the_command_line(store, capsys):
     assert "there is no store" in capsys.readouterr().err
 
 
+def test_the_shell_is_opened_with_every_view_where_there_is_one(store, tmp_path):
+    """Somebody's shell, called as DuckDB's is: it runs the file of `-init` and asks one question."""
+    shell = tmp_path / "bin" / "duckdb"
+    shell.parent.mkdir()
+    asks = "db.execute(open(sys.argv[2]).read()); print(sys.argv[1], db.execute('FROM artwork_present').fetchall())"
+    shell.write_text(f"#!{sys.executable}\nimport duckdb, sys\ndb = duckdb.connect()\n{asks}\n")
+    shell.chmod(0o755)
+    command = [sys.executable, "-m", "jobs.sql", "--set", f"store={json.dumps(store.uri)}"]
+    environment = {**os.environ, "PATH": str(shell.parent)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("-init ")
+    assert "'/pictures/a1.jpg'" in done.stdout
+
+
 def test_a_conversation_without_the_shell(store):
     asked = "SELECT count(*) AS n\nFROM artwork_present;\nSELECT nonsense;\nFROM current_model;\n"
     environment = {name: value for name, value in os.environ.items() if name != "PATH"} | {"PATH": ""}
