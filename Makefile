@@ -57,11 +57,11 @@ bench: $(READY) ## speed and memory, as a table and in bench.json [ARTWORK=folde
 	@$(PY) -m jobs.bench $(if $(ARTWORK),--artwork '$(ARTWORK)') $(foreach setting,$(SET),--set '$(setting)') \
 		$(foreach name,$(ONLY),--only $(name))
 
-bundle: $(READY) ## train the models that ship with the package again: minutes on a GPU, a day on two cores
-	@$(PY) -m jobs.bundle
+bundle: $(READY) ## train the models that ship with the package again: an hour on a GPU, a day on two cores
+	@$(PY) -m jobs.bundle --scores featurize/bundled/scores.json
 
 bundle-score: $(READY) ## how well they do on scenes they have never seen
 	@$(PY) -m jobs.bundle --score-only
 
-clean: ## remove what the targets made: .venv, the demo catalogue, the store
-	rm -rf $(VENV) demo store bench.json
+clean: ## remove what the targets made: .venv, the demo catalogue, the store, training checkpoints
+	rm -rf $(VENV) demo store bundle bench.json bundle-scores.json

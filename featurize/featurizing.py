@@ -5,7 +5,6 @@ Each step asks the committed rows what is missing, so the steps can be stopped a
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,13 @@ from featurize import catalogue, images, phases, plan, tables, tags, views
 from featurize.config import Settings
 from featurize.job_run import JobRun
 from featurize.models import ModelSettings, load_backend, model_key
-from featurize.report import PhaseReport, Progress
+from featurize.report import PhaseReport, Progress, shown
 from featurize.run import Phase, hopeless
 
 JOB = "featurize"
 TABLES = ("artwork", "image_embedding", "text_embedding", "image_tag", "description", "quarantine", "model")
-DEMO = Path("demo")
+DEMO = Path("demo/small")
+_MEANINGLESS = "their words and numbers mean nothing (the profile 'gpu' has models for photographs)"
 
 
 class Featurizing(JobRun):
@@ -46,7 +46,14 @@ class Featurizing(JobRun):
     def look_at_catalogue(self) -> None:
         """Bring table `artwork` up to date; leaves the distinct pictures in table `picture` of `self.db`."""
         wanted = self.settings.input
-        artwork = wanted.artwork or self._demo()
+        if wanted.artwork is None and not self.dry_run:
+            from featurize import demo
+
+            demo.write_world(DEMO, "small")
+        artwork = wanted.artwork or str(DEMO / "manifest.parquet")
+        models = (self.settings.embed, self.settings.describe)
+        if wanted.artwork and any(str(getattr(model, "model", "")).startswith("bundled:") for model in models):
+            self.report.notes.append(f"the bundled models know the demo's drawings; elsewhere {_MEANINGLESS}")
         with Progress("hash", 0, "file") as progress:
 
             def advance(done: int, total: int) -> None:
@@ -76,14 +83,6 @@ class Featurizing(JobRun):
         }
         if scan.unknown_titles:
             self.report.notes.append(f"{scan.unknown_titles} artworks name a title that {wanted.titles} does not have")
-
-    def _demo(self) -> str:
-        from featurize import demo
-
-        folder = DEMO / "small"
-        if not self.dry_run:
-            demo.write_world(folder, "small")
-        return str(folder / "manifest.parquet")
 
     def compute(self, name: str, model: ModelSettings) -> str:
         """Embed or describe every picture that this model has no row of; returns the model key."""
@@ -121,8 +120,6 @@ class Featurizing(JobRun):
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
 
     def _key(self, fingerprint: dict[str, Any]) -> str:
-        if phases.is_untrained(fingerprint) and not any("untrained" in note for note in self.report.notes):
-            self.report.notes.append("a model is untrained: its numbers and words mean nothing (see table model)")
         if self.dry_run:
             return model_key(fingerprint)
         return phases.record_model(self.store, self.lease.fence, fingerprint, self.origin)
@@ -180,20 +177,21 @@ class Featurizing(JobRun):
             )
 
     def summary(self) -> str:
-        """The last lines of the run."""
-        return self.report.text(_shown(self.store.uri), self._example(), self.dry_run)
+        """The last lines of the run; on the demo world, with a few descriptions beside the truth."""
+        told = self.report.text(shown(self.store.uri), self._example(), self.dry_run)
+        described = [phase.model_key for phase in self.report.phases if phase.name == "describe"]
+        if self.settings.input.artwork is None and described and not self.dry_run:
+            from featurize.demo.shown import beside_truth
+
+            told = "\n".join(filter(None, [told, beside_truth(self.store, DEMO, described[0])]))
+        return told
 
     def _example(self) -> str:
         """A line to paste into a shell that shows some of what is in the store."""
-        python = _shown(sys.executable)
+        python = shown(sys.executable)
         if not self.store.local:
             rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('artwork'))"
             return f'{python} -c "import duckdb; from featurize.store import Store; {rows}.show()"'
-        catalog = f"duckdb.connect('{_shown(self.store.uri)}/{views.DATABASE}', read_only=True)"
+        catalog = f"duckdb.connect('{shown(self.store.uri)}/{views.DATABASE}', read_only=True)"
         query = "SELECT artwork_id, title_id, caption, mood, description_status FROM artwork_features"
         return f"{python} -c \"import duckdb; {catalog}.sql('{query}').show()\""
-
-
-def _shown(path: str) -> str:
-    """A path below the current folder without that folder."""
-    return path.removeprefix(os.getcwd() + os.path.sep)

@@ -37,11 +37,6 @@ def text_settings(embed: ModelSettings) -> ModelSettings | None:
     return settings
 
 
-def is_untrained(fingerprint: Mapping[str, Any]) -> bool:
-    """Whether the weights behind a fingerprint are random."""
-    return '"untrained": true' in json.dumps(fingerprint)
-
-
 def record_model(store: Store, fence: Fence, fingerprint: Mapping[str, Any], origin: Origin) -> str:
     """Say in table `model` what a key stands for; returns the key."""
     key = model_key(fingerprint)
@@ -49,7 +44,6 @@ def record_model(store: Store, fence: Fence, fingerprint: Mapping[str, Any], ori
         "model_key": [key],
         "backend": [fingerprint["backend"]],
         "fingerprint": [json.dumps(fingerprint, sort_keys=True)],
-        "untrained": [is_untrained(fingerprint)],
         **origin.columns(1),
         "computed_at": [datetime.now(UTC)],
     }

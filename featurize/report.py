@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -22,6 +23,11 @@ from featurize.store import Store
 
 LINE_SECONDS = 10.0
 """Time between progress lines where there is no terminal."""
+
+
+def shown(path: str) -> str:
+    """A path below the current folder without that folder."""
+    return path.removeprefix(os.getcwd() + os.path.sep)
 
 
 @cache

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from featurize import untrained
 from featurize.errors import RefusedInput
 
 _BUNDLED = Path(__file__).parent / "bundled"
@@ -41,12 +40,10 @@ class Weights:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What goes into the model key; `untrained` is there when the folder says it is."""
+        """What goes into the model key."""
         if self.folder is None:
             return {"repo": self.repo, "commit": self.commit}
-        mark = self.folder / "featurize.json"
-        untrained = mark.is_file() and json.loads(mark.read_bytes()).get("untrained") is True
-        return {"sha256": self.digest} | ({"untrained": True} if untrained else {})
+        return {"sha256": self.digest}
 
     def fetch(self, patterns: Sequence[str]) -> Path:
         """The local folder of the files; those of a hub repository that match `patterns` are downloaded when missing.
@@ -65,15 +62,13 @@ class Weights:
 def resolve(model: str, revision: str | None, config: str) -> Weights:
     """Find out what `model` names. `config` is the file that must lie beside the weights, such as `config.json`.
 
-    `model` is `bundled:<name>`, `untrained:<name>`, `local-dir:<folder>` or a folder that exists,
+    `model` is `bundled:<name>`, `local-dir:<folder>` or a folder that exists,
     `hf-hub:<owner/name>` or `<owner/name>`.
     A hub id needs `revision`: a commit is taken as it is, a branch or tag is looked up on the hub, or in the local
     cache when the hub is out of reach. Errors: RefusedInput for anything else, a missing file, or weights that are not
     safetensors.
     """
     schema, _, rest = model.partition(":")
-    if schema == "untrained":
-        return _folder(untrained.build(rest, _cache() / "untrained"), config)
     if schema == "bundled":
         return _folder(_BUNDLED / rest, config)
     if schema == "local-dir":

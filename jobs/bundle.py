@@ -32,9 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RefusedInput, RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, RefusedInput) else 1
-    (asked.out / "scores.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(table(found))
-    print(f"\nthe same as JSON: {asked.out / 'scores.json'}")
+    asked.scores.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(f"{table(found)}\n\nthe same as JSON: {asked.scores}")
     return 0
 
 
@@ -83,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--out", type=Path, default=Path("featurize/bundled"), help="folder the finished models are written below"
     )
+    made.add_argument("--scores", type=Path, default=Path("bundle-scores.json"), help="where the scores go")
     return made
 
 

@@ -110,7 +110,7 @@ def run(store, run_id, on, phases, outcome="done"):
 
 
 def model(store, key, on, **fingerprint):
-    row = {"model_key": key, "backend": key.split("-")[0], "fingerprint": json.dumps(fingerprint), "untrained": False}
+    row = {"model_key": key, "backend": key.split("-")[0], "fingerprint": json.dumps(fingerprint)}
     commit(store, "model", [row | {"computed_at": night(on)}], "", key)
 
 

@@ -123,7 +123,6 @@ def _write_vit_b_32() -> None:
     partial = Path(tempfile.mkdtemp(dir=CACHE))
     try:
         (partial / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
-        (partial / "featurize.json").write_text('{"untrained": true}', encoding="utf-8")
         halves = {name: value.to(torch.bfloat16).contiguous() for name, value in weights.items()}
         save_file(halves, partial / "open_clip_model.safetensors")
         partial.rename(VIT_B_32)

@@ -39,8 +39,8 @@ CHAT_TEMPLATE = (
 class Captioner:
     """A `trainer.Task`."""
 
-    batch_size = 128
-    learning_rate = 2e-3
+    batch_size = 32
+    learning_rate = 1.5e-3
 
     def __init__(self, scenes: Scenes, seed: int = 0) -> None:
         self._scenes = scenes

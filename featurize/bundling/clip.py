@@ -38,8 +38,8 @@ ATTRIBUTES: dict[str, Callable[[Scene], str]] = {
 class Clip:
     """A `trainer.Task`."""
 
-    batch_size = 128
-    learning_rate = 2e-3
+    batch_size = 64
+    learning_rate = 1.5e-3
 
     def __init__(self, scenes: Scenes, seed: int = 0) -> None:
         import open_clip

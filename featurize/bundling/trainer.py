@@ -116,7 +116,7 @@ def _optimizers(module: torch.nn.Module, learning_rate: float) -> list[torch.opt
 
 
 def _is_edge(name: str) -> bool:
-    return any(part in name for part in ("embed", "head", "heads", "projection", "positional"))
+    return any(part in name for part in ("embed", "head", "projection", "positional", "merger"))
 
 
 def _save(path: Path, module: torch.nn.Module, optimizers: list[torch.optim.Optimizer], step: int) -> None:

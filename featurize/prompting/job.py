@@ -26,7 +26,7 @@ from featurize.errors import RefusedInput, RunFailed
 from featurize.job_run import JobRun
 from featurize.models import model_key
 from featurize.prompting import export, recipe, sources, template, words
-from featurize.report import Progress
+from featurize.report import Progress, shown
 from featurize.store import part_name
 from featurize.tables import sql
 
@@ -160,13 +160,11 @@ class Prompting(JobRun):
     def _settle_recipe(self) -> None:
         """Find the recipe among the recorded ones, or decide which pairs are held out and record it."""
         self.store.register(self.db, "model")
-        known = self.db.execute("SELECT untrained FROM model WHERE model_key = $1", [self.descriptions]).fetchall()
         wanted = recipe.fingerprint(
             self.wanted,
             self.template,
             self.descriptions,
             self.tags,
-            untrained=bool(known and known[0][0]),
             key=self.member_key,
             tokens_by=self.tokens_by,
         )
@@ -181,8 +179,6 @@ class Prompting(JobRun):
         self.recipe_key = model_key(found)
         self.held_out_up_to = found["held_out"].get("up_to")
         self.report.notes.append(f"recipe {self.recipe_key}: descriptions of {self.descriptions}, tags of {self.tags}")
-        if found.get("untrained"):
-            self.report.notes.append("the model that described the pictures is untrained: its words mean nothing")
 
     def _leave_out_committed(self) -> int:
         """Remove from `planned` what is committed. The parts of a day that is all there, name by name, are not read."""
@@ -298,12 +294,12 @@ class Prompting(JobRun):
 
     def summary(self) -> str:
         """The last lines of the run, with a command that prints three prompts; on the demo world, with the prompts."""
-        rows = f"duckdb.sql(\\\"SELECT prompt FROM '{self.store.glob('prompt')}' ORDER BY prompt_id LIMIT 3\\\")"
+        rows = f"duckdb.sql(\\\"SELECT prompt FROM '{shown(self.store.glob('prompt'))}' ORDER BY prompt_id LIMIT 3\\\")"
         if not self.store.local:
             rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('prompt')).project('prompt').limit(3)"
         modules = "import duckdb" if self.store.local else "import duckdb; from featurize.store import Store"
-        example = f'{sys.executable} -c "{modules}; print(*sum({rows}.fetchall(), ()), sep=chr(10) * 3)"'
-        told = self.report.text(self.store.uri, example, self.dry_run)
+        example = f'{shown(sys.executable)} -c "{modules}; print(*sum({rows}.fetchall(), ()), sep=chr(10) * 3)"'
+        told = self.report.text(shown(self.store.uri), example, self.dry_run)
         return "\n".join([told, *self._three()]) if self._on_demo and not self.dry_run else told
 
     def _three(self) -> list[str]:

@@ -82,7 +82,6 @@ def fingerprint(
     descriptions: str,
     tags: str | None,
     *,
-    untrained: bool,
     key: bytes | None,
     tokens_by: str,
 ) -> dict[str, Any]:
@@ -91,7 +90,7 @@ def fingerprint(
     if settings.kind == "logged":
         moment = _utc(settings.held_out_from)
         held_out = {"from": moment} if moment else {"pairs": settings.held_out}
-    found = {
+    return {
         "backend": "prompts",
         "kind": settings.kind,
         "template": template.fingerprint,
@@ -105,7 +104,6 @@ def fingerprint(
         "member_key": key and hmac.digest(key, b"which key this is", "sha256").hex()[:16],
         "tokens_by": tokens_by,
     }
-    return found | ({"untrained": True} if untrained else {})
 
 
 def _utc(moment: datetime | None) -> str | None:

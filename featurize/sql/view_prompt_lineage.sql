@@ -14,7 +14,7 @@ SELECT prompt_id, candidate.kind, impression_id, member_id, candidate.title_id, 
        letter = answer AS shown,
        artwork.uri, artwork.image_sha256,
        description.caption, description.status AS description_status,
-       candidate.model_key, model.backend, model.untrained, model.fingerprint,
+       candidate.model_key, model.backend, model.fingerprint,
        template_key, recipe_key, prompt_run_id,
        artwork.run_id AS artwork_run_id, description.run_id AS description_run_id,
        prompt_run.started_at AS prompt_run_at, prompt_run.code_version

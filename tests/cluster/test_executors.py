@@ -39,8 +39,8 @@ def test_both_give_the_same_rows(artwork: Path, tmp_path: Path, ray_cluster: Clu
 def test_both_give_the_same_rows_with_real_models(tmp_path: Path, ray_cluster: Cluster) -> None:
     artwork = add_broken(catalogue(tmp_path / "artwork", 10))
     real = {
-        "embed": '{backend = "open_clip_image", model = "untrained:clip", dtype = "float32"}',
-        "describe": '{backend = "transformers_captioner", model = "untrained:captioner", dtype = "float32", '
+        "embed": '{backend = "open_clip_image", model = "bundled:clip", dtype = "float32"}',
+        "describe": '{backend = "transformers_captioner", model = "bundled:captioner", dtype = "float32", '
         "max_new_tokens = 20}",
     }
     found = []

@@ -141,7 +141,7 @@ tense = ["a tense picture", {phrasing}]
 @pytest.mark.slow
 def test_other_labels_tag_again_and_read_no_picture(tmp_path: Path) -> None:
     artwork, store, labels = catalogue(tmp_path / "artwork", 5), tmp_path / "store", tmp_path / "labels.toml"
-    real = {"embed": '{backend = "open_clip_image", model = "untrained:clip"}', "labels": labels}
+    real = {"embed": '{backend = "open_clip_image", model = "bundled:clip"}', "labels": labels}
     labels.write_text(LABELS.format(phrasing='"a thriller"'))
     run(store, artwork, real)
     embeddings, tags = stamps(store), rows(store)["image_tag"]

@@ -135,8 +135,8 @@ def test_real_models_killed_in_every_phase(tmp_path: Path) -> None:
     """Embeddings, labels, tags and descriptions of the default profile."""
     artwork, store = add_broken(catalogue(tmp_path / "artwork", 12)), tmp_path / "killed"
     real = {
-        "embed": '{backend = "open_clip_image", model = "untrained:clip", dtype = "float32"}',
-        "describe": '{backend = "transformers_captioner", model = "untrained:captioner", dtype = "float32", '
+        "embed": '{backend = "open_clip_image", model = "bundled:clip", dtype = "float32"}',
+        "describe": '{backend = "transformers_captioner", model = "bundled:captioner", dtype = "float32", '
         "max_new_tokens = 12}",
     }
     run(tmp_path / "clean", artwork, real)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tiny_checkpoints import build_captioner
 
 from featurize.models.openai_endpoint import Extractor, Settings
-from featurize.untrained import build_captioner
 
 TRANSFORMERS_SERVE = (
     f"'{Path(sys.executable).with_name('transformers')}' serve {{weights}} --port {{port}} --device cpu"

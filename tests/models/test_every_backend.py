@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_checkpoints
 from PIL import Image
 
-from featurize import tables, untrained
+from featurize import tables
 from featurize.models import backends, load_backend, model_key
 
 PICTURES = [(300, 420)] * 8
@@ -35,8 +36,8 @@ class Example:
 def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
     folder = tmp_path_factory.mktemp("checkpoints")
     for seed in (0, 1):
-        untrained.build_clip(folder / f"clip{seed}", seed=seed)
-        untrained.build_captioner(folder / f"captioner{seed}", seed=seed)
+        tiny_checkpoints.build_clip(folder / f"clip{seed}", seed=seed)
+        tiny_checkpoints.build_captioner(folder / f"captioner{seed}", seed=seed)
     prompt = folder / "short.txt"
     prompt.write_text("Describe this as JSON.", encoding="utf-8")
     clip = Example(
@@ -178,11 +179,6 @@ print(json.dumps([key, sorted({"torch", "transformers", "open_clip", "ray"} & se
     key, heavy = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert heavy == []
     assert key == model_key(load_backend(backend).Extractor.fingerprint(settings(backend, example.settings)))
-
-
-def test_untrained_weights_say_so(backend: str, example: Example) -> None:
-    fingerprint = load_backend(backend).Extractor.fingerprint(settings(backend, example.settings))
-    assert fingerprint.get("weights", {"untrained": True}).get("untrained") is True
 
 
 def test_importing_a_backend_is_cheap_and_names_it(backend: str) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_checkpoints
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from featurize import clip, images, untrained
+from featurize import clip, images
 from featurize.errors import RefusedInput, RunFailed
 from featurize.models import open_clip_image, open_clip_text
 from featurize.torch_device import inference, resolve_dtype
@@ -21,7 +22,7 @@ from featurize.torch_device import inference, resolve_dtype
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("clip") / "checkpoint"
-    untrained.build_clip(made)
+    tiny_checkpoints.build_clip(made)
     return made
 
 

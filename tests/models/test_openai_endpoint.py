@@ -73,7 +73,7 @@ def test_real_answers_come_back_in_order_from_either_kind_of_endpoint(given: Ext
     assert len({row["raw_text"] for row in rows}) > 3
     assert rows == [describe(served, [picture])[0] for picture in PICTURES]
     for row in rows:
-        assert row["status"] in ("invalid_json", "truncated")  # untrained words
+        assert row["status"] in ("invalid_json", "truncated")  # random words
         assert row["finish_reason"] in ("stop", "length")
         assert row["prompt_tokens"] > len(load_prompt("artwork-v1").text)  # a token for each byte, and the picture's
         assert 0 < row["output_tokens"] <= 16

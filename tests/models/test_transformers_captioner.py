@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_checkpoints
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from featurize import captions, untrained
+from featurize import captions
 from featurize.errors import BadImage, RefusedInput
 from featurize.models.transformers_captioner import Extractor, Settings, _cap_pixels
 
@@ -22,7 +23,7 @@ CAP = 60 * 28 * 28
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("captioner") / "checkpoint"
-    untrained.build_captioner(made)
+    tiny_checkpoints.build_captioner(made)
     return made
 
 

@@ -1,95 +1,30 @@
-"""Tiny untrained checkpoints of the genuine architectures: a CLIP for open_clip and a Qwen2.5-VL for transformers.
+"""Tiny checkpoints of the genuine architectures, with random weights: an open_clip CLIP and a Qwen2.5-VL.
 
-They let the whole job run, through the code that loads the big models, where no weights are at hand. Their words mean
-nothing, and `featurize.json` beside the weights says so. Invariant: the same seed gives the same bytes on every
-machine, and a folder is either complete or not there.
+They are built in a second, and two seeds give two models, which is what tests of loading, batching and keys need.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import uuid
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featurize.errors import RefusedInput
+from featurize.bundling.captioner import CHAT_TEMPLATE
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerFast
 
-MARK = "featurize.json"
-"""Says how a folder was made; its keys are part of the model's fingerprint."""
-
-_RECIPE = 1
-"""Counts changes of this file that change the bytes, so that a folder of an older one is not taken for the same."""
-
 _PAD, _START, _END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 _VISION = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-_CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
-    "{% if message['content'] is string %}{{ message['content'] }}"
-    "{% else %}{% for part in message['content'] %}"
-    "{% if part['type'] in ['image', 'image_url'] %}<|vision_start|><|image_pad|><|vision_end|>"
-    "{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
-
-def build(name: str, folder: Path) -> Path:
-    """Build `clip` or `captioner` below `folder`, once; returns where. Errors: RefusedInput for another name."""
-    builders = {"clip": build_clip, "captioner": build_captioner}
-    if name not in builders:
-        raise RefusedInput(f"model 'untrained:{name}' is unknown; there are: {', '.join(sorted(builders))}")
-    to = folder / f"{name}-{_RECIPE}"
-    builders[name](to)
-    return to
 
 
 def build_clip(folder: Path, seed: int = 0, width: int = 128) -> None:
-    """Write an open_clip checkpoint (`local-dir:<folder>`), or do nothing when it is there.
-
-    `width` is the number of values of an embedding, a multiple of 32. Errors: RefusedInput when the folder holds
-    something else.
-    """
-    _once(folder, {"architecture": "clip", "seed": seed, "width": width}, lambda to: _write_clip(to, seed, width))
-
-
-def build_captioner(folder: Path, seed: int = 0) -> None:
-    """Write a Qwen2.5-VL checkpoint with processor, chat template and tokenizer, or do nothing when it is there.
-
-    Errors: RefusedInput when the folder holds something else.
-    """
-    _once(folder, {"architecture": "qwen2_5_vl", "seed": seed}, lambda to: _write_captioner(to, seed))
-
-
-def _once(folder: Path, recipe: Mapping[str, Any], write: Callable[[Path], None]) -> None:
-    mark = json.dumps({"untrained": True, "recipe": _RECIPE, **recipe}, indent=2) + "\n"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-        try:
-            partial.mkdir()
-            write(partial)
-            (partial / MARK).write_text(mark, encoding="utf-8")
-            os.rename(partial, folder)
-        except OSError:
-            if not folder.exists():  # else another process was first
-                raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    found = folder / MARK
-    if not found.is_file() or found.read_text(encoding="utf-8") != mark:
-        raise RefusedInput(f"{folder} exists and is not the untrained checkpoint {dict(recipe)}; name a new folder")
-
-
-def _write_clip(folder: Path, seed: int, width: int) -> None:
+    """Write an open_clip checkpoint (`local-dir:<folder>`); `width` is the number of values of an embedding."""
+    folder.mkdir(parents=True, exist_ok=True)
     import open_clip
     from safetensors.torch import save_file
 
@@ -120,7 +55,9 @@ def _write_clip(folder: Path, seed: int, width: int) -> None:
     )
 
 
-def _write_captioner(folder: Path, seed: int) -> None:
+def build_captioner(folder: Path, seed: int = 0) -> None:
+    """Write a Qwen2.5-VL checkpoint with processor, chat template and tokenizer."""
+    folder.mkdir(parents=True, exist_ok=True)
     from safetensors.torch import save_file
     from transformers import (
         GenerationConfig,
@@ -169,7 +106,7 @@ def _write_captioner(folder: Path, seed: int) -> None:
         image_processor=Qwen2VLImageProcessor(),
         tokenizer=tokenizer,
         video_processor=Qwen2VLVideoProcessor(),
-        chat_template=_CHAT_TEMPLATE,
+        chat_template=CHAT_TEMPLATE,
     ).save_pretrained(folder)
 
 

@@ -96,7 +96,7 @@ def test_the_current_model_describes_unless_another_is_named(tmp_path):
     newer = [row | {"model_key": "words-2", "caption": "In other words."} for row in world.description]
     world.write(tmp_path)
     store = worlds.Store(str(tmp_path / "store"))
-    late = {"computed_at": worlds.LATER + timedelta(days=1), "backend": "b", "fingerprint": "{}", "untrained": True}
+    late = {"computed_at": worlds.LATER + timedelta(days=1), "backend": "b", "fingerprint": "{}"}
     for key, when in (("words-1", worlds.LATER), ("words-2", late["computed_at"])):
         row = {**late, "computed_at": when, "model_key": key, "run_id": "r", "code_version": "v"}
         store.commit("model", "", key, worlds.tables.rows("model", {name: [value] for name, value in row.items()}))

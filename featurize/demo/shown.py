@@ -1,0 +1,51 @@
+"""A few artworks of the demo world with what a captioner said of them beside what is drawn there."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from featurize import tables
+from featurize.store import Store
+
+_INDENT = " " * 13
+
+
+def beside_truth(store: Store, world: Path, description_key: str, count: int = 3) -> str:
+    """Lines of text on `count` artworks spread over the world at `world`; empty when none of them is described."""
+    drawn = pq.read_table(world / "truth/scene.parquet").to_pylist()
+    uris = {row["artwork_id"]: row["uri"] for row in pq.read_table(world / "manifest.parquet").to_pylist()}
+    chosen = {row["artwork_id"]: row for row in (drawn[len(drawn) * (2 * n + 1) // (2 * count)] for n in range(count))}
+    db = tables.connect()
+    store.register(db, "artwork")
+    store.register(db, "description", [description_key])
+    said = tables.arrow(
+        db,
+        "SELECT DISTINCT ON (artwork_id) artwork_id, description.* EXCLUDE image_sha256 "
+        "FROM artwork JOIN description USING (image_sha256) "
+        "WHERE artwork_id IN (SELECT unnest($chosen)) ORDER BY artwork_id, seen_at DESC",
+        {"chosen": list(chosen)},
+    ).to_pylist()
+    lines = []
+    for row in said:
+        lines.append(f"  {row['artwork_id']}  {world / uris[row['artwork_id']]}")
+        lines += _told("described", row) if row["status"] == "ok" else [f"    described: {row['raw_text']!r:.90}"]
+        lines += _told("drawn", chosen[row["artwork_id"]])
+    return "\n".join(lines)
+
+
+def _told(who: str, row: dict[str, Any]) -> list[str]:
+    people = "person" if row["people_count"] == 1 else "people"
+    facts = [
+        f"{row['people_count']} {people}",
+        row["mood"],
+        row["setting"],
+        row["composition"],
+        f'"{row["text_on_artwork"]}"' if row["text_on_artwork"] else "no text",
+        " and ".join(row["palette"]),
+    ]
+    first, *more = textwrap.wrap(row["caption"], 105)
+    return [f"{f'{who}:':>14} {first}", *(f"  {_INDENT}{line}" for line in more), f"  {_INDENT}{', '.join(facts)}"]
