@@ -1,5 +1,6 @@
 """Training of the bundled models: it learns through the code that ships, and a stopped training goes on."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -78,31 +79,32 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(
     kind: type[Any], scenes: Scenes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kind, "batch_size", 4)
-    cpu = torch.device("cpu")
-    whole, halves = kind(scenes), kind(scenes)
-    trainer.fit(whole, tmp_path / "whole.pt", 24, "whole", cpu)
-    monkeypatch.setattr(trainer, "SAVE_SECONDS", 0)
+    cpu, task = torch.device("cpu"), kind(scenes)
+    untaught = copy.deepcopy(task.module.state_dict())
+    trainer.fit(task, tmp_path / "whole.pt", 24, "whole", cpu)
+    expected = copy.deepcopy(task.module.state_dict())
 
     class Stop(Exception):
         pass
 
-    batch = halves.batch
-
     def until_the_fourth(step: int, progress: float) -> Any:
         if step == 4:
             raise Stop
-        return batch(step, progress)
+        return kind.batch(task, step, progress)
 
-    monkeypatch.setattr(halves, "batch", until_the_fourth)
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", 0)
+    monkeypatch.setattr(task, "batch", until_the_fourth)
+    task.module.load_state_dict(untaught)
     with pytest.raises(Stop):
-        trainer.fit(halves, tmp_path / "halves.pt", 24, "halves", cpu)
-    again = kind(scenes, seed=0)
+        trainer.fit(task, tmp_path / "halves.pt", 24, "first half", cpu)
+    monkeypatch.undo()
+    monkeypatch.setattr(kind, "batch_size", 4)
     with torch.no_grad():
-        for parameter in again.module.parameters():
+        for parameter in task.module.parameters():
             parameter.zero_()  # all must come from the checkpoint
-    trainer.fit(again, tmp_path / "halves.pt", 24, "again", cpu)
-    for name, expected in whole.module.state_dict().items():
-        assert torch.allclose(again.module.state_dict()[name], expected, atol=1e-5), name
+    trainer.fit(task, tmp_path / "halves.pt", 24, "second half", cpu)
+    for name, value in task.module.state_dict().items():
+        assert torch.allclose(value, expected[name], atol=1e-5), name
 
 
 @pytest.mark.slow
