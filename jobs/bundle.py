@@ -32,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RefusedInput, RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, RefusedInput) else 1
+    except KeyboardInterrupt:
+        print(f"error: interrupted; the next run goes on from the last checkpoint in {asked.work}", file=sys.stderr)
+        return 1
     asked.scores.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(f"{table(found)}\n\nthe same as JSON: {asked.scores}")
     return 0

@@ -5,5 +5,7 @@ texts        what is said about a scene, the tokenizers, and what the classifica
 trainer      the loop: schedule, optimizer, checkpoints to go on from
 clip         the CLIP
 captioner    the vision-language model
+heads        classification heads that exist only while training
+muon         the optimizer of the matrices
 score        how well the finished models do on held-out scenes
 """
