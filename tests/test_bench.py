@@ -48,6 +48,7 @@ def test_efficiency_is_the_ratio_of_two_rates_on_the_pictures_of_a_folder(artwor
     assert found["CLIP in process: start-up"]["value"] > 0
 
 
+@pytest.mark.slow
 def test_a_machine_without_ray_and_open_clip_measures_a_captioner(artwork: Path, tmp_path: Path) -> None:
     program = """
 import sys

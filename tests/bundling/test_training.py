@@ -74,7 +74,7 @@ def test_the_captioner_trains_on_what_transformers_computes(trained: tuple[Capti
             assert task.loss(batch)[1]["words"].item() == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", [Clip, Captioner])
+@pytest.mark.parametrize("kind", [Clip, pytest.param(Captioner, marks=pytest.mark.slow)])
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(
     kind: type[Any], scenes: Scenes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

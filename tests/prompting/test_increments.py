@@ -6,6 +6,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from featurize.lease import Lease
 from featurize.prompting import job
 from featurize.store import Store
@@ -76,6 +78,7 @@ def test_what_comes_late_or_becomes_possible_is_added(tmp_path):
     assert worlds.counts(tmp_path)["new prompts"] == len(lost) + 1
 
 
+@pytest.mark.slow
 def test_parts_of_any_size_hold_the_same_prompts(tmp_path, monkeypatch):
     for size in (2, 20_000):
         folder = tmp_path / str(size)
