@@ -1,6 +1,7 @@
 """Inputs in all forms, and what a user gets wrong."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,6 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 
 from featurize import config
 from featurize.store import Store
@@ -47,26 +47,17 @@ def test_text_files_give_the_prompts_of_parquet_files(tmp_path, suffix):
     assert len(texts[0]) == 20
 
 
-def test_a_store_and_inputs_on_s3_give_the_prompts_of_local_ones(tmp_path, monkeypatch):
+def test_a_store_and_inputs_on_s3_give_the_prompts_of_local_ones(tmp_path, s3_bucket):
     worlds.odd(8).write(tmp_path)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    try:
-        address = "http://{}:{}".format(*server.get_host_and_port())
-        for name, value in (("ENDPOINT_URL", address), ("ACCESS_KEY_ID", "testing"), ("SECRET_ACCESS_KEY", "testing")):
-            monkeypatch.setenv(f"AWS_{name}", value)
-        bucket = pafs.S3FileSystem(endpoint_override=address, allow_bucket_creation=True)
-        bucket.create_dir("bucket")
-        pafs.copy_files(str(tmp_path), "bucket", destination_filesystem=bucket)
-        files = {"titles": "title", "history": "history", "impressions": "impression"}
-        remote = {f"input__{name}": f"s3://bucket/{file}.parquet" for name, file in files.items()}
-        remote |= {"store": "s3://bucket/store", "prompts__export": "s3://bucket/out"}
-        assert worlds.run(tmp_path) == worlds.run(tmp_path, **remote) == worlds.run(tmp_path, **remote) == 0
-        there = Store("s3://bucket/store").dataset("prompt").to_table().sort_by("prompt_id").to_pylist()
-        with bucket.open_input_stream("bucket/out/sft-train.jsonl") as stream:
-            exported = stream.read().splitlines()
-    finally:
-        server.stop()
+    s3 = pafs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"])
+    pafs.copy_files(str(tmp_path), s3_bucket, destination_filesystem=s3)
+    files = {"titles": "title", "history": "history", "impressions": "impression"}
+    remote = {f"input__{name}": f"s3://{s3_bucket}/{file}.parquet" for name, file in files.items()}
+    remote |= {"store": f"s3://{s3_bucket}/store", "prompts__export": f"s3://{s3_bucket}/out"}
+    assert worlds.run(tmp_path) == worlds.run(tmp_path, **remote) == worlds.run(tmp_path, **remote) == 0
+    there = Store(remote["store"]).dataset("prompt").to_table().sort_by("prompt_id").to_pylist()
+    with s3.open_input_stream(f"{s3_bucket}/out/sft-train.jsonl") as stream:
+        exported = stream.read().splitlines()
     local = worlds.rows(tmp_path)
     assert len(local) > 20
     for row in local + there:
