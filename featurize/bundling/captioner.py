@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from featurize.bundling import texts
 from featurize.bundling.heads import Heads
+from featurize.bundling.parts import cell_targets
 from featurize.bundling.scenes import TRAINING, Scenes, Shape, scene
 from featurize.demo.scenes import Scene
 
@@ -64,12 +65,13 @@ class Captioner:
         shares = np.array([len(indices) for indices in self._by_shape.values()])
         shape = list(self._by_shape)[rng.choice(len(shares), p=shares / shares.sum())]
         chosen = rng.choice(self._by_shape[shape], self.batch_size)
-        pixels = np.stack([self._scenes.picture(int(i), shape, rng) for i in chosen])
+        pixels, parts = zip(*(self._scenes.picture(int(i), shape, rng) for i in chosen), strict=True)
+        cells = shape.height // (PATCH * MERGE), shape.width // (PATCH * MERGE)
         shown = [self._scenes.scene(int(i)) for i in chosen]
         batch: dict[str, Any] = {
-            "pixels": torch.from_numpy(pixels),
+            "pixels": torch.from_numpy(np.stack(pixels)),
             "choices": torch.from_numpy(texts.choice_targets(shown)),
-            "parts": torch.from_numpy(texts.part_targets(shown)),
+            "parts": torch.from_numpy(np.stack([cell_targets(each, *cells) for each in parts])),
         }
         return batch | (self._words(shown, shape, rng) if step % 3 == 0 or progress > 0.6 else {})
 

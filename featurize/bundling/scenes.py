@@ -20,7 +20,7 @@ from pyarrow import feather
 from tqdm import tqdm
 
 from featurize.demo.names import poster_name
-from featurize.demo.render import render
+from featurize.demo.render import Part, render_with_parts
 from featurize.demo.scenes import Scene, sample_scene
 from featurize.demo.vocabulary import THEMES
 
@@ -32,6 +32,8 @@ AREA = 58_000
 """Pixels of a training picture: enough for either model to reduce it, as it reduces an artwork."""
 JITTER = 0.03
 """At most this share is cut off at each edge in training, so that no pixel has a fixed place."""
+_PART = pa.struct([("kind", pa.string()), ("name", pa.string()), ("box", pa.list_(pa.float32(), 4))])
+_SHARD = pa.schema([("jpeg", pa.binary()), ("parts", pa.list_(_PART))])
 
 
 def scene(stream: int, index: int) -> Scene:
@@ -50,7 +52,7 @@ class Shape:
 
 
 class Scenes:
-    """The first `count` training scenes with their pictures, kept as JPEG in `folder`."""
+    """The first `count` training scenes with their pictures, kept as JPEG in `folder`, and what is where in them."""
 
     def __init__(self, folder: Path, count: int, shard: int = SHARD) -> None:
         shards = -(-count // shard)
@@ -58,7 +60,7 @@ class Scenes:
         paths = [folder / f"scenes-{number:05d}.arrow" for number in range(shards)]
         _render_missing(paths, shard)
         tables = [feather.read_table(path, memory_map=True) for path in paths]
-        self._jpeg = pa.chunked_array([table["jpeg"].combine_chunks() for table in tables])
+        self._rows = pa.concat_tables(tables)
         self._scenes: list[Scene | None] = [None] * self.count
 
     def scene(self, index: int) -> Scene:
@@ -67,27 +69,26 @@ class Scenes:
             found = self._scenes[index] = scene(TRAINING, index)
         return found
 
-    def picture(self, index: int, shape: Shape, rng: np.random.Generator | None = None) -> np.ndarray:
-        """uint8 of shape (height, width, 3); with `rng` a little of each edge is cut off."""
-        image = Image.open(io.BytesIO(self._jpeg[index].as_py()))
-        return fit(image, shape, rng)
+    def picture(
+        self, index: int, shape: Shape, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, list[Part]]:
+        """uint8 of shape (height, width, 3) and what is where in it; with `rng` a little of each edge is cut off."""
+        row = self._rows.slice(index, 1).to_pylist()[0]
+        image = Image.open(io.BytesIO(row["jpeg"]))
+        left, top, right, bottom = rng.uniform(0, JITTER, 4) if rng is not None else np.zeros(4)
+        cut = (left * image.width, top * image.height, (1 - right) * image.width, (1 - bottom) * image.height)
+        pixels = np.asarray(image.resize((shape.width, shape.height), Image.Resampling.BICUBIC, cut))
+        wide, high = 1 - left - right, 1 - top - bottom
+        parts = []
+        for part in row["parts"]:
+            x0, y0, x1, y1 = part["box"]
+            box = ((x0 - left) / wide, (y0 - top) / high, (x1 - left) / wide, (y1 - top) / high)
+            parts.append(Part(part["kind"], part["name"], box))
+        return pixels, parts
 
     def sizes(self) -> list[tuple[int, int]]:
         """Width and height of every artwork as it would be published."""
         return [(scene.width, scene.height) for scene in map(self.scene, range(self.count))]
-
-
-def fit(image: Image.Image, shape: Shape, rng: np.random.Generator | None = None) -> np.ndarray:
-    """A picture squeezed to `shape`: uint8 of shape (height, width, 3)."""
-    cut = rng.uniform(0, JITTER, 4) if rng is not None else np.zeros(4)
-    box = (cut[0] * image.width, cut[1] * image.height, (1 - cut[2]) * image.width, (1 - cut[3]) * image.height)
-    return np.asarray(image.resize((shape.width, shape.height), Image.Resampling.BICUBIC, box))
-
-
-def draw(scene: Scene) -> Image.Image:
-    """The scene at about AREA pixels."""
-    scale = min(1.0, (AREA / (scene.width * scene.height)) ** 0.5)
-    return render(scene, long_side=round(max(scene.width, scene.height) * scale))
 
 
 def _render_missing(paths: list[Path], size: int) -> None:
@@ -107,11 +108,14 @@ def _render_missing(paths: list[Path], size: int) -> None:
 
 
 def _render_shard(path: Path, first: int, size: int) -> None:
-    pictures = []
+    rows = []
     for index in range(first, first + size):
+        drawn = scene(TRAINING, index)
+        scale = min(1.0, (AREA / (drawn.width * drawn.height)) ** 0.5)
+        image, parts = render_with_parts(drawn, long_side=round(max(drawn.width, drawn.height) * scale))
         file = io.BytesIO()
-        draw(scene(TRAINING, index)).save(file, "JPEG", quality=80 + index % 16)
-        pictures.append(file.getvalue())
+        image.save(file, "JPEG", quality=80 + index % 16)
+        rows.append({"jpeg": file.getvalue(), "parts": [vars(part) for part in parts]})
     partial = path.with_suffix(".partial")
-    feather.write_feather(pa.table({"jpeg": pa.array(pictures, pa.binary())}), partial, compression="uncompressed")
+    feather.write_feather(pa.Table.from_pylist(rows, _SHARD), partial, compression="uncompressed")
     os.replace(partial, path)

@@ -1,4 +1,4 @@
-"""What is said about a scene: the captioner's answer, CLIP's descriptions, the tokenizers, and labels for the heads.
+"""What is said about a scene: the captioner's answer, CLIP's descriptions, the tokenizers, choices for the heads.
 
 Invariant: an answer holds the fields in the order of the prompt, and everything in it can be seen in the picture.
 """
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featurize import captions
-from featurize.demo.names import FIRST, NOUNS
 from featurize.demo.scenes import Scene, describe
-from featurize.demo.vocabulary import ARRANGEMENTS, MOODS, PALETTES, ROLES, SETTINGS, SHOTS, THEMES
+from featurize.demo.vocabulary import ARRANGEMENTS, MOODS, PALETTES, SETTINGS, SHOTS, THEMES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -33,7 +32,6 @@ PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 
 COLOURS = tuple(sorted({colour for pairs in PALETTES.values() for pair in pairs for colour in pair}))
-PROPS = tuple(prop for theme in THEMES.values() for prop in theme.props)
 
 
 def answer(scene: Scene) -> str:
@@ -78,30 +76,10 @@ CHOICES: dict[str, tuple[tuple[str, ...], Callable[[Scene], str]]] = {
 }
 """What a picture has exactly one of: the choices and which one a scene has."""
 
-WORDS = tuple(sorted({word.upper() for nouns in (*NOUNS.values(), FIRST, ("night", "and", "of")) for word in nouns}))
-PARTS = (*(f"role {role}" for role in ROLES), *(f"prop {prop}" for prop in PROPS), *(f"word {word}" for word in WORDS))
-"""What a picture has any number of."""
-_PART = {part: at for at, part in enumerate(PARTS)}
-
 
 def choice_targets(scenes: list[Scene]) -> np.ndarray:
     """int64 of shape (n, len(CHOICES)): the index of the right choice."""
     return np.array([[labels.index(of(scene)) for labels, of in CHOICES.values()] for scene in scenes])
-
-
-def part_targets(scenes: list[Scene]) -> np.ndarray:
-    """float32 of shape (n, len(PARTS)): 1 where the picture has that part."""
-    targets = np.zeros((len(scenes), len(PARTS)), np.float32)
-    for row, scene in zip(targets, scenes, strict=True):
-        words = (scene.title_text or "").split()
-        for part in (
-            *(f"role {role}" for role in scene.people),
-            *(f"prop {prop}" for prop in scene.props),
-            *(f"word {word}" for word in words),
-        ):
-            if part in _PART:
-                row[_PART[part]] = 1
-    return targets
 
 
 def captioner_tokenizer(scenes: Iterator[Scene]) -> PreTrainedTokenizerFast:

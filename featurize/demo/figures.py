@@ -15,6 +15,8 @@ from featurize.demo.people import Person
 
 CHILD = 0.62
 """Height of a child against a grown person."""
+EYES = 0.906
+"""Height of the eyes against the whole body."""
 HEAD, CHILD_HEAD = 0.74, 0.9
 """Size of the head against the body's units."""
 CHILD_CLOSER = HEAD / (CHILD_HEAD * CHILD)
@@ -53,7 +55,8 @@ def figure(pen: Pen, who: Person) -> None:
     sleeve = _sleeve(who)
     upper_left, upper_right = (-104.0, -782.0), (104.0, -782.0)
     bent = 36 if who.pose == "bow" else 0
-    top = near.at(16 + bent if who.facing or bent else 0, -906 + bent, CHILD_HEAD if who.role == "child" else HEAD)
+    size = CHILD_HEAD if who.role == "child" else HEAD
+    top = near.at(16 + bent if who.facing or bent else 0, -1000 * EYES + bent, size)
     mirrored = replace(who, facing=abs(who.facing))  # the pen is mirrored already: within it everyone faces right
     if who.role == "knight":
         near.curve([(-110, -800), (-180, -400), (-220, -60), (160, -60), (150, -400), (110, -800)], who.cloth2)

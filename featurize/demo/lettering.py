@@ -13,6 +13,9 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from featurize.demo.colours import Look, Rgb, mix
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
 _SIZE = 96  # pixels at which letters are drawn before they are squeezed
 
 
@@ -66,23 +69,34 @@ def _letter(letter: str, weight: int) -> tuple[Image.Image, int]:
     return mask, advance
 
 
-def _line(text: str, face: Face, dice: Random) -> Image.Image:
-    """One line as a mask cropped to its letters; without bounce it keeps the height of capitals."""
+def _line(text: str, face: Face, dice: Random) -> tuple[Image.Image, list[tuple[str, float, float]]]:
+    """One line as a mask cropped to its letters, and its words with the shares of the width they begin and end at.
+
+    Without bounce it keeps the height of capitals.
+    """
     letters = [(_letter(letter, face.weight), dice.randrange(-9, 10) if face.bounce else 0) for letter in text]
     mask = Image.new("L", (sum(advance + face.tracking for (_, advance), _ in letters) + 40, 190))
-    x = 6
+    x, edges = 6, []
     for (shape, advance), hop in letters:
         mask.paste(255, (x, 14 + hop), shape)
-        x += advance + face.tracking
+        edges.append((x + 12, x := x + advance + face.tracking))
     box = mask.getbbox() or (0, 0, 1, 1)
-    return mask.crop(box)
+    words, first = [], 0
+    for word in text.split(" "):
+        left, right = edges[first][0] - box[0], edges[first + len(word) - 1][1] - box[0]
+        words.append((word, left / (box[2] - box[0]), right / (box[2] - box[0])))
+        first += len(word) + 1
+    return mask.crop(box), words
 
 
-def title_mask(size: tuple[int, int], text: str, theme: str, align: str, dice: Random, most_lines: int) -> Image.Image:
-    """The title as a mask of `size` pixels, as large as fits, in up to `most_lines` lines."""
+def title_mask(
+    size: tuple[int, int], text: str, theme: str, align: str, dice: Random, most_lines: int
+) -> tuple[Image.Image, list[tuple[str, Box]]]:
+    """The title as a mask of `size` pixels, as large as fits, in up to `most_lines` lines; and where its words are."""
     width, height = size
     face = FACES[theme]
-    lines = [_line(line, face, dice) for line in _break(text, most_lines)]
+    lines, words = zip(*(_line(line, face, dice) for line in _break(text, most_lines)), strict=True)
+    places = []
     natural = [(line.width * face.stretch, line.height) for line in lines]
     gap = 0.2
     if face.justified:
@@ -95,13 +109,14 @@ def title_mask(size: tuple[int, int], text: str, theme: str, align: str, dice: R
     shrink = min(1.0, height / total)
     mask = Image.new("L", size)
     y = (height - total * shrink) / 2
-    for line, scale, (wide, high) in zip(lines, scales, natural, strict=True):
+    for line, spans, scale, (wide, high) in zip(lines, words, scales, natural, strict=True):
         target = max(1, int(wide * scale * shrink)), max(1, int(high * scale * shrink))
         small = line.resize(target, Image.Resampling.BICUBIC)
         x = {"left": 0, "centre": (width - target[0]) // 2, "right": width - target[0]}[align]
         mask.paste(small, (x, int(y)))
+        places += [(word, (x + start * target[0], y, x + end * target[0], y + target[1])) for word, start, end in spans]
         y += target[1] + gap * 100 * scales[0] * shrink
-    return mask
+    return mask, places
 
 
 def _break(text: str, most_lines: int) -> list[str]:
@@ -133,15 +148,18 @@ def set_title(
     look: Look,
     paints: tuple[Rgb, Rgb],
     dice: Random,
-) -> None:
-    """Title, rules and billing block inside `box` (pixels). `paints`: letters and their shadow."""
+) -> list[tuple[str, Box]]:
+    """Title, rules and billing block inside `box` (pixels). `paints`: letters and their shadow.
+
+    Returns the words and their boxes in the image.
+    """
     left, top, right, bottom = box
     width, height = right - left, bottom - top
     fill, shadow = paints
     face = FACES[theme]
     block = max(4, height // 7)
     size = (width, height - block - height // 12)
-    mask = title_mask(size, text, theme, align, dice, 3 if width < height * 4 else 2)
+    mask, words = title_mask(size, text, theme, align, dice, 3 if width < height * 4 else 2)
     drop = max(1, height // 60)
     soft = Image.new("L", (size[0] + 6 * drop, size[1] + 6 * drop))
     soft.paste(mask, (3 * drop, 3 * drop))
@@ -157,6 +175,7 @@ def set_title(
         for y in (top - height // 24, top + size[1] + height // 40):
             draw.rectangle((left + drawn[0], y, left + drawn[2], y + max(0, height // 90)), fill=fill)
     _billing(image, left, bottom - block * 3 // 4, width, block * 3 // 4, align, fill, dice)
+    return [(word, (x0 + left, y0 + top, x1 + left, y1 + top)) for word, (x0, y0, x1, y1) in words]
 
 
 def _billing(

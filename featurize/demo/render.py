@@ -7,6 +7,7 @@ frame. All randomness comes from `scene.jitter`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
@@ -16,8 +17,8 @@ from PIL import Image, ImageChops, ImageFilter
 from featurize.demo import buildings, interiors, landscapes, sky
 from featurize.demo.canvas import OVERSAMPLE, Pen, pen_on, transparent
 from featurize.demo.colours import Look, mix
-from featurize.demo.figures import figure
-from featurize.demo.lettering import set_title
+from featurize.demo.figures import CHILD, EYES, figure
+from featurize.demo.lettering import Box, set_title
 from featurize.demo.people import cast
 from featurize.demo.props import PROPS, draw_prop
 from featurize.demo.scenes import Scene
@@ -43,8 +44,26 @@ _INDOORS = ("living room", "spaceship", "outer space")
 """These paint their own sky, and no rain falls in them."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """Something in a picture and where it is, also where other things hide it.
+
+    Kinds are role, head, pose and facing of each person, prop, and word.
+    """
+
+    kind: str
+    name: str
+    box: Box
+    """Left, top, right and bottom as shares of the width and height."""
+
+
 def render(scene: Scene, long_side: int | None = None) -> Image.Image:
     """The picture as RGB, `scene.width` × `scene.height` pixels, or scaled to a long side of `long_side`."""
+    return render_with_parts(scene, long_side)[0]
+
+
+def render_with_parts(scene: Scene, long_side: int | None = None) -> tuple[Image.Image, list[Part]]:
+    """The picture that `render` gives, and what is where in it."""
     width, height = scene.width, scene.height
     if long_side is not None:
         longest = max(width, height)
@@ -54,18 +73,47 @@ def render(scene: Scene, long_side: int | None = None) -> Image.Image:
     margin = min(width, height) // 28 if scene.framed else 0
     inner = width - 2 * margin, height - 2 * margin
     band = inner[1] * 22 // 100 if scene.title_text and scene.title_place == "band" else 0
-    picture = _picture(scene, inner[0], inner[1] - band, look, dice)
+    picture, people, props = _picture(scene, inner[0], inner[1] - band, look, dice)
     if not (margin or band):
         page = picture
     else:
         page = Image.new("RGB", (width, height), look.paper if margin else look.ink)
         page.paste(picture, (margin, margin))
+    words = []
     if scene.title_text:
-        _title(page, scene, (margin, margin, margin + inner[0], margin + inner[1]), band, look, dice)
-    return page
+        words = _title(page, scene, (margin, margin, margin + inner[0], margin + inner[1]), band, look, dice)
+    unit = min(picture.size) / 1000
+    found = [("word", word, box) for word, box in words]
+    for kind, name, box in _cast_parts(scene, people, props):
+        x0, x1 = (margin + min(max(x * unit, 0), picture.width) for x in box[::2])
+        y0, y1 = (margin + min(max(y * unit, 0), picture.height) for y in box[1::2])
+        found.append((kind, name, (x0, y0, x1, y1)))
+    return page, [
+        Part(kind, name, (left / width, top / height, right / width, bottom / height))
+        for kind, name, (left, top, right, bottom) in found
+    ]
 
 
-def _picture(scene: Scene, width: int, height: int, look: Look, dice: Random) -> Image.Image:
+def _cast_parts(scene: Scene, people: list[Spot], props: list[PropSpot]) -> list[tuple[str, str, Box]]:
+    """Kind, name and box in units of the picture, which it may leave."""
+    parts: list[tuple[str, str, Box]] = []
+    for role, spot in zip(scene.people, people, strict=True):
+        tall = spot.tall * (CHILD if role == "child" else 1)
+        body = (spot.x - 0.12 * tall, spot.y - tall, spot.x + 0.12 * tall, spot.y)
+        eyes = spot.y - EYES * tall
+        head = (spot.x - 0.06 * tall, eyes - 0.07 * tall, spot.x + 0.06 * tall, eyes + 0.07 * tall)
+        parts += [("role", role, body), ("head", "", head)]
+        if spot.pose:
+            parts.append(("pose", spot.pose, body))
+        if spot.facing:
+            parts.append(("facing", "left" if spot.facing < 0 else "right", head))
+    parts += [("prop", spot.name, (spot.left, spot.top, spot.left + spot.size, spot.top + spot.size)) for spot in props]
+    return parts
+
+
+def _picture(
+    scene: Scene, width: int, height: int, look: Look, dice: Random
+) -> tuple[Image.Image, list[Spot], list[PropSpot]]:
     unit = min(width, height) / 1000
     wide, high = width / unit, height / unit
     horizon = horizon_of(scene, high)
@@ -102,7 +150,7 @@ def _picture(scene: Scene, width: int, height: int, look: Look, dice: Random) ->
         _shadows(page, people, props, look)
     _paste_cast(image, scene, people, props, look, dice)
     sky.weather(image, page, wide, high, look, dice, indoors=scene.setting in _INDOORS)
-    return _grain(image, dice)
+    return _grain(image, dice), people, props
 
 
 def _shadows(pen: Pen, people: list[Spot], props: list[PropSpot], look: Look) -> None:
@@ -197,7 +245,7 @@ def _grain(image: Image.Image, dice: Random) -> Image.Image:
 
 def _title(
     page: Image.Image, scene: Scene, area: tuple[int, int, int, int], band: int, look: Look, dice: Random
-) -> None:
+) -> list[tuple[str, Box]]:
     left, top, right, bottom = area
     width, height = right - left, bottom - top
     pad = width // 16
@@ -220,4 +268,4 @@ def _title(
             box = left + pad, bottom - height * 21 // 100, right - pad, bottom - height // 40
         if scene.theme in ("action", "comedy", "family", "western", "romance"):
             fill = look.accent[3]
-    set_title(page, box, scene.title_text or "", scene.theme, scene.layout, look, (fill, shade), dice)
+    return set_title(page, box, scene.title_text or "", scene.theme, scene.layout, look, (fill, shade), dice)

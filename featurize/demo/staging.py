@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from featurize.demo.figures import CHILD, CHILD_CLOSER
+from featurize.demo.figures import CHILD, CHILD_CLOSER, EYES
 from featurize.demo.props import PROPS
 from featurize.demo.scenes import Scene
 
@@ -74,7 +74,7 @@ def place_people(scene: Scene, width: float, height: float, dice: Random) -> lis
         own, y = tall * size, feet - lift * tall
         if role == "child" and scene.shot == "close-up":
             # A child's head is smaller and lower; the camera comes nearer and stoops.
-            own, y = own * CHILD_CLOSER, y + own * (CHILD_CLOSER * CHILD - 1) * 0.906
+            own, y = own * CHILD_CLOSER, y + own * (CHILD_CLOSER * CHILD - 1) * EYES
         elif role == "child" and scene.shot == "medium shot":
             own *= 1.3
         if scene.shot == "close-up" and pose != "hug":

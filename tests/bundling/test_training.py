@@ -13,7 +13,8 @@ from featurize.bundling import captioner, texts, trainer
 from featurize.bundling.captioner import Captioner
 from featurize.bundling.clip import Clip
 from featurize.bundling.muon import Muon, orthogonal
-from featurize.bundling.scenes import Scenes
+from featurize.bundling.parts import cell_targets
+from featurize.bundling.scenes import Scenes, Shape
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,22 @@ def test_scenes_are_rendered_once(tmp_path: Path) -> None:
     assert len(times) == 1
     assert {path: path.stat().st_mtime_ns for path in times} == times
     shape = captioner.shape_of(more.scene(1).width, more.scene(1).height)
-    assert (more.picture(1, shape) == first.picture(1, shape)).all()
+    (pixels, parts), (same_pixels, same_parts) = more.picture(1, shape), first.picture(1, shape)
+    assert (pixels == same_pixels).all()
+    assert parts == same_parts != []
     assert more.count == 8
+
+
+def test_cutting_the_edges_moves_what_is_in_the_picture(scenes: Scenes) -> None:
+    shape = Shape(192, 128)
+    for index in range(10):
+        whole, parts = scenes.picture(index, shape)
+        cut, moved = scenes.picture(index, shape, np.random.default_rng(index))
+        assert not (whole == cut).all()
+        for before, after in zip(parts, moved, strict=True):
+            assert (before.kind, before.name) == (after.kind, after.name)
+            assert after.box == pytest.approx(before.box, abs=0.07)
+            assert after.box != before.box
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +66,7 @@ def test_the_captioner_trains_on_what_transformers_computes(trained: tuple[Capti
     for index in range(6):
         scene = scenes.scene(index)
         shape = captioner.shape_of(scene.width, scene.height)
-        pixels = scenes.picture(index, shape)
+        pixels, parts = scenes.picture(index, shape)
         content = [{"type": "image"}, {"type": "text", "text": texts.PROMPTS[0]}]
         chat = [{"role": "user", "content": content}]
         asked = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
@@ -64,7 +79,7 @@ def test_the_captioner_trains_on_what_transformers_computes(trained: tuple[Capti
             batch = {
                 "pixels": torch.from_numpy(np.stack([pixels])),
                 "choices": torch.from_numpy(texts.choice_targets([scene])),
-                "parts": torch.from_numpy(texts.part_targets([scene])),
+                "parts": torch.from_numpy(cell_targets(parts, shape.height // 32, shape.width // 32))[None],
                 "ids": processor.tokenizer(captioner.prompt(texts.PROMPTS[0], shape) + answer, return_tensors="pt")[
                     "input_ids"
                 ],
@@ -72,6 +87,18 @@ def test_the_captioner_trains_on_what_transformers_computes(trained: tuple[Capti
             }
             assert torch.equal(batch["ids"], inputs["input_ids"])
             assert task.loss(batch)[1]["words"].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_clip_trains_on_what_open_clip_computes(scenes: Scenes) -> None:
+    task = Clip(scenes)
+    task.module.eval()
+    sentences = ["a dog", texts.description(scenes.scene(0)), "night, " * 100]
+    short = task.tokens(sentences[:2])
+    whole = torch.nn.functional.pad(short, (0, 48 - short.shape[1]), value=task.tokenizer.pad_token_id)
+    with torch.inference_mode():
+        assert torch.allclose(task.encode_text(short), task.model.encode_text(whole), atol=1e-5)
+        long = task.tokens(sentences)
+        assert torch.allclose(task.encode_text(long), task.model.encode_text(long), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [Clip, pytest.param(Captioner, marks=pytest.mark.slow)])

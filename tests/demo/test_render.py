@@ -13,9 +13,10 @@ from PIL import ImageChops
 from featurize.demo.canvas import transparent
 from featurize.demo.colours import Look
 from featurize.demo.figures import figure
+from featurize.demo.lettering import title_mask
 from featurize.demo.people import POSES, cast
 from featurize.demo.props import PROPS
-from featurize.demo.render import SETTINGS, render
+from featurize.demo.render import SETTINGS, render, render_with_parts
 from featurize.demo.scenes import Scene, sample_scene
 from featurize.demo.vocabulary import MOODS, PALETTES, ROLES, THEMES
 from featurize.demo.vocabulary import SETTINGS as SETTING_WORDS
@@ -47,6 +48,56 @@ def test_rendering_leaves_no_trace_on_the_next_picture() -> None:
     for seed in range(2, 8):
         render(scene_of(seed), 160)
     assert render(scene_of(1), 160).tobytes() == first.tobytes()
+
+
+def changed(one: Scene, other: Scene) -> tuple[float, float, float, float]:
+    """The box in which two pictures differ, as shares of their size."""
+    first, second = render(one), render(other)
+    left, top, right, bottom = ImageChops.difference(first, second).getbbox() or (0, 0, 0, 0)
+    return left / first.width, top / first.height, right / first.width, bottom / first.height
+
+
+def box_of(scene: Scene, kind: str, name: str) -> tuple[float, float, float, float]:
+    (found,) = [part.box for part in render_with_parts(scene)[1] if (part.kind, part.name) == (kind, name)]
+    return found
+
+
+@pytest.mark.parametrize("shot", ["wide shot", "full shot", "still life"])
+def test_a_prop_is_where_it_is_said_to_be(shot: str) -> None:
+    scene = replace(scene_of(3), shot=shot, props=("cake",), people=() if shot == "still life" else ("man",))
+    left, top, right, bottom = box_of(scene, "prop", "cake")
+    x0, y0, x1, y1 = changed(scene, replace(scene, props=("crown",)))
+    assert left - 0.01 < x0 < x1 < right + 0.01
+    assert top - 0.01 < y0 < y1 < bottom + 0.01
+    assert (x1 - x0) * (y1 - y0) > 0.5 * (right - left) * (bottom - top)
+
+
+@pytest.mark.parametrize("shot", ["wide shot", "full shot", "medium shot", "close-up"])
+def test_a_person_is_where_it_is_said_to_be(shot: str) -> None:
+    scene = replace(scene_of(3), shot=shot, arrangement="alone", people=("woman",), mood="tender", props=())
+    left, top, right, bottom = box_of(scene, "role", "woman")
+    head = box_of(scene, "head", "")
+    x0, y0, x1, y1 = changed(scene, replace(scene, people=("clown",)))
+    assert x0 < left < right < x1 + 0.02
+    assert abs((left + right) - (x0 + x1)) < 0.2 * (x1 - x0)
+    assert abs(top - y0) < 0.3 * (bottom - top)
+    assert left <= (head[0] + head[2]) / 2 <= right
+    assert y0 <= (head[1] + head[3]) / 2 < (y0 + y1) / 2
+
+
+def test_words_lie_apart_on_the_letters_of_their_line() -> None:
+    for theme in THEMES:
+        mask, words = title_mask((400, 160), "THE NIGHT OF THE SILENT ANDROID", theme, "centre", Random(1), 3)
+        assert [word for word, _ in words] == ["THE", "NIGHT", "OF", "THE", "SILENT", "ANDROID"]
+        ink = np.asarray(mask) > 128
+        for _, (left, top, right, bottom) in words:
+            inside = ink[round(top) : round(bottom) + 1, max(0, round(left)) : round(right) + 1]
+            assert inside.mean() > 0.15
+        covered = np.zeros_like(ink)
+        for _, (left, top, right, bottom) in words:
+            assert not covered[int(top) + 2 : int(bottom) - 1, int(left) + 2 : int(right) - 1].any()
+            covered[max(0, int(top) - 1) : int(bottom) + 2, max(0, int(left) - 1) : int(right) + 2] = True
+        assert ink[covered].sum() > 0.98 * ink.sum()
 
 
 @pytest.mark.parametrize("seed", range(6))
