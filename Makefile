@@ -5,6 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 SETTINGS = --profile '$(PROFILE)' \
+	$(if $(DEMO),--set 'input.demo=$(DEMO)') \
 	$(if $(ARTWORK),--set 'input.artwork=$(ARTWORK)') \
 	$(if $(TITLES),--set 'input.titles=$(TITLES)') \
 	$(if $(HISTORY),--set 'input.history=$(HISTORY)') \
@@ -21,7 +22,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
 	@echo 'make featurize [ARTWORK=folder|csv|jsonl|parquet] [TITLES=file] [STORE=folder|s3://...] [PROFILE=local|gpu|cluster]'
-	@echo '               [SET="a.b=value ..."] [RUN_ID=id] [DRY_RUN=1]'
+	@echo '               [SET="a.b=value ..."] [RUN_ID=id] [DRY_RUN=1]; without ARTWORK the demo world, DEMO=small|paper'
 	@echo 'make prompts [TITLES=file] [HISTORY=file|folder] [IMPRESSIONS=file|folder] [STORE=...] [SET=...] [RUN_ID=...] [DRY_RUN=1]'
 
 setup: $(READY) ## install everything into .venv (the other targets do it by themselves)

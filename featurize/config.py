@@ -27,6 +27,7 @@ class Input(Section):
     history: str | None = Field(None, description="what members did: a file, or a folder or pattern of Parquet files")
     impressions: str | None = Field(None, description="what members were shown, in the same forms")
     pairs: str | None = Field(None, description="members and titles to rank tonight, in the same forms")
+    demo: Literal["small", "paper"] = Field("small", description="the demo world to use where no files are given")
     verify: bool = Field(False, description="read and hash every file again, changed or not")
 
 

@@ -6,7 +6,6 @@ Each step asks the committed rows what is missing, so the steps can be stopped a
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 from featurize import catalogue, images, phases, plan, tables, tags, views
@@ -18,7 +17,6 @@ from featurize.run import Phase, hopeless
 
 JOB = "featurize"
 TABLES = ("artwork", "image_embedding", "text_embedding", "image_tag", "description", "quarantine", "model")
-DEMO = Path("demo/small")
 _MEANINGLESS = "their words and numbers mean nothing (the profile 'gpu' has models for photographs)"
 
 
@@ -49,8 +47,8 @@ class Featurizing(JobRun):
         if wanted.artwork is None and not self.dry_run:
             from featurize import demo
 
-            demo.write_world(DEMO, "small")
-        artwork = wanted.artwork or str(DEMO / "manifest.parquet")
+            demo.write_world(self.demo, wanted.demo)
+        artwork = wanted.artwork or str(self.demo / "manifest.parquet")
         models = (self.settings.embed, self.settings.describe)
         if wanted.artwork and any(str(getattr(model, "model", "")).startswith("bundled:") for model in models):
             self.report.notes.append(f"the bundled models know the demo's drawings; elsewhere {_MEANINGLESS}")
@@ -183,7 +181,7 @@ class Featurizing(JobRun):
         if self.settings.input.artwork is None and described and not self.dry_run:
             from featurize.demo.shown import beside_truth
 
-            told = "\n".join(filter(None, [told, beside_truth(self.store, DEMO, described[0])]))
+            told = "\n".join(filter(None, [told, beside_truth(self.store, self.demo, described[0])]))
         return told
 
     def _example(self) -> str:

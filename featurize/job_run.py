@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -24,6 +25,7 @@ class JobRun:
 
     def __init__(self, job: str, tables: Sequence[str], settings: Settings, run_id: str, dry_run: bool) -> None:
         self.settings, self.dry_run = settings, dry_run
+        self.demo = Path("demo", settings.input.demo)
         self.store = Store(settings.store)
         self.origin = Origin(run_id, code_version())
         self.report = Report(job, run_id)

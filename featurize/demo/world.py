@@ -33,6 +33,7 @@ from featurize.demo.render import render
 from featurize.demo.scenes import describe
 from featurize.demo.titles import Artwork, Title, titles
 from featurize.errors import RefusedInput
+from featurize.report import Progress
 
 VERSION = 1
 """Raised whenever the same size and seed would give other files."""
@@ -95,9 +96,12 @@ def draw(folder: Path, artworks: list[Artwork]) -> None:
             _draw_one(folder, artwork)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_leave_with_parent) as pool:
+    with (
+        ProcessPoolExecutor(workers, mp_context=spawn, initializer=_leave_with_parent) as pool,
+        Progress("render", len(artworks), "picture") as progress,
+    ):
         for _ in pool.map(_draw_one, [folder] * len(artworks), artworks, chunksize=8):
-            pass
+            progress.advance(1)
 
 
 def _leave_with_parent() -> None:
@@ -129,11 +133,13 @@ def _write_members(folder: Path, amounts: Size, catalogue: list[Title], seed: in
 
     def history() -> Iterator[pa.Table]:
         seen = []
-        for batch in range((amounts.members + BATCH - 1) // BATCH):
-            size = min(BATCH, amounts.members - batch * BATCH)
-            table, plays = history_batch(batch, size, amounts.history_rows, catalogue, seed)
-            seen.append(plays)
-            yield table
+        with Progress("simulate", amounts.members, "member") as progress:
+            for batch in range((amounts.members + BATCH - 1) // BATCH):
+                size = min(BATCH, amounts.members - batch * BATCH)
+                table, plays = history_batch(batch, size, amounts.history_rows, catalogue, seed)
+                seen.append(plays)
+                yield table
+                progress.advance(size)
         impressions, rewards, plays_after = log(amounts.impressions, np.concatenate(seen), catalogue, seed)
         _write_table(folder / "truth/reward.parquet", TRUE_REWARD, [rewards])
         _write_table(folder / "impression.parquet", IMPRESSION, [impressions])

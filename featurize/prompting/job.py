@@ -14,7 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -31,7 +30,6 @@ from featurize.store import part_name
 from featurize.tables import sql
 
 JOB = "prompts"
-DEMO = Path("demo/small")
 PART = 20_000
 """Rows of a part, at most."""
 
@@ -112,8 +110,8 @@ class Prompting(JobRun):
             if not self.dry_run:
                 from featurize import demo
 
-                demo.write_world(DEMO, "small")
-            files |= {name: str(DEMO / f"{name}.parquet") for name in files if name != "pair"}
+                demo.write_world(self.demo, given.demo)
+            files |= {name: str(self.demo / f"{name}.parquet") for name in files if name != "pair"}
         setting = {"title": "titles", "history": "history", "impression": "impressions"}
         for name, uri in files.items():
             if uri is None:

@@ -5,6 +5,7 @@ import json
 import datasets
 import duckdb
 import pyarrow.parquet as pq
+import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from featurize.demo.world import VERSION
@@ -79,22 +80,23 @@ def test_datasets_reads_the_table_directly(tmp_path):
     assert [message["role"] for message in loaded[0]["messages"]] == ["system", "user"]
 
 
-def test_on_the_demo_world_three_prompts_are_printed_in_full(tmp_path, monkeypatch, capsys):
-    small = tmp_path / "demo" / "small"
-    small.mkdir(parents=True)
-    stamp = {"version": VERSION, "size": "small", "seed": 0, "complete": True}
-    (small / "world.json").write_text(json.dumps(stamp))
-    worlds.demo(impressions=20).write(small)
-    (small / "store").rename(tmp_path / "store")
+@pytest.mark.parametrize("size", ["small", "paper"])
+def test_on_a_demo_world_three_prompts_are_printed_in_full(tmp_path, monkeypatch, capsys, size):
+    demo = tmp_path / "demo" / size
+    demo.mkdir(parents=True)
+    (demo / "world.json").write_text(json.dumps({"version": VERSION, "size": size, "seed": 0, "complete": True}))
+    worlds.demo(impressions=20).write(demo)
+    (demo / "store").rename(tmp_path / "store")
     monkeypatch.chdir(tmp_path)
-    assert cli.main("prompts", prompts.__doc__, prompts.prompts, []) == 0
+    chosen = ["--set", "input.demo=paper"] if size == "paper" else []
+    assert cli.main("prompts", prompts.__doc__, prompts.prompts, chosen) == 0
     told = capsys.readouterr().out
     newest = sorted(worlds.rows(tmp_path), key=lambda row: row["asked_at"])[-3:]
     assert len(newest) == 3
     for row in newest:
         head = f"-- prompt {row['prompt_id']}, answer {row['answer']}, reward {row['reward']:g}"
         assert f"{head}\n{row['prompt']}\n" in told
-    assert worlds.run(tmp_path, **{f"input__{name}": small / f"{file}.parquet" for name, file in FILES.items()}) == 0
+    assert worlds.run(tmp_path, **{f"input__{name}": demo / f"{file}.parquet" for name, file in FILES.items()}) == 0
     assert "-- prompt" not in capsys.readouterr().out
 
 
