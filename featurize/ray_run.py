@@ -85,6 +85,7 @@ def _descendants() -> set[int]:
 
 def stop() -> None:
     """Leave the cluster; ends the Ray that `start` started."""
+    _idle.clear()
     ray.shutdown()
 
 
@@ -122,15 +123,15 @@ def fit(settings: ModelSettings, nodes: Sequence[Mapping[str, float]]) -> tuple[
 class Worker:
     """The actor. `run` and `progress` are called in different threads of it."""
 
-    def __init__(self, phase: Phase) -> None:
-        self.phase = phase
+    def __init__(self) -> None:
+        self.phase: Any = None
         self.extractor: Any = None
         self.shard_id = ""
         self.finished = 0
 
-    def load(self) -> None:
-        """Load the model: not in `__init__`, whose errors Ray reports as text."""
-        self.extractor = run.load(self.phase)
+    def load(self, phase: Phase) -> None:
+        """Load the model of a phase."""
+        self.phase, self.extractor = phase, run.load(phase)
 
     def run(self, shard: Shard) -> Outcome:
         self.shard_id, self.finished = shard.id, 0
@@ -143,9 +144,15 @@ class Worker:
     def close(self) -> None:
         if self.extractor is not None:
             self.extractor.close()
+        self.extractor = None
 
     def _advance(self, items: int) -> None:
         self.finished += items
+
+
+_idle: list[tuple[int, Any]] = []
+"""Actors that have let go of their model, with their CPUs: importing torch takes longer than loading a small model.
+None has a GPU, part of whose memory a process keeps for as long as it lives."""
 
 
 @dataclass
@@ -185,7 +192,8 @@ class RayExecutor:
         shards = iter(shards)
         first = list(islice(shards, self.workers))
         self.todo = chain(first, shards)
-        self.slots = [_Slot(*self._hire()) for _ in first]
+        idle = self._take_idle(len(first))
+        self.slots = [_Slot(*self._hire(actor)) for actor in (*idle, *[None] * (len(first) - len(idle)))]
         try:
             while self.slots:
                 pending = {slot.pending: slot for slot in self.slots}
@@ -194,14 +202,26 @@ class RayExecutor:
                     yield from self._collect(pending[reference])
                 for slot in list(self.slots):
                     yield from self._watch(slot)
-            ray.wait([closed for _, closed in self.closing], num_returns=len(self.closing), timeout=30)
+            closed, _ = ray.wait([closed for _, closed in self.closing], num_returns=len(self.closing), timeout=30)
+            if not self.phase.settings.gpus:
+                _idle.extend((self.phase.cpus, actor) for actor, reference in self.closing if reference in closed)
+                self.closing = [(actor, reference) for actor, reference in self.closing if reference not in closed]
         finally:
             for actor in [*(slot.actor for slot in self.slots), *(actor for actor, _ in self.closing)]:
                 ray.kill(actor)
 
-    def _hire(self) -> tuple[Any, Any]:
-        actor = self.actor.remote(self.phase)
-        return actor, actor.load.remote()
+    def _take_idle(self, most: int) -> list[Any]:
+        """The idle actors that fit this phase; the others go, for they hold CPUs."""
+        fit = [actor for cpus, actor in _idle if cpus == self.phase.cpus and not self.phase.settings.gpus][:most]
+        for _, actor in _idle:
+            if actor not in fit:
+                ray.kill(actor)
+        _idle.clear()
+        return fit
+
+    def _hire(self, idle: Any = None) -> tuple[Any, Any]:
+        actor = idle or self.actor.remote()
+        return actor, actor.load.remote(self.phase)
 
     def _collect(self, slot: _Slot) -> Iterator[Outcome]:
         """Take what a worker has finished (its start, or a shard) and give it the next shard."""

@@ -54,14 +54,11 @@ def test_three_bad_pictures_cost_only_themselves(tmp_path: Path, ray_cluster: Cl
 
 
 DIES_AFTER_ITS_COMMITS = """
-import hashlib, json, os, sys
+import json, os, sys
 from pathlib import Path
-import pyarrow as pa
-from featurize import config, images, phases, plan, ray_run
-from featurize.tables import Origin
+import by_hand
+from featurize import ray_run
 from featurize.lease import Lease
-from featurize.models import model_key
-from featurize.run import Phase
 from featurize.store import Store
 
 folder, uri = sys.argv[1:]
@@ -78,23 +75,28 @@ class DyingStore(Store):
         return made
 
 store = DyingStore(uri)
-settings = config.load("local", ["embed={backend = 'fake'}", "describe=null"])
-files = sorted(Path(folder).rglob("*.png"))
-items = [{"key": hashlib.sha256(f.read_bytes()).hexdigest(), "source": str(f), "attempts": 0} for f in files]
-limits = images.Limits()
-key, decode_key = model_key(phases.fingerprint_of(settings.embed)), model_key(plan.decoder(limits))
 moved = []
 with Lease(store, "featurize", "run") as lease:
     ray_run.start()
-    origin = Origin("run", "test")
-    phase = Phase(
-        "embed", settings.embed, "image_embedding", key, decode_key, limits, 1, 1, 0.5, store, lease.fence, origin
-    )
-    executor = ray_run.RayExecutor(phase, moved.append, workers=1, stall_seconds=60)
-    outcomes = list(executor.outcomes(plan.shards(pa.Table.from_pylist(items), key, 8)))
+    phase, shards = by_hand.phase(store, lease.fence, Path(folder))
+    outcomes = list(ray_run.RayExecutor(phase, moved.append, workers=1, stall_seconds=60).outcomes(shards))
 done, bad = sum(o.done for o in outcomes), sum(o.quarantined.total() for o in outcomes)
 print(json.dumps({"done": done, "bad": bad, "moved": sum(moved)}))
 """
+
+
+def script(text: str, artwork: Path, store: Path, cluster: Cluster) -> Any:
+    """What a program on the cluster prints as JSON; Ray talks too."""
+    done = subprocess.run(
+        [sys.executable, "-c", text, artwork, store],
+        env={**environment(cluster.address), "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    (told,) = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return told
 
 
 @pytest.mark.slow
@@ -102,17 +104,43 @@ def test_workers_that_die_between_a_commit_and_their_report(tmp_path: Path, ray_
     """Once after a quarantine part, once after a part of features: nothing is lost, counted or done twice."""
     artwork, store = catalogue(tmp_path / "artwork", 20), tmp_path / "store"
     (artwork / "words.png").write_bytes(b"no picture")
-    job = subprocess.run(
-        [sys.executable, "-c", DIES_AFTER_ITS_COMMITS, artwork, store],
-        env=environment(ray_cluster.address),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert job.returncode == 0, job.stderr
+    told = script(DIES_AFTER_ITS_COMMITS, artwork, store, ray_cluster)
     assert len(list(tmp_path.glob("store.died-after-*"))) == 2
     found = rows(store)
     assert len({row[0] for row in found["image_embedding"]}) == len(found["image_embedding"]) == 20
     assert len(found["quarantine"]) == 1
-    (told,) = [json.loads(line) for line in job.stdout.splitlines() if line.startswith("{")]  # Ray talks too
     assert told == {"done": 20, "bad": 1, "moved": 21}
+
+
+PHASES_IN_TURN = """
+import json, sys
+from pathlib import Path
+import by_hand
+from featurize import ray_run
+from featurize.lease import Lease
+from featurize.store import Store
+
+store = Store(sys.argv[2])
+told = {"done": [], "idle": []}
+with Lease(store, "featurize", "run") as lease:
+    ray_run.start()
+    for seed, cpus, workers in ((0, 1, 2), (1, 1, 1), (2, 2, 1), (3, 1, 2)):
+        phase, shards = by_hand.phase(store, lease.fence, Path(sys.argv[1]), cpus, seed=seed)
+        outcomes = list(ray_run.RayExecutor(phase, print, workers=workers, stall_seconds=60).outcomes(shards))
+        told["done"].append(sum(o.done for o in outcomes))
+        told["idle"].append([str(actor) for _, actor in ray_run._idle])
+print(json.dumps(told))
+"""
+
+
+def test_workers_go_on_to_the_next_phase_or_make_room_for_it(tmp_path: Path, ray_cluster: Cluster) -> None:
+    """On a cluster of two CPUs, where a worker that stayed for nothing would hold up the next phase for ever."""
+    artwork = catalogue(tmp_path / "artwork", 20)
+    told = script(PHASES_IN_TURN, artwork, tmp_path / "store", ray_cluster)
+    assert told["done"] == [20] * 4
+    first, second, third, fourth = (set(idle) for idle in told["idle"])
+    assert (len(first), len(second), len(third), len(fourth)) == (2, 1, 1, 2)
+    assert second < first
+    assert not third & (first | fourth)
+    vectors = rows(tmp_path / "store")["image_embedding"]
+    assert len({(sha, model) for sha, model, *_ in vectors}) == len(vectors) == 80
