@@ -73,7 +73,7 @@ class Captioner:
             "choices": torch.from_numpy(texts.choice_targets(shown)),
             "parts": torch.from_numpy(np.stack([cell_targets(each, *cells) for each in parts])),
         }
-        return batch | (self._words(shown, shape, rng) if step % 3 == 0 or progress > 0.6 else {})
+        return batch | (self._words(shown, shape, rng) if step % 3 == 0 or progress > 0.75 else {})
 
     def _words(self, shown: list[Scene], shape: Shape, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         wording = texts.PROMPTS[0] if rng.random() < 0.6 else str(rng.choice(texts.PROMPTS[1:]))
