@@ -87,6 +87,7 @@ def test_a_dry_run_is_measured_on_a_store_that_has_everything(tmp_path: Path) ->
     assert found["  heavy packages imported"]["value"] == 0
 
 
+@pytest.mark.slow
 def test_prompts_are_made_of_a_world_of_the_size_asked_for(tmp_path: Path) -> None:
     found = measured(tmp_path / "bench.json", "--only", "prompts", "--images", "1")
     paper = found["115 prompts"]

@@ -100,6 +100,7 @@ def test_a_failed_run_leaves_its_row(folders):
     assert "GPU" in row[1]
 
 
+@pytest.mark.slow
 def test_the_library_runs_where_ray_is_not_installed(folders):
     program = """
 import sys

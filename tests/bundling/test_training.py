@@ -108,28 +108,28 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(
     monkeypatch.setattr(kind, "batch_size", 4)
     cpu, task = torch.device("cpu"), kind(scenes)
     untaught = copy.deepcopy(task.module.state_dict())
-    trainer.fit(task, tmp_path / "whole.pt", 24, "whole", cpu)
+    trainer.fit(task, tmp_path / "whole.pt", 16, "whole", cpu)
     expected = copy.deepcopy(task.module.state_dict())
 
     class Stop(Exception):
         pass
 
-    def until_the_fourth(step: int, progress: float) -> Any:
-        if step == 4:
+    def until_the_third(step: int, progress: float) -> Any:
+        if step == 2:
             raise Stop
         return kind.batch(task, step, progress)
 
     monkeypatch.setattr(trainer, "SAVE_SECONDS", 0)
-    monkeypatch.setattr(task, "batch", until_the_fourth)
+    monkeypatch.setattr(task, "batch", until_the_third)
     task.module.load_state_dict(untaught)
     with pytest.raises(Stop):
-        trainer.fit(task, tmp_path / "halves.pt", 24, "first half", cpu)
+        trainer.fit(task, tmp_path / "halves.pt", 16, "first half", cpu)
     monkeypatch.undo()
     monkeypatch.setattr(kind, "batch_size", 4)
     with torch.no_grad():
         for parameter in task.module.parameters():
             parameter.zero_()  # all must come from the checkpoint
-    trainer.fit(task, tmp_path / "halves.pt", 24, "second half", cpu)
+    trainer.fit(task, tmp_path / "halves.pt", 16, "second half", cpu)
     for name, value in task.module.state_dict().items():
         assert torch.allclose(value, expected[name], atol=1e-5), name
 

@@ -20,6 +20,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     artwork, store = catalogue(tmp_path / "artwork", 40), small_disk / "store"
     with Reader(store):

@@ -71,7 +71,8 @@ def put(path: str, data: bytes) -> None:
         stream.write(data)
 
 
-@pytest.mark.parametrize("manifest", ["list.parquet", pytest.param("list.csv", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("manifest", ["list.parquet", "list.csv"])
 def test_a_server_that_fails_now_and_then(manifest: str, clean: Rows, s3: UnreliableS3) -> None:
     store = f"s3://{BUCKET}/failing-{manifest}"
     s3.fault = now_and_then(0.07, seed=3)

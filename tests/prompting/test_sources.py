@@ -47,6 +47,7 @@ def test_text_files_give_the_prompts_of_parquet_files(tmp_path, suffix):
     assert len(texts[0]) == 20
 
 
+@pytest.mark.slow
 def test_a_store_and_inputs_on_s3_give_the_prompts_of_local_ones(tmp_path, s3_bucket):
     worlds.odd(8).write(tmp_path)
     s3 = pafs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"])
