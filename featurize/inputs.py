@@ -42,7 +42,7 @@ def read(name: str, uri: str) -> pa.Table:
 
 def _typed(contract: tables.Contract, uri: str, data: bytes, raw: pa.Table) -> pa.Table:
     numbered = raw.append_column("row_number", pa.array(range(raw.num_rows), pa.int64()))
-    with tables.connect() as db:
+    with tables.scratch() as db:
         db.register("raw", numbered)
         selected = []
         for field in contract.schema:
@@ -51,7 +51,7 @@ def _typed(contract: tables.Contract, uri: str, data: bytes, raw: pa.Table) -> p
                 continue
             kind = tables.scalar(db, f'SELECT typeof("{field.name}") FROM raw LIMIT 1')
             selected.append(_cast(db, uri, data, field, kind or "VARCHAR"))
-        db.execute(f"CREATE TABLE typed AS SELECT {', '.join(selected)}, row_number FROM raw ORDER BY row_number")
+        db.execute(f"CREATE TEMP TABLE typed AS SELECT {', '.join(selected)}, row_number FROM raw ORDER BY row_number")
         for column in sorted(contract.required):
             row = tables.scalar(
                 db, f"""SELECT min(row_number) FROM typed WHERE "{column}" IS NULL OR "{column}"::VARCHAR = ''"""

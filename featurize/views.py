@@ -93,9 +93,9 @@ def script(store: Store) -> str:
 @cache
 def _nothing(name: str) -> str:
     """What selects no rows with the columns of a table."""
-    with tables.connect() as db:
-        db.execute(tables.contract(name).ddl)
-        columns = db.execute("SELECT column_name, data_type FROM duckdb_columns() WHERE NOT internal").fetchall()
+    with tables.scratch() as db:
+        tables.make(db, name)
+        columns = [(column, kind) for column, kind, *_ in db.execute(f"DESCRIBE {name}").fetchall()]
     return ", ".join(f"NULL::{kind} AS {column}" for column, kind in columns) + " WHERE false"
 
 
@@ -128,7 +128,7 @@ def _current_models(store: Store) -> dict[str, str]:
     """table -> model_key, empty where the table is."""
     found = {(table, part.split("/")[1]) for table in FEATURES for part in store.parts(table)}
     candidates = [{"feature": table, "model_key": key} for table, key in sorted(found)]
-    with tables.connect() as db:
+    with tables.scratch() as db:
         schema = pa.schema([("feature", pa.string()), ("model_key", pa.string())])
         db.register("candidate", pa.Table.from_pylist(candidates, schema=schema))
         store.register(db, "run")
@@ -158,6 +158,6 @@ def _database(store: Store, text: str) -> bytes:
 
 def _execute(db: duckdb.DuckDBPyConnection, store: Store, text: str) -> None:
     try:
-        db.execute(text)
+        db.execute(f"BEGIN; {text}; COMMIT")  # one write to disk, not one per view
     except duckdb.Error as error:
         raise RunFailed(f"the views of {store.uri} cannot be made: {error}") from error

@@ -19,16 +19,16 @@ def beside_truth(store: Store, world: Path, description_key: str, count: int = 3
     drawn = pq.read_table(world / "truth/scene.parquet").to_pylist()
     uris = {row["artwork_id"]: row["uri"] for row in pq.read_table(world / "manifest.parquet").to_pylist()}
     chosen = {row["artwork_id"]: row for row in (drawn[len(drawn) * (2 * n + 1) // (2 * count)] for n in range(count))}
-    db = tables.connect()
-    store.register(db, "artwork")
-    store.register(db, "description", [description_key])
-    said = tables.arrow(
-        db,
-        "SELECT DISTINCT ON (artwork_id) artwork_id, description.* EXCLUDE image_sha256 "
-        "FROM artwork JOIN description USING (image_sha256) "
-        "WHERE artwork_id IN (SELECT unnest($chosen)) ORDER BY artwork_id, seen_at DESC",
-        {"chosen": list(chosen)},
-    ).to_pylist()
+    with tables.scratch() as db:
+        store.register(db, "artwork")
+        store.register(db, "description", [description_key])
+        said = tables.arrow(
+            db,
+            "SELECT DISTINCT ON (artwork_id) artwork_id, description.* EXCLUDE image_sha256 "
+            "FROM artwork JOIN description USING (image_sha256) "
+            "WHERE artwork_id IN (SELECT unnest($chosen)) ORDER BY artwork_id, seen_at DESC",
+            {"chosen": list(chosen)},
+        ).to_pylist()
     lines = []
     for row in said:
         lines.append(f"  {row['artwork_id']}  {world / uris[row['artwork_id']]}")

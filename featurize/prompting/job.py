@@ -302,7 +302,7 @@ class Prompting(JobRun):
 
     def _three(self) -> list[str]:
         """Three prompts of this recipe in full."""
-        with tables.connect() as db:
+        with tables.scratch() as db:
             self.store.register(db, "prompt", [self.recipe_key])
             rows = db.execute(
                 "SELECT prompt_id, answer, reward, prompt FROM prompt ORDER BY asked_at DESC, prompt_id LIMIT 3"

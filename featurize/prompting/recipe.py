@@ -64,11 +64,11 @@ def current_models(store: Store, as_of: str) -> dict[str, str]:
 
     In use is what the views of `catalog.duckdb` call current: the model of the newest finished run.
     """
-    with tables.connect() as db:
+    with tables.scratch() as db:
         for table, moment in (("run", "started_at"), ("model", "computed_at")):
             db.register("committed", store.dataset(table))
-            db.execute(f"CREATE TABLE {table} AS FROM committed WHERE {moment} < $1::TIMESTAMPTZ", [as_of])
-        db.execute("CREATE TABLE candidate (feature VARCHAR, model_key VARCHAR)")
+            db.execute(f"CREATE TEMP TABLE {table} AS FROM committed WHERE {moment} < $1::TIMESTAMPTZ", [as_of])
+        db.execute("CREATE TEMP TABLE candidate (feature VARCHAR, model_key VARCHAR)")
         for table in ("description", "image_tag"):
             db.register("committed", store.dataset(table))
             query = f"SELECT DISTINCT '{table}', model_key FROM committed WHERE computed_at < $1::TIMESTAMPTZ"

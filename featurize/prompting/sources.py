@@ -34,8 +34,8 @@ def view(db: duckdb.DuckDBPyConnection, name: str, uri: str) -> None:
     missing = [column for column in contract.schema.names if column in contract.required and column not in there]
     if missing:
         raise RefusedInput(f"{uri}: column {', '.join(missing)} is missing; it has {', '.join(there)}")
-    with tables.connect() as empty:
-        empty.execute(contract.ddl)
+    with tables.scratch() as empty:
+        tables.make(empty, name)
         wanted = {column: kind for column, kind, *_ in empty.execute(f"DESCRIBE {name}").fetchall()}
     selected = [
         f'TRY_CAST("{column}" AS {kind}) AS "{column}"' if column in there else f'NULL::{kind} AS "{column}"'

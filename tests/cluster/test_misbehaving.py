@@ -133,6 +133,7 @@ print(json.dumps(told))
 """
 
 
+@pytest.mark.slow
 def test_workers_go_on_to_the_next_phase_or_make_room_for_it(tmp_path: Path, ray_cluster: Cluster) -> None:
     """On a cluster of two CPUs, where a worker that stayed for nothing would hold up the next phase for ever."""
     artwork = catalogue(tmp_path / "artwork", 20)
