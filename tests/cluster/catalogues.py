@@ -185,6 +185,16 @@ def family(pid: int) -> list[psutil.Process]:
         return []
 
 
+def shared_memory(processes: Iterable[psutil.Process]) -> set[Path]:
+    """The files in /dev/shm that processes hold. (Other programs on the machine have some there, too.)"""
+    held = set()
+    for process in processes:
+        with suppress(OSError):  # it has ended
+            lines = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+            held |= {Path(line[line.index("/dev/shm/") :]) for line in lines if "/dev/shm/" in line}
+    return held
+
+
 def workers(pid: int) -> list[psutil.Process]:
     """The actors among the descendants of a process."""
     return [process for process in family(pid) if _title(process).startswith("ray::Worker")]

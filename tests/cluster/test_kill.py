@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from catalogues import (
     Reader,
@@ -22,6 +23,7 @@ from catalogues import (
     parts,
     rows,
     run,
+    shared_memory,
     start,
     wait_until,
     workers,
@@ -91,7 +93,6 @@ def kill_often(artwork: Path, store: Path, times: int, seed: int) -> None:
 
 def test_a_worker_and_then_the_driver(artwork: Path, clean: Rows, tmp_path: Path) -> None:
     """On a Ray of its own: the run survives the worker; what survives the driver ends by itself, at once."""
-    shared_memory = set(os.listdir("/dev/shm"))
     with Reader(tmp_path):
         job = start(tmp_path, artwork, ON_RAY)
         wait_until(lambda: parts(tmp_path) >= 2)
@@ -101,17 +102,19 @@ def test_a_worker_and_then_the_driver(artwork: Path, clean: Rows, tmp_path: Path
         wait_until(lambda: parts(tmp_path) > committed + 1 and len(workers(job.pid)) == 2)
         assert victim not in alive(workers(job.pid))
         left = family(job.pid)
+        held = shared_memory(left)
         kill(job)
         run(tmp_path, artwork)
     assert rows(tmp_path) == clean
-    wait_until(lambda: not alive(left) and set(os.listdir("/dev/shm")) <= shared_memory, seconds=20)
+    wait_until(lambda: not alive(left) and not any(map(Path.exists, held)), seconds=20)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_anything_on_ray_killed_at_any_moment(seed: int, artwork: Path, clean: Rows, tmp_path: Path) -> None:
     moments = random.Random(seed)
-    shared_memory, left = set(os.listdir("/dev/shm")), []
+    left: list[psutil.Process] = []
+    held: set[Path] = set()
     with Reader(tmp_path):
         for victim in moments.sample(["driver", "driver", "worker", "everything"], 4):
             committed = parts(tmp_path)
@@ -121,13 +124,14 @@ def test_anything_on_ray_killed_at_any_moment(seed: int, artwork: Path, clean: R
             wait_until(lambda job=job, enough=enough: job.poll() is not None or parts(tmp_path) >= enough)
             time.sleep(moments.uniform(0, 1))
             left += family(job.pid)
+            held |= shared_memory(left)
             if victim == "worker":
                 kill_all(workers(job.pid)[:1])
                 time.sleep(moments.uniform(0, 4))
             kill_everything(job) if victim == "everything" else kill(job)
         run(tmp_path, artwork)
     assert rows(tmp_path) == clean
-    wait_until(lambda: not alive(left) and set(os.listdir("/dev/shm")) <= shared_memory, seconds=20)
+    wait_until(lambda: not alive(left) and not any(map(Path.exists, held)), seconds=20)
 
 
 @pytest.mark.slow
