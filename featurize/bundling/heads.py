@@ -16,8 +16,7 @@ class Heads(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.choices = nn.ModuleList(nn.Linear(width, len(labels)) for labels, _ in CHOICES.values())
-        self.parts = nn.Linear(width, len(PARTS))
-        nn.init.constant_(self.parts.bias, -6.0)  # most cells have none of them
+        self.parts = Finder(width, len(PARTS))
 
     def forward(self, tokens: torch.Tensor, choices: torch.Tensor, parts: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Loss, mean accuracy of the choices, and recall of the parts.
@@ -27,8 +26,20 @@ class Heads(nn.Module):
         mean = tokens.mean(1)
         scores = [head(mean) for head in self.choices]
         losses = [functional.cross_entropy(score, choices[:, at]) for at, score in enumerate(scores)]
-        found, there = self.parts(tokens).float(), parts.float()
-        part_loss = functional.binary_cross_entropy_with_logits(found, there, reduction="sum") / parts[..., 0].numel()
         right = [(score.argmax(1) == choices[:, at]).float().mean() for at, score in enumerate(scores)]
-        recall = ((found > 0) * there).sum() / there.sum().clamp(min=1)
+        part_loss, recall = self.parts(tokens, parts)
         return torch.stack(losses).mean() + part_loss, torch.stack(right).mean(), recall
+
+
+class Finder(nn.Linear):
+    """Which of many things each token shows, of which most show none."""
+
+    def __init__(self, width: int, things: int) -> None:
+        super().__init__(width, things)
+        nn.init.constant_(self.bias, -6.0)
+
+    def forward(self, tokens: torch.Tensor, there: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+        """Loss and recall. `tokens` are (..., width), `there` bool (..., things)."""
+        found, wanted = super().forward(tokens).float(), there.float()
+        loss = functional.binary_cross_entropy_with_logits(found, wanted, reduction="sum") / there[..., 0].numel()
+        return loss, ((found > 0) * wanted).sum() / wanted.sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""What there is to see in each cell of a picture: a target for every visual token.
+"""What there is to see in each cell of a picture: a target for every visual token, and for what lies below it.
 
 A network told only what is somewhere in a picture takes hundreds of thousands of them to find out where to look; the
 renderer knows where.
@@ -50,6 +50,21 @@ def cell_targets(parts: Iterable[Part], rows: int, columns: int) -> np.ndarray:
     for number in (1, 2, 3):
         targets[:, :, _AT["heads", str(number)]] = heads >= number
     return targets.reshape(rows * columns, len(PARTS))
+
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def letter_targets(parts: Iterable[Part], rows: int, columns: int) -> np.ndarray:
+    """bool of shape (rows · columns, len(ALPHABET)), row by row: the letters whose middle lies in each cell."""
+    targets = np.zeros((rows, columns, len(ALPHABET)), bool)
+    for part in parts:
+        if part.kind == "letter":
+            left, top, right, bottom = part.box
+            y, x = int((top + bottom) / 2 * rows // 1), int((left + right) / 2 * columns // 1)
+            if 0 <= y < rows and 0 <= x < columns:
+                targets[y, x, ALPHABET.index(part.name)] = True
+    return targets.reshape(rows * columns, len(ALPHABET))
 
 
 def _overlap(start: float, end: float, cells: int) -> np.ndarray:

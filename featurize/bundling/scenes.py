@@ -12,6 +12,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -70,15 +71,29 @@ class Scenes:
         return found
 
     def picture(
-        self, index: int, shape: Shape, rng: np.random.Generator | None = None
+        self,
+        index: int,
+        shape: Shape,
+        rng: np.random.Generator | None = None,
+        window: Shape | None = None,
+        about: str | None = None,
     ) -> tuple[np.ndarray, list[Part]]:
-        """uint8 of shape (height, width, 3) and what is where in it; with `rng` a little of each edge is cut off."""
+        """uint8 of shape (height, width, 3) and what is where in it; with `rng` a little of each edge is cut off.
+
+        With a `window`, only so many of these pixels, about one of the parts, of the kind `about` if there is one.
+        """
         row = self._rows.slice(index, 1).to_pylist()[0]
         image = Image.open(io.BytesIO(row["jpeg"]))
         left, top, right, bottom = rng.uniform(0, JITTER, 4) if rng is not None else np.zeros(4)
-        cut = (left * image.width, top * image.height, (1 - right) * image.width, (1 - bottom) * image.height)
+        right, bottom = 1 - right, 1 - bottom
+        if window is not None and rng is not None:
+            x, y = _middle(row["parts"], about, rng)
+            left, right = _about(x, left, right, window.width / shape.width, rng)
+            top, bottom = _about(y, top, bottom, window.height / shape.height, rng)
+            shape = window
+        cut = (left * image.width, top * image.height, right * image.width, bottom * image.height)
         pixels = np.asarray(image.resize((shape.width, shape.height), Image.Resampling.BICUBIC, cut))
-        wide, high = 1 - left - right, 1 - top - bottom
+        wide, high = right - left, bottom - top
         parts = []
         for part in row["parts"]:
             x0, y0, x1, y1 = part["box"]
@@ -89,6 +104,24 @@ class Scenes:
     def sizes(self) -> list[tuple[int, int]]:
         """Width and height of every artwork as it would be published."""
         return [(scene.width, scene.height) for scene in map(self.scene, range(self.count))]
+
+
+def _middle(parts: list[dict[str, Any]], about: str | None, rng: np.random.Generator) -> tuple[float, float]:
+    """Of a part, or of the picture where there is none. Each kind of part is as likely as another."""
+    kinds = sorted({part["kind"] for part in parts} - {"letter"})
+    if not kinds:
+        return 0.5, 0.5
+    kind = about if about in kinds else kinds[rng.integers(len(kinds))]
+    some = [part["box"] for part in parts if part["kind"] == kind]
+    x0, y0, x1, y1 = some[rng.integers(len(some))]
+    return (x0 + x1) / 2, (y0 + y1) / 2
+
+
+def _about(middle: float, start: float, end: float, share: float, rng: np.random.Generator) -> tuple[float, float]:
+    """A stretch of `share` of [start, end] within it, around `middle` or a little off."""
+    length = share * (end - start)
+    first = float(np.clip(middle - rng.uniform(0.25, 0.75) * length, start, end - length))
+    return first, first + length
 
 
 def _render_missing(paths: list[Path], size: int) -> None:

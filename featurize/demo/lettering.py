@@ -69,8 +69,12 @@ def _letter(letter: str, weight: int) -> tuple[Image.Image, int]:
     return mask, advance
 
 
-def _line(text: str, face: Face, dice: Random) -> tuple[Image.Image, list[tuple[str, float, float]]]:
-    """One line as a mask cropped to its letters, and its words with the shares of the width they begin and end at.
+Mark = tuple[str, str, Box]
+"""A "word" or a "letter", its text, and where it is."""
+
+
+def _line(text: str, face: Face, dice: Random) -> tuple[Image.Image, list[tuple[str, str, float, float]]]:
+    """One line as a mask cropped to its letters; and its words and letters with the shares of the width they span.
 
     Without bounce it keeps the height of capitals.
     """
@@ -81,22 +85,23 @@ def _line(text: str, face: Face, dice: Random) -> tuple[Image.Image, list[tuple[
         mask.paste(255, (x, 14 + hop), shape)
         edges.append((x + 12, x := x + advance + face.tracking))
     box = mask.getbbox() or (0, 0, 1, 1)
-    words, first = [], 0
+    spans = [("letter", letter, *edge) for letter, edge in zip(text, edges, strict=True) if letter != " "]
+    first = 0
     for word in text.split(" "):
-        left, right = edges[first][0] - box[0], edges[first + len(word) - 1][1] - box[0]
-        words.append((word, left / (box[2] - box[0]), right / (box[2] - box[0])))
+        spans.append(("word", word, edges[first][0], edges[first + len(word) - 1][1]))
         first += len(word) + 1
-    return mask.crop(box), words
+    start, width = box[0], box[2] - box[0]
+    return mask.crop(box), [(kind, name, (x0 - start) / width, (x1 - start) / width) for kind, name, x0, x1 in spans]
 
 
 def title_mask(
     size: tuple[int, int], text: str, theme: str, align: str, dice: Random, most_lines: int
-) -> tuple[Image.Image, list[tuple[str, Box]]]:
-    """The title as a mask of `size` pixels, as large as fits, in up to `most_lines` lines; and where its words are."""
+) -> tuple[Image.Image, list[Mark]]:
+    """The title as a mask of `size` pixels, as large as fits, in up to `most_lines` lines; and what is where."""
     width, height = size
     face = FACES[theme]
-    lines, words = zip(*(_line(line, face, dice) for line in _break(text, most_lines)), strict=True)
-    places = []
+    lines, spans = zip(*(_line(line, face, dice) for line in _break(text, most_lines)), strict=True)
+    marks: list[Mark] = []
     natural = [(line.width * face.stretch, line.height) for line in lines]
     gap = 0.2
     if face.justified:
@@ -109,14 +114,15 @@ def title_mask(
     shrink = min(1.0, height / total)
     mask = Image.new("L", size)
     y = (height - total * shrink) / 2
-    for line, spans, scale, (wide, high) in zip(lines, words, scales, natural, strict=True):
+    for line, parts, scale, (wide, high) in zip(lines, spans, scales, natural, strict=True):
         target = max(1, int(wide * scale * shrink)), max(1, int(high * scale * shrink))
         small = line.resize(target, Image.Resampling.BICUBIC)
         x = {"left": 0, "centre": (width - target[0]) // 2, "right": width - target[0]}[align]
         mask.paste(small, (x, int(y)))
-        places += [(word, (x + start * target[0], y, x + end * target[0], y + target[1])) for word, start, end in spans]
+        for kind, name, start, end in parts:
+            marks.append((kind, name, (x + start * target[0], y, x + end * target[0], y + target[1])))
         y += target[1] + gap * 100 * scales[0] * shrink
-    return mask, places
+    return mask, marks
 
 
 def _break(text: str, most_lines: int) -> list[str]:
@@ -148,10 +154,10 @@ def set_title(
     look: Look,
     paints: tuple[Rgb, Rgb],
     dice: Random,
-) -> list[tuple[str, Box]]:
+) -> list[Mark]:
     """Title, rules and billing block inside `box` (pixels). `paints`: letters and their shadow.
 
-    Returns the words and their boxes in the image.
+    Returns the words and letters and where they are in the image.
     """
     left, top, right, bottom = box
     width, height = right - left, bottom - top
@@ -159,7 +165,7 @@ def set_title(
     face = FACES[theme]
     block = max(4, height // 7)
     size = (width, height - block - height // 12)
-    mask, words = title_mask(size, text, theme, align, dice, 3 if width < height * 4 else 2)
+    mask, marks = title_mask(size, text, theme, align, dice, 3 if width < height * 4 else 2)
     drop = max(1, height // 60)
     soft = Image.new("L", (size[0] + 6 * drop, size[1] + 6 * drop))
     soft.paste(mask, (3 * drop, 3 * drop))
@@ -175,7 +181,7 @@ def set_title(
         for y in (top - height // 24, top + size[1] + height // 40):
             draw.rectangle((left + drawn[0], y, left + drawn[2], y + max(0, height // 90)), fill=fill)
     _billing(image, left, bottom - block * 3 // 4, width, block * 3 // 4, align, fill, dice)
-    return [(word, (x0 + left, y0 + top, x1 + left, y1 + top)) for word, (x0, y0, x1, y1) in words]
+    return [(kind, name, (x0 + left, y0 + top, x1 + left, y1 + top)) for kind, name, (x0, y0, x1, y1) in marks]
 
 
 def _billing(

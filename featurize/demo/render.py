@@ -18,7 +18,7 @@ from featurize.demo import buildings, interiors, landscapes, sky
 from featurize.demo.canvas import OVERSAMPLE, Pen, pen_on, transparent
 from featurize.demo.colours import Look, mix
 from featurize.demo.figures import CHILD, EYES, figure
-from featurize.demo.lettering import Box, set_title
+from featurize.demo.lettering import Box, Mark, set_title
 from featurize.demo.people import cast
 from featurize.demo.props import PROPS, draw_prop
 from featurize.demo.scenes import Scene
@@ -48,7 +48,7 @@ _INDOORS = ("living room", "spaceship", "outer space")
 class Part:
     """Something in a picture and where it is, also where other things hide it.
 
-    Kinds are role, head, pose and facing of each person, prop, and word.
+    Kinds are role, head, pose and facing of each person, prop, word, and letter.
     """
 
     kind: str
@@ -79,11 +79,10 @@ def render_with_parts(scene: Scene, long_side: int | None = None) -> tuple[Image
     else:
         page = Image.new("RGB", (width, height), look.paper if margin else look.ink)
         page.paste(picture, (margin, margin))
-    words = []
+    found: list[Mark] = []
     if scene.title_text:
-        words = _title(page, scene, (margin, margin, margin + inner[0], margin + inner[1]), band, look, dice)
+        found = _title(page, scene, (margin, margin, margin + inner[0], margin + inner[1]), band, look, dice)
     unit = min(picture.size) / 1000
-    found = [("word", word, box) for word, box in words]
     for kind, name, box in _cast_parts(scene, people, props):
         x0, x1 = (margin + min(max(x * unit, 0), picture.width) for x in box[::2])
         y0, y1 = (margin + min(max(y * unit, 0), picture.height) for y in box[1::2])
@@ -245,7 +244,7 @@ def _grain(image: Image.Image, dice: Random) -> Image.Image:
 
 def _title(
     page: Image.Image, scene: Scene, area: tuple[int, int, int, int], band: int, look: Look, dice: Random
-) -> list[tuple[str, Box]]:
+) -> list[Mark]:
     left, top, right, bottom = area
     width, height = right - left, bottom - top
     pad = width // 16

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurize.bundling.parts import PARTS, cell_targets
+from featurize.bundling.parts import ALPHABET, PARTS, cell_targets, letter_targets
 from featurize.bundling.scenes import HELD_OUT, scene
 from featurize.demo.render import Part, render_with_parts
 
@@ -36,6 +36,13 @@ def test_what_lies_outside_is_in_no_cell() -> None:
     assert found(outside, 3, 3) == []
 
 
+def test_a_letter_is_in_the_cell_of_its_middle() -> None:
+    boxes = {"N": (0.1, 0.1, 0.3, 0.4), "O": (0.3, 0.1, 0.8, 0.4), "W": (0.9, 0.6, 1.2, 0.9)}
+    parts = [Part("letter", name, box) for name, box in boxes.items()]
+    targets = letter_targets([*parts, Part("word", "NOW", (0.1, 0.1, 1.0, 0.9))], 2, 2)
+    assert [(int(cell), ALPHABET[at]) for cell, at in np.argwhere(targets)] == [(0, "N"), (1, "O")]
+
+
 def test_every_cast_and_title_is_there_to_be_found() -> None:
     for index in range(40):
         each = scene(HELD_OUT, index)
@@ -45,4 +52,6 @@ def test_every_cast_and_title_is_there_to_be_found() -> None:
         expected = {*(("prop", prop) for prop in each.props), *(("role", role) for role in each.people), *words}
         assert {part for part in seen if part[0] in ("prop", "role", "word")} == expected
         assert sum(part.kind == "head" for part in parts) == each.people_count
+        letters = {ALPHABET[at] for _, at in np.argwhere(letter_targets(parts, 24, 24))}
+        assert letters == set((each.title_text or "").replace(" ", ""))
         assert (("heads", "1") in seen) == (each.people_count > 0)

@@ -13,7 +13,7 @@ from featurize.bundling import captioner, texts, trainer
 from featurize.bundling.captioner import Captioner
 from featurize.bundling.clip import Clip
 from featurize.bundling.muon import Muon, orthogonal
-from featurize.bundling.parts import cell_targets
+from featurize.bundling.parts import ALPHABET, cell_targets
 from featurize.bundling.scenes import Scenes, Shape
 
 
@@ -45,6 +45,31 @@ def test_cutting_the_edges_moves_what_is_in_the_picture(scenes: Scenes) -> None:
             assert (before.kind, before.name) == (after.kind, after.name)
             assert after.box == pytest.approx(before.box, abs=0.07)
             assert after.box != before.box
+
+
+def test_a_window_is_a_part_of_the_picture_about_something_in_it(scenes: Scenes) -> None:
+    shape, window = Shape(192, 128), Shape(64, 96)
+    for index in range(20):
+        whole, parts = scenes.picture(index, shape)
+        near, moved = scenes.picture(index, shape, np.random.default_rng(index), window)
+        assert near.shape == (64, 96, 3)
+        middles = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in (part.box for part in moved)]
+        assert any(0 <= x <= 1 and 0 <= y <= 1 for x, y in middles) or not parts
+        corners = []
+        for axis in (0, 1):  # where the window begins and ends, by the part that is largest
+            before, after = max(
+                ((p.box[axis::2], m.box[axis::2]) for p, m in zip(parts, moved, strict=True)),
+                key=lambda pair: pair[0][1] - pair[0][0],
+                default=((0, 1), (0, 1)),
+            )
+            scale = (before[1] - before[0]) / (after[1] - after[0])
+            corners.append((before[0] - after[0] * scale, scale))
+        (x, wide), (y, high) = corners
+        assert 0.94 * 96 / 128 <= wide <= 96 / 128 + 1e-6
+        assert 0.94 * 64 / 192 <= high <= 64 / 192 + 1e-6
+        box = (x * 128, y * 192, (x + wide) * 128, (y + high) * 192)
+        again = np.asarray(Image.fromarray(whole).resize((96, 64), Image.Resampling.BICUBIC, box))
+        assert abs(again.astype(int) - near).mean() < 12
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +109,28 @@ def test_the_captioner_trains_on_what_transformers_computes(trained: tuple[Capti
                     "input_ids"
                 ],
                 "labels": labels,
+                "letters": torch.zeros(len(inputs["pixel_values"]), 4 * len(ALPHABET), dtype=torch.bool),
             }
             assert torch.equal(batch["ids"], inputs["input_ids"])
             assert task.loss(batch)[1]["words"].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_every_patch_is_asked_for_its_own_letters(scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Targets, patches of the processor, and what the network makes of them are in one order."""
+    task = Captioner(scenes)
+    visual = task.model.model.visual
+    batch = task.batch(1, 0.0)
+    patches, grid = captioner.patchify(batch["pixels"])
+    for block in visual.blocks:
+        monkeypatch.setattr(block, "forward", lambda hidden, **_: hidden)
+    with torch.inference_mode():
+        task.loss(batch)
+        embedded = visual.patch_embed(patches)
+        assert torch.allclose(task._patches(grid), torch.nn.functional.layer_norm(embedded, embedded.shape[1:]))
+    quarters = torch.arange(8 * 12).view(1, 8, 12, 1)
+    pixels = quarters.repeat_interleave(8, 1).repeat_interleave(8, 2).expand(-1, -1, -1, 3).byte()
+    shown = captioner.patchify(pixels)[0].view(-1, 3, 2, 8, 2, 8)[:, 0, :, 0, :, 0].flatten(1)
+    assert torch.equal(shown.flatten().argsort(), captioner._by_patch(quarters, 2).flatten().argsort())
 
 
 def test_clip_trains_on_what_open_clip_computes(scenes: Scenes) -> None:

@@ -87,7 +87,8 @@ def test_a_person_is_where_it_is_said_to_be(shot: str) -> None:
 
 def test_words_lie_apart_on_the_letters_of_their_line() -> None:
     for theme in THEMES:
-        mask, words = title_mask((400, 160), "THE NIGHT OF THE SILENT ANDROID", theme, "centre", Random(1), 3)
+        mask, marks = title_mask((400, 160), "THE NIGHT OF THE SILENT ANDROID", theme, "centre", Random(1), 3)
+        words = [(name, box) for kind, name, box in marks if kind == "word"]
         assert [word for word, _ in words] == ["THE", "NIGHT", "OF", "THE", "SILENT", "ANDROID"]
         ink = np.asarray(mask) > 128
         for _, (left, top, right, bottom) in words:
@@ -98,6 +99,20 @@ def test_words_lie_apart_on_the_letters_of_their_line() -> None:
             assert not covered[int(top) + 2 : int(bottom) - 1, int(left) + 2 : int(right) - 1].any()
             covered[max(0, int(top) - 1) : int(bottom) + 2, max(0, int(left) - 1) : int(right) + 2] = True
         assert ink[covered].sum() > 0.98 * ink.sum()
+
+
+def test_every_letter_lies_on_its_ink_in_the_order_of_its_word() -> None:
+    for theme in THEMES:
+        mask, marks = title_mask((400, 160), "THE NIGHT OF THE SILENT ANDROID", theme, "left", Random(1), 3)
+        letters = [(name, box) for kind, name, box in marks if kind == "letter"]
+        assert "".join(letter for letter, _ in letters) == "THENIGHTOFTHESILENTANDROID"
+        ink = np.asarray(mask) > 128
+        for kind, word, (left, top, right, _) in marks:
+            if kind == "word":
+                inside = [(x, box) for x, box in letters if left <= (box[0] + box[2]) / 2 <= right and box[1] == top]
+                assert "".join(letter for letter, _ in inside) == word
+                for _, (x0, y0, x1, y1) in inside:
+                    assert ink[round(y0) : round(y1) + 1, max(0, round(x0)) : round(x1) + 1].mean() > 0.12
 
 
 @pytest.mark.parametrize("seed", range(6))
