@@ -37,6 +37,7 @@ whole: pictures with their answers. near: windows about things in them, since mu
 about words, for the lower half of the vision network alone. Seeing is what takes long to learn, and letters longest;
 these three lessons take about 60, 45 and 10 milliseconds a picture or window on a CPU core.
 """
+_WINDOWS_OF_ONE = 4  # pictures are not opened anew for every window
 _WINDOWS = (Shape(2 * PATCH * MERGE, 4 * PATCH * MERGE), Shape(3 * PATCH * MERGE, 3 * PATCH * MERGE))
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -86,7 +87,7 @@ class Captioner:
             return _letters(pictures) | _parts(pictures) | {"choices": choices} | self._words(shown, shape, rng)
         window = _WINDOWS[0 if lesson == "spell" else rng.integers(len(_WINDOWS))]
         count = self.batch_size * shape.height * shape.width // (window.height * window.width)
-        chosen = rng.choice(self._by_shape[shape], count)
+        chosen = np.repeat(rng.choice(self._by_shape[shape], count // _WINDOWS_OF_ONE), _WINDOWS_OF_ONE)
         about = "word" if lesson == "spell" else None
         pictures = [self._scenes.picture(int(i), shape, rng, window, about) for i in chosen]
         return _letters(pictures) | (_parts(pictures) if lesson == "near" else {})

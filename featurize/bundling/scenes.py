@@ -11,6 +11,7 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ class Scenes:
         tables = [feather.read_table(path, memory_map=True) for path in paths]
         self._rows = pa.concat_tables(tables)
         self._scenes: list[Scene | None] = [None] * self.count
+        self._open = lru_cache(8)(self._read)  # some batches have several windows of one picture
 
     def scene(self, index: int) -> Scene:
         found = self._scenes[index]
@@ -82,12 +84,11 @@ class Scenes:
 
         With a `window`, only so many of these pixels, about one of the parts, of the kind `about` if there is one.
         """
-        row = self._rows.slice(index, 1).to_pylist()[0]
-        image = Image.open(io.BytesIO(row["jpeg"]))
+        image, shown = self._open(index)
         left, top, right, bottom = rng.uniform(0, JITTER, 4) if rng is not None else np.zeros(4)
         right, bottom = 1 - right, 1 - bottom
         if window is not None and rng is not None:
-            x, y = _middle(row["parts"], about, rng)
+            x, y = _middle(shown, about, rng)
             left, right = _about(x, left, right, window.width / shape.width, rng)
             top, bottom = _about(y, top, bottom, window.height / shape.height, rng)
             shape = window
@@ -95,11 +96,17 @@ class Scenes:
         pixels = np.asarray(image.resize((shape.width, shape.height), Image.Resampling.BICUBIC, cut))
         wide, high = right - left, bottom - top
         parts = []
-        for part in row["parts"]:
+        for part in shown:
             x0, y0, x1, y1 = part["box"]
             box = ((x0 - left) / wide, (y0 - top) / high, (x1 - left) / wide, (y1 - top) / high)
             parts.append(Part(part["kind"], part["name"], box))
         return pixels, parts
+
+    def _read(self, index: int) -> tuple[Image.Image, list[dict[str, Any]]]:
+        row = self._rows.slice(index, 1).to_pylist()[0]
+        image = Image.open(io.BytesIO(row["jpeg"]))
+        image.load()
+        return image, row["parts"]
 
     def sizes(self) -> list[tuple[int, int]]:
         """Width and height of every artwork as it would be published."""

@@ -190,6 +190,26 @@ def test_it_learns(scenes: Scenes, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert task.loss(batch)[0].item() < 0.8 * before
 
 
+@pytest.mark.slow
+def test_the_captioner_learns_from_each_kind_of_lesson(
+    scenes: Scenes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Captioner, "batch_size", 4)
+    monkeypatch.setattr(trainer, "WARM_UP", 5)
+    task = Captioner(scenes)
+    lessons = {frozenset(batch): batch for batch in (task.batch(step, 0.0) for step in range(4))}
+    before = {what: task.loss(batch)[0].item() for what, batch in lessons.items()}
+    trainer.fit(task, tmp_path / "captioner.pt", 4 * 80, "captioner", torch.device("cpu"))
+    assert sorted(map(sorted, lessons)) == [
+        ["choices", "ids", "labels", "letters", "parts", "pixels"],
+        ["letters", "parts", "pixels"],
+        ["letters", "pixels"],
+    ]
+    for what, batch in lessons.items():
+        assert task.loss(batch)[0].item() < 0.8 * before[what], (sorted(what), before[what])
+    assert "choices" in task.batch(1, 0.8)
+
+
 def test_the_schedule_rises_stays_and_falls() -> None:
     shares = [trainer.schedule(step, 4000) for step in range(4000)]
     assert shares[0] < 0.01
