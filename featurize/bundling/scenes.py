@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +23,7 @@ from pyarrow import feather
 from tqdm import tqdm
 
 from featurize.demo.names import poster_name
-from featurize.demo.render import Part, render_with_parts
+from featurize.demo.render import Part, render, render_with_parts
 from featurize.demo.scenes import Scene, sample_scene
 from featurize.demo.vocabulary import THEMES
 
@@ -136,15 +137,32 @@ def _render_missing(paths: list[Path], size: int) -> None:
     if not missing:
         return
     paths[0].parent.mkdir(parents=True, exist_ok=True)
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with (
-        ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool,
+        _processes() as pool,
         tqdm(total=len(missing) * size, desc="rendering", unit=" scenes") as bar,
     ):
         tasks = [pool.submit(_render_shard, path, number * size, size) for number, path in missing]
         for task in as_completed(tasks):
             task.result()
             bar.update(size)
+
+
+def published(scenes: Iterable[Scene]) -> list[bytes]:
+    """Their pictures at full size, as JPEG files."""
+    with _processes() as pool:
+        return list(pool.map(_published, scenes, chunksize=8))
+
+
+def _published(drawn: Scene) -> bytes:
+    file = io.BytesIO()
+    render(drawn).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def _processes() -> ProcessPoolExecutor:
+    """One per core. They import this module, which is why it imports nothing heavy."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn"))
 
 
 def _render_shard(path: Path, first: int, size: int) -> None:

@@ -6,12 +6,8 @@ scenes are of a stream that training never sees. The same weights give the same 
 
 from __future__ import annotations
 
-import io
-import multiprocessing
-import os
 import re
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,9 +15,8 @@ import numpy as np
 from featurize import images, tags
 from featurize.bundling import texts
 from featurize.bundling.clip import ATTRIBUTES
-from featurize.bundling.scenes import HELD_OUT, scene
+from featurize.bundling.scenes import HELD_OUT, published, scene
 from featurize.config import Settings
-from featurize.demo.render import render
 from featurize.demo.scenes import Scene, describe
 from featurize.demo.vocabulary import ARRANGEMENTS, MOODS, NUMBERS, PLURALS, ROLES, SHOTS
 from featurize.models import load_backend
@@ -44,24 +39,13 @@ TARGETS = {
 def score(settings: Settings, count: int = 1024) -> dict[str, Any]:
     """The figures of the profile's two models on the first `count` held-out scenes. Errors: RefusedInput."""
     scenes = [scene(HELD_OUT, index) for index in range(count)]
-    files = _draw(scenes)
+    files = published(scenes)
     found: dict[str, Any] = {"held_out_scenes": count}
     if settings.describe is not None:
         found["captioner"] = _captioner(settings.describe, scenes, files)
     if settings.embed is not None:
         found["clip"] = _clip(settings, scenes, files)
     return found
-
-
-def _draw(scenes: list[Scene]) -> list[bytes]:
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(_file, scenes, chunksize=16))
-
-
-def _file(scene: Scene) -> bytes:
-    file = io.BytesIO()
-    render(scene).save(file, "JPEG", quality=90)
-    return file.getvalue()
 
 
 def _extract(model: Any, inputs: list[Any]) -> list[dict[str, Any]]:

@@ -68,7 +68,14 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
     }
 
 
-@pytest.fixture(scope="module", params=backends())
+SERVED = ("openai_endpoint",)
+"""Backends whose tests start a server, which takes a while; test_openai_endpoint.py has tests of make test."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name in SERVED else ()) for name in backends()],
+)
 def backend(request: pytest.FixtureRequest) -> str:
     return request.param
 
