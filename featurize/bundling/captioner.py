@@ -34,8 +34,8 @@ _LESSONS = ("whole", "near", "spell", "spell")
 """What the batches teach in turn, until the last quarter of the training: then all are of the first kind.
 
 whole: pictures with their answers. near: windows about things in them, since much of a picture is sky. spell: windows
-about words, for the lower half of the vision network alone. Seeing is what takes long to learn, and letters longest;
-these three lessons take about 60, 45 and 10 milliseconds a picture or window on a CPU core.
+about words, for the lower blocks of the vision network alone, which is cheap. Seeing is what takes long to learn, and
+letters longest.
 """
 _WINDOWS_OF_ONE = 4  # pictures are not opened anew for every window
 _WINDOWS = (Shape(2 * PATCH * MERGE, 4 * PATCH * MERGE), Shape(3 * PATCH * MERGE, 3 * PATCH * MERGE))
@@ -106,7 +106,7 @@ class Captioner:
     def loss(self, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """That of whatever the batch has targets for."""
         patches, grid = patchify(batch["pixels"])
-        self._lower_half_only = "parts" not in batch
+        self._lower_blocks_only = "parts" not in batch
         visual: Any = None
         with contextlib.suppress(_Enough):
             tokens = self.model.model.get_image_features(patches, grid).pooler_output
@@ -128,7 +128,7 @@ class Captioner:
 
     def _keep_patches(self, block: nn.Module, inputs: Any, hidden: torch.Tensor) -> None:
         self._hidden = hidden
-        if self._lower_half_only:
+        if self._lower_blocks_only:
             raise _Enough
 
     def _patches(self, grid: torch.Tensor) -> torch.Tensor:
