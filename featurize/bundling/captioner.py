@@ -1,4 +1,4 @@
-"""The bundled captioner: a Qwen2.5-VL of five million parameters, trained from nothing.
+"""The bundled captioner: a Qwen2.5-VL of eight million parameters, trained from nothing.
 
 It learns in the real classes of transformers. Two forwards are replaced while it trains by ones that compute the same
 for a batch of equally large pictures in a fraction of the time.
@@ -23,19 +23,20 @@ from featurize.bundling.scenes import TRAINING, Scenes, Shape, scene
 from featurize.demo.render import Part
 from featurize.demo.scenes import Scene
 
-PATCH, MERGE = 16, 2
+PATCH, MERGE = 8, 4
+"""Pixels of a patch, about a letter of a title; patches of a visual token, each way."""
 MAX_PIXELS = 30 * (PATCH * MERGE) ** 2
 """A poster becomes 128 × 192: 24 visual tokens."""
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # the processor's own
-_WIDTH = 192
+_WIDTH, _VISION_WIDTH = 192, 128
 _SPELLING = 2
 """Blocks of the vision network after which every patch is to know its letters."""
-_LESSONS = ("whole", "near", "spell", "spell")
+_LESSONS = ("whole", "near", "spell", "read")
 """What the batches teach in turn, until the last quarter of the training: then all are of the first kind.
 
-whole: pictures with their answers. near: windows about things in them, since much of a picture is sky. spell: windows
-about words, for the lower blocks of the vision network alone, which is cheap. Seeing is what takes long to learn, and
-letters longest.
+whole: pictures with their answers. near: windows about things in them, since much of a picture is sky. read: windows
+about words. spell: the same for the lower blocks of the vision network alone, which is cheap. Seeing is what takes
+long to learn, and letters longest.
 """
 _WINDOWS_OF_ONE = 4  # pictures are not opened anew for every window
 _WINDOWS = (Shape(2 * PATCH * MERGE, 4 * PATCH * MERGE), Shape(3 * PATCH * MERGE, 3 * PATCH * MERGE))
@@ -63,7 +64,7 @@ class Captioner:
         torch.manual_seed(seed)
         self.model = build(self.tokenizer)
         self.heads = Heads(_WIDTH)
-        self.letter_head = Finder(_WIDTH, 4 * len(ALPHABET))
+        self.letter_head = Finder(_VISION_WIDTH, len(ALPHABET))
         self.module: nn.Module = nn.ModuleDict(
             {"model": self.model, "heads": self.heads, "letter_head": self.letter_head}
         )
@@ -85,12 +86,12 @@ class Captioner:
             pictures = [self._scenes.picture(int(i), shape, rng) for i in chosen]
             choices = torch.from_numpy(texts.choice_targets(shown))
             return _letters(pictures) | _parts(pictures) | {"choices": choices} | self._words(shown, shape, rng)
-        window = _WINDOWS[0 if lesson == "spell" else rng.integers(len(_WINDOWS))]
+        window = _WINDOWS[rng.integers(len(_WINDOWS)) if lesson == "near" else 0]
         count = self.batch_size * shape.height * shape.width // (window.height * window.width)
         chosen = np.repeat(rng.choice(self._by_shape[shape], count // _WINDOWS_OF_ONE), _WINDOWS_OF_ONE)
-        about = "word" if lesson == "spell" else None
+        about = None if lesson == "near" else "word"
         pictures = [self._scenes.picture(int(i), shape, rng, window, about) for i in chosen]
-        return _letters(pictures) | (_parts(pictures) if lesson == "near" else {})
+        return _letters(pictures) | ({} if lesson == "spell" else _parts(pictures))
 
     def _words(self, shown: list[Scene], shape: Shape, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         wording = texts.PROMPTS[0] if rng.random() < 0.6 else str(rng.choice(texts.PROMPTS[1:]))
@@ -139,8 +140,8 @@ class Captioner:
         order, _ = get_vision_window_index(
             grid[:1], spatial_merge_size=MERGE, window_size=visual.window_size, patch_size=PATCH
         )
-        tokens = self._hidden.view(len(grid), -1, MERGE * MERGE, _WIDTH)
-        return functional.layer_norm(tokens[:, torch.argsort(order)].reshape(-1, _WIDTH), (_WIDTH,))
+        tokens = self._hidden.view(len(grid), -1, MERGE * MERGE, _VISION_WIDTH)
+        return functional.layer_norm(tokens[:, torch.argsort(order)].reshape(-1, _VISION_WIDTH), (_VISION_WIDTH,))
 
     def _answer_loss(
         self, visual: torch.Tensor, grid: torch.Tensor, ids: torch.Tensor, labels: torch.Tensor
@@ -183,12 +184,12 @@ class _Enough(Exception):
 
 
 def _letters(pictures: list[tuple[np.ndarray, list[Part]]]) -> dict[str, torch.Tensor]:
-    """The pixels, and which letters are in each quarter of each patch."""
-    height, width = (2 * side // PATCH for side in pictures[0][0].shape[:2])
+    """The pixels, and which letters are in each patch."""
+    height, width = (side // PATCH for side in pictures[0][0].shape[:2])
     letters = np.stack([letter_targets(parts, height, width) for _, parts in pictures])
     return {
         "pixels": torch.from_numpy(np.stack([pixels for pixels, _ in pictures])),
-        "letters": _by_patch(torch.from_numpy(letters.reshape(len(pictures), height, width, -1)), 2),
+        "letters": _by_patch(torch.from_numpy(letters.reshape(len(pictures), height, width, -1)), 1),
     }
 
 
@@ -205,14 +206,14 @@ def build(tokenizer: Any) -> Any:
     ids = {name: tokenizer.convert_tokens_to_ids(name) for name in (texts.PAD, texts.START, texts.END, *texts.VISION)}
     config = Qwen2_5_VLConfig(
         vision_config={
-            "depth": 5,
-            "hidden_size": _WIDTH,
-            "intermediate_size": 512,
+            "depth": 6,
+            "hidden_size": _VISION_WIDTH,
+            "intermediate_size": 384,
             "num_heads": 4,
             "out_hidden_size": _WIDTH,
             "patch_size": PATCH,
             "spatial_merge_size": MERGE,
-            "fullatt_block_indexes": [0, 1, 2, 3, 4],
+            "fullatt_block_indexes": [0, 1, 2, 3, 4, 5],
         },
         text_config={
             "vocab_size": -(-len(tokenizer) // 8) * 8,
