@@ -20,6 +20,7 @@ from featurize.bundling import texts
 from featurize.bundling.heads import Finder, Heads
 from featurize.bundling.parts import ALPHABET, cell_targets, letter_targets
 from featurize.bundling.scenes import TRAINING, Scenes, Shape, scene
+from featurize.bundling.trainer import DECAY
 from featurize.demo.render import Part
 from featurize.demo.scenes import Scene
 
@@ -32,7 +33,7 @@ _WIDTH, _VISION_WIDTH = 192, 128
 _SPELLING = 2
 """Blocks of the vision network after which every patch is to know its letters."""
 _LESSONS = ("whole", "near", "spell", "read")
-"""What the batches teach in turn, until the last quarter of the training: then all are of the first kind.
+"""What the batches teach in turn, until the learning rate falls: then all are of the first kind.
 
 whole: pictures with their answers. near: windows about things in them, since much of a picture is sky. read: windows
 about words. spell: the same for the lower blocks of the vision network alone, which is cheap. Seeing is what takes
@@ -69,6 +70,7 @@ class Captioner:
             {"model": self.model, "heads": self.heads, "letter_head": self.letter_head}
         )
         self.model.model.visual.blocks[_SPELLING - 1].register_forward_hook(self._keep_patches)
+        self._lower_blocks_only = False
         fast_forwards(self.model)
         shapes = [shape_of(*size) for size in scenes.sizes()]
         self._by_shape = {shape: np.flatnonzero([s == shape for s in shapes]) for shape in sorted(set(shapes), key=str)}
@@ -79,7 +81,7 @@ class Captioner:
         rng = np.random.Generator(np.random.PCG64([self._seed, 1, step]))
         shares = np.array([len(indices) for indices in self._by_shape.values()])
         shape = list(self._by_shape)[rng.choice(len(shares), p=shares / shares.sum())]
-        lesson = _LESSONS[step % len(_LESSONS)] if progress <= 0.75 else "whole"
+        lesson = _LESSONS[step % len(_LESSONS)] if progress <= 1 - DECAY else "whole"
         if lesson == "whole":
             chosen = rng.choice(self._by_shape[shape], self.batch_size)
             shown = [self._scenes.scene(int(i)) for i in chosen]
@@ -98,7 +100,7 @@ class Captioner:
         prefix = self.tokenizer(prompt(wording, shape), add_special_tokens=False)["input_ids"]
         end = self.tokenizer.convert_tokens_to_ids(texts.END)
         answers = [[*ids, end] for ids in self.tokenizer([texts.answer(s) for s in shown])["input_ids"]]
-        longest = -(-max(map(len, answers)) // 8) * 8  # few different lengths, for the compiler
+        longest = max(map(len, answers))
         pad = self.tokenizer.pad_token_id
         ids = torch.tensor([[*prefix, *ids, *[pad] * (longest - len(ids))] for ids in answers])
         labels = torch.tensor([[*ids, *[-100] * (longest - len(ids))] for ids in answers])
@@ -119,7 +121,7 @@ class Captioner:
             seen, figures["choices"], figures["parts"] = self.heads(visual, batch["choices"], batch["parts"])
             loss = loss + seen
         elif "parts" in batch:
-            seen, figures["near"] = self.heads.parts(visual, batch["parts"])
+            seen, figures["windows"] = self.heads.parts(visual, batch["parts"])
             loss = loss + seen
         if "ids" in batch:
             words, figures["tokens"] = self._answer_loss(visual, grid, batch["ids"], batch["labels"])
