@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from featurize.bundling import texts
 from featurize.bundling.heads import Finder, Heads
-from featurize.bundling.parts import ALPHABET, cell_targets, letter_targets
+from featurize.bundling.parts import MARKS, cell_targets, mark_targets
 from featurize.bundling.scenes import TRAINING, Scenes, Shape, scene
 from featurize.bundling.trainer import DECAY
 from featurize.demo.render import Part
@@ -30,10 +30,10 @@ MAX_PIXELS = 30 * (PATCH * MERGE) ** 2
 """A poster becomes 128 × 192: 24 visual tokens."""
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # the processor's own
 _WIDTH, _VISION_WIDTH = 192, 128
-_SPELLING = 2
-"""Blocks of the vision network after which every patch is to know its letters."""
+_MARKED = 2
+"""Blocks of the vision network after which every patch is to know its marks: letters and heads."""
 _LESSONS = ("whole", "near", "spell", "read")
-"""What the batches teach in turn, until the learning rate falls: then all are of the first kind.
+"""What the batches teach in turn, until the learning rate has fallen by half: then all are of the first kind.
 
 whole: pictures with their answers. near: windows about things in them, since much of a picture is sky. read: windows
 about words. spell: the same for the lower blocks of the vision network alone, which is cheap. Seeing is what takes
@@ -65,11 +65,9 @@ class Captioner:
         torch.manual_seed(seed)
         self.model = build(self.tokenizer)
         self.heads = Heads(_WIDTH)
-        self.letter_head = Finder(_VISION_WIDTH, len(ALPHABET))
-        self.module: nn.Module = nn.ModuleDict(
-            {"model": self.model, "heads": self.heads, "letter_head": self.letter_head}
-        )
-        self.model.model.visual.blocks[_SPELLING - 1].register_forward_hook(self._keep_patches)
+        self.mark_head = Finder(_VISION_WIDTH, len(MARKS))
+        self.module: nn.Module = nn.ModuleDict({"model": self.model, "heads": self.heads, "mark_head": self.mark_head})
+        self.model.model.visual.blocks[_MARKED - 1].register_forward_hook(self._keep_patches)
         self._lower_blocks_only = False
         fast_forwards(self.model)
         shapes = [shape_of(*size) for size in scenes.sizes()]
@@ -81,19 +79,19 @@ class Captioner:
         rng = np.random.Generator(np.random.PCG64([self._seed, 1, step]))
         shares = np.array([len(indices) for indices in self._by_shape.values()])
         shape = list(self._by_shape)[rng.choice(len(shares), p=shares / shares.sum())]
-        lesson = _LESSONS[step % len(_LESSONS)] if progress <= 1 - DECAY else "whole"
+        lesson = _LESSONS[step % len(_LESSONS)] if progress <= 1 - DECAY / 2 else "whole"
         if lesson == "whole":
             chosen = rng.choice(self._by_shape[shape], self.batch_size)
             shown = [self._scenes.scene(int(i)) for i in chosen]
             pictures = [self._scenes.picture(int(i), shape, rng) for i in chosen]
             choices = torch.from_numpy(texts.choice_targets(shown))
-            return _letters(pictures) | _parts(pictures) | {"choices": choices} | self._words(shown, shape, rng)
+            return _marks(pictures) | _parts(pictures) | {"choices": choices} | self._words(shown, shape, rng)
         window = _WINDOWS[rng.integers(len(_WINDOWS)) if lesson == "near" else 0]
         count = self.batch_size * shape.height * shape.width // (window.height * window.width)
         chosen = np.repeat(rng.choice(self._by_shape[shape], count // _WINDOWS_OF_ONE), _WINDOWS_OF_ONE)
         about = None if lesson == "near" else "word"
         pictures = [self._scenes.picture(int(i), shape, rng, window, about) for i in chosen]
-        return _letters(pictures) | ({} if lesson == "spell" else _parts(pictures))
+        return _marks(pictures) | ({} if lesson == "spell" else _parts(pictures))
 
     def _words(self, shown: list[Scene], shape: Shape, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         wording = texts.PROMPTS[0] if rng.random() < 0.6 else str(rng.choice(texts.PROMPTS[1:]))
@@ -115,8 +113,8 @@ class Captioner:
             tokens = self.model.model.get_image_features(patches, grid).pooler_output
             visual = torch.stack(tuple(tokens)) if isinstance(tokens, tuple | list) else tokens
             visual = visual.view(len(grid), -1, _WIDTH)
-        loss, letters = self.letter_head(self._patches(grid), batch["letters"])
-        figures = {"letters": letters}
+        loss, marks = self.mark_head(self._patches(grid), batch["marks"])
+        figures = {"marks": marks}
         if "choices" in batch:
             seen, figures["choices"], figures["parts"] = self.heads(visual, batch["choices"], batch["parts"])
             loss = loss + seen
@@ -135,7 +133,7 @@ class Captioner:
             raise _Enough
 
     def _patches(self, grid: torch.Tensor) -> torch.Tensor:
-        """(patches, width), in the processor's order, of the block that is to know letters."""
+        """(patches, width), in the processor's order, of the block that is to know marks."""
         from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import get_vision_window_index
 
         visual = self.model.model.visual
@@ -185,13 +183,13 @@ class _Enough(Exception):
     """The rest of a forward is not needed."""
 
 
-def _letters(pictures: list[tuple[np.ndarray, list[Part]]]) -> dict[str, torch.Tensor]:
-    """The pixels, and which letters are in each patch."""
+def _marks(pictures: list[tuple[np.ndarray, list[Part]]]) -> dict[str, torch.Tensor]:
+    """The pixels, and which marks are in each patch."""
     height, width = (side // PATCH for side in pictures[0][0].shape[:2])
-    letters = np.stack([letter_targets(parts, height, width) for _, parts in pictures])
+    marks = np.stack([mark_targets(parts, height, width) for _, parts in pictures])
     return {
         "pixels": torch.from_numpy(np.stack([pixels for pixels, _ in pictures])),
-        "letters": _by_patch(torch.from_numpy(letters.reshape(len(pictures), height, width, -1)), 1),
+        "marks": _by_patch(torch.from_numpy(marks.reshape(len(pictures), height, width, -1)), 1),
     }
 
 

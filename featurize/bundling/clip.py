@@ -25,7 +25,7 @@ from featurize.demo.scenes import Scene
 from featurize.demo.vocabulary import NUMBERS
 
 LABELS = "demo-v1"
-_SIDE, _PATCH, _WIDTH, _CONTEXT = 144, 18, 192, 48
+_SIDE, _PATCH, _WIDTH, _CONTEXT = 144, 12, 192, 48
 ATTRIBUTES: dict[str, Callable[[Scene], str]] = {
     "genre": lambda scene: scene.theme,
     "mood": lambda scene: scene.mood,
@@ -114,7 +114,7 @@ class Clip:
             "choices": choices,
             "parts": parts,
         }
-        return contrast + torch.stack(zero_shot).mean() + head_loss, figures
+        return contrast + torch.stack(zero_shot).sum() + head_loss, figures
 
     def encode_text(self, ids: torch.Tensor) -> torch.Tensor:
         """What the model's own encode_text gives for texts padded to its whole context, in a third of the time."""

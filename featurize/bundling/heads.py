@@ -19,7 +19,7 @@ class Heads(nn.Module):
         self.parts = Finder(width, len(PARTS))
 
     def forward(self, tokens: torch.Tensor, choices: torch.Tensor, parts: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Loss, mean accuracy of the choices, and recall of the parts.
+        """Loss (each choice counts in full), mean accuracy of the choices, and recall of the parts.
 
         `tokens` are (pictures, tokens, width), `choices` (pictures, choices), `parts` (pictures, tokens, parts).
         """
@@ -28,7 +28,7 @@ class Heads(nn.Module):
         losses = [functional.cross_entropy(score, choices[:, at]) for at, score in enumerate(scores)]
         right = [(score.argmax(1) == choices[:, at]).float().mean() for at, score in enumerate(scores)]
         part_loss, recall = self.parts(tokens, parts)
-        return torch.stack(losses).mean() + part_loss, torch.stack(right).mean(), recall
+        return torch.stack(losses).sum() + part_loss, torch.stack(right).mean(), recall
 
 
 class Finder(nn.Linear):

@@ -52,19 +52,25 @@ def cell_targets(parts: Iterable[Part], rows: int, columns: int) -> np.ndarray:
     return targets.reshape(rows * columns, len(PARTS))
 
 
-ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MARKS = (
+    *(("letter", letter) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+    *(("head", role) for role in ROLES),
+    *(("facing", side) for side in ("left", "right")),
+)
+"""Kind and name of what is often no larger than a patch: letters, and the heads of people far away."""
+_MARK_AT = {mark: at for at, mark in enumerate(MARKS)}
 
 
-def letter_targets(parts: Iterable[Part], rows: int, columns: int) -> np.ndarray:
-    """bool of shape (rows · columns, len(ALPHABET)), row by row: the letters whose middle lies in each cell."""
-    targets = np.zeros((rows, columns, len(ALPHABET)), bool)
+def mark_targets(parts: Iterable[Part], rows: int, columns: int) -> np.ndarray:
+    """bool of shape (rows · columns, len(MARKS)), row by row: the marks whose middle lies in each cell."""
+    targets = np.zeros((rows, columns, len(MARKS)), bool)
     for part in parts:
-        if part.kind == "letter":
+        if (part.kind, part.name) in _MARK_AT:
             left, top, right, bottom = part.box
             y, x = int((top + bottom) / 2 * rows // 1), int((left + right) / 2 * columns // 1)
             if 0 <= y < rows and 0 <= x < columns:
-                targets[y, x, ALPHABET.index(part.name)] = True
-    return targets.reshape(rows * columns, len(ALPHABET))
+                targets[y, x, _MARK_AT[part.kind, part.name]] = True
+    return targets.reshape(rows * columns, len(MARKS))
 
 
 def _overlap(start: float, end: float, cells: int) -> np.ndarray:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm import tqdm
 
+from featurize.torch_device import resolve_dtype
+
 if TYPE_CHECKING:
     import torch
 
@@ -56,7 +58,7 @@ def fit(task: Task, checkpoint: Path, samples: int, name: str, device: torch.dev
     task.module.to(device).train()
     optimizers = _optimizers(task.module, task.learning_rate)
     first = _restore(checkpoint, task.module, optimizers) if checkpoint.is_file() else 0
-    bfloat16 = device.type == "cuda"
+    bfloat16 = resolve_dtype("auto", device.type) == "bfloat16"
     saved = time.monotonic()
     shown: dict[str, float] = {}
     with tqdm(total=total * task.batch_size, initial=first * task.batch_size, desc=name, unit=" pictures") as bar:

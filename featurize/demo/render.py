@@ -48,7 +48,7 @@ _INDOORS = ("living room", "spaceship", "outer space")
 class Part:
     """Something in a picture and where it is, also where other things hide it.
 
-    Kinds are role, head, pose and facing of each person, prop, word, and letter.
+    Kinds are role, head (of a person of the role), pose and facing of each person, prop, word, and letter.
     """
 
     kind: str
@@ -101,7 +101,7 @@ def _cast_parts(scene: Scene, people: list[Spot], props: list[PropSpot]) -> list
         body = (spot.x - 0.12 * tall, spot.y - tall, spot.x + 0.12 * tall, spot.y)
         eyes = spot.y - EYES * tall
         head = (spot.x - 0.06 * tall, eyes - 0.07 * tall, spot.x + 0.06 * tall, eyes + 0.07 * tall)
-        parts += [("role", role, body), ("head", "", head)]
+        parts += [("role", role, body), ("head", role, head)]
         if spot.pose:
             parts.append(("pose", spot.pose, body))
         if spot.facing:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurize.bundling.parts import ALPHABET, PARTS, cell_targets, letter_targets
+from featurize.bundling.parts import MARKS, PARTS, cell_targets, mark_targets
 from featurize.bundling.scenes import HELD_OUT, scene
 from featurize.demo.render import Part, render_with_parts
 
@@ -27,20 +27,22 @@ def test_a_part_smaller_than_a_cell_is_in_the_cells_that_hold_much_of_it() -> No
 
 @pytest.mark.parametrize("heads", range(5))
 def test_heads_are_counted_up_to_three(heads: int) -> None:
-    parts = [Part("head", "", (0.1, 0.1, 0.3, 0.3))] * heads
+    parts = [Part("head", "man", (0.1, 0.1, 0.3, 0.3))] * heads
     assert found(parts, 2, 2) == [(0, 0, "heads", str(n)) for n in (1, 2, 3) if n <= heads]
 
 
 def test_what_lies_outside_is_in_no_cell() -> None:
-    outside = [Part("head", "", (-0.3, 0.1, -0.1, 0.2)), Part("word", "NIGHT", (1.01, 0.0, 1.2, 0.1))]
+    outside = [Part("head", "man", (-0.3, 0.1, -0.1, 0.2)), Part("word", "NIGHT", (1.01, 0.0, 1.2, 0.1))]
     assert found(outside, 3, 3) == []
 
 
-def test_a_letter_is_in_the_cell_of_its_middle() -> None:
+def test_a_mark_is_in_the_cell_of_its_middle() -> None:
     boxes = {"N": (0.1, 0.1, 0.3, 0.4), "O": (0.3, 0.1, 0.8, 0.4), "W": (0.9, 0.6, 1.2, 0.9)}
     parts = [Part("letter", name, box) for name, box in boxes.items()]
-    targets = letter_targets([*parts, Part("word", "NOW", (0.1, 0.1, 1.0, 0.9))], 2, 2)
-    assert [(int(cell), ALPHABET[at]) for cell, at in np.argwhere(targets)] == [(0, "N"), (1, "O")]
+    parts += [Part("head", "clown", (0.6, 0.6, 0.8, 0.8)), Part("facing", "left", (0.1, 0.6, 0.3, 0.8))]
+    targets = mark_targets([*parts, Part("word", "NOW", (0.1, 0.1, 1.0, 0.9))], 2, 2)
+    expected = [(0, "letter", "N"), (1, "letter", "O"), (2, "facing", "left"), (3, "head", "clown")]
+    assert [(int(cell), *MARKS[at]) for cell, at in np.argwhere(targets)] == expected
 
 
 def test_every_cast_and_title_is_there_to_be_found() -> None:
@@ -52,6 +54,7 @@ def test_every_cast_and_title_is_there_to_be_found() -> None:
         expected = {*(("prop", prop) for prop in each.props), *(("role", role) for role in each.people), *words}
         assert {part for part in seen if part[0] in ("prop", "role", "word")} == expected
         assert sum(part.kind == "head" for part in parts) == each.people_count
-        letters = {ALPHABET[at] for _, at in np.argwhere(letter_targets(parts, 24, 24))}
-        assert letters == set((each.title_text or "").replace(" ", ""))
+        marks = {MARKS[at] for _, at in np.argwhere(mark_targets(parts, 24, 24))}
+        assert {name for kind, name in marks if kind == "letter"} == set((each.title_text or "").replace(" ", ""))
+        assert {name for kind, name in marks if kind == "head"} == set(each.people)
         assert (("heads", "1") in seen) == (each.people_count > 0)

@@ -76,7 +76,7 @@ def test_a_prop_is_where_it_is_said_to_be(shot: str) -> None:
 def test_a_person_is_where_it_is_said_to_be(shot: str) -> None:
     scene = replace(scene_of(3), shot=shot, arrangement="alone", people=("woman",), mood="tender", props=())
     left, top, right, bottom = box_of(scene, "role", "woman")
-    head = box_of(scene, "head", "")
+    head = box_of(scene, "head", "woman")
     x0, y0, x1, y1 = changed(scene, replace(scene, people=("clown",)))
     assert x0 < left < right < x1 + 0.02
     assert abs((left + right) - (x0 + x1)) < 0.2 * (x1 - x0)
