@@ -7,6 +7,7 @@ renderer knows where.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import floor
 
 import numpy as np
 
@@ -38,12 +39,10 @@ def cell_targets(parts: Iterable[Part], rows: int, columns: int) -> np.ndarray:
     targets = np.zeros((rows, columns, len(PARTS)), bool)
     heads = np.zeros((rows, columns), int)
     for part in parts:
-        left, top, right, bottom = part.box
         if part.kind == "head":
-            y, x = int((top + bottom) / 2 * rows // 1), int((left + right) / 2 * columns // 1)
-            if 0 <= y < rows and 0 <= x < columns:
-                heads[y, x] += 1
+            heads[_middle(part, rows, columns)] += 1
         elif (part.kind, part.name) in _AT:
+            left, top, right, bottom = part.box
             high, wide = _overlap(top * rows, bottom * rows, rows), _overlap(left * columns, right * columns, columns)
             smaller = min(1.0, (bottom - top) * rows) * min(1.0, (right - left) * columns)
             targets[:, :, _AT[part.kind, part.name]] |= np.outer(high, wide) >= COVERED * smaller
@@ -66,11 +65,16 @@ def mark_targets(parts: Iterable[Part], rows: int, columns: int) -> np.ndarray:
     targets = np.zeros((rows, columns, len(MARKS)), bool)
     for part in parts:
         if (part.kind, part.name) in _MARK_AT:
-            left, top, right, bottom = part.box
-            y, x = int((top + bottom) / 2 * rows // 1), int((left + right) / 2 * columns // 1)
-            if 0 <= y < rows and 0 <= x < columns:
-                targets[y, x, _MARK_AT[part.kind, part.name]] = True
+            targets[(*_middle(part, rows, columns), _MARK_AT[part.kind, part.name])] = True
     return targets.reshape(rows * columns, len(MARKS))
+
+
+def _middle(part: Part, rows: int, columns: int) -> tuple[slice, slice]:
+    """The cell its middle lies in: none when that is outside."""
+    left, top, right, bottom = part.box
+    y, x = floor((top + bottom) / 2 * rows), floor((left + right) / 2 * columns)
+    inside = 0 <= y < rows and 0 <= x < columns
+    return (slice(y, y + 1), slice(x, x + 1)) if inside else (slice(0), slice(0))
 
 
 def _overlap(start: float, end: float, cells: int) -> np.ndarray:
