@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m jobs.bundle", description=(__doc__ or "").splitlines()[0])
     made.add_argument("--score-only", action="store_true", help="train nothing")
     made.add_argument("--only", action="append", choices=sorted(MODELS), help="train this model only")
-    made.add_argument("--samples", type=int, default=600_000, help="pictures to learn from in all, per model")
+    made.add_argument("--samples", type=int, default=500_000, help="pictures to learn from in all, per model")
     made.add_argument("--scenes", type=int, default=150_000, help="different scenes among them")
     made.add_argument("--held-out", type=int, default=1024, help="scenes to score on")
     made.add_argument("--seed", type=int, default=0)

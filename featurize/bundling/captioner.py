@@ -72,23 +72,26 @@ class Captioner:
         fast_forwards(self.model)
         shapes = [shape_of(*size) for size in scenes.sizes()]
         self._by_shape = {shape: np.flatnonzero([s == shape for s in shapes]) for shape in sorted(set(shapes), key=str)}
+        self._shares = scenes.shares()
         self._image_token = self.model.config.image_token_id
 
     def batch(self, step: int, progress: float) -> dict[str, Any]:
         """Pictures of one shape, or windows of so many pixels in all, and what this step's lesson asks about them."""
         rng = np.random.Generator(np.random.PCG64([self._seed, 1, step]))
-        shares = np.array([len(indices) for indices in self._by_shape.values()])
-        shape = list(self._by_shape)[rng.choice(len(shares), p=shares / shares.sum())]
+        shapes = list(self._by_shape)
+        shape = shapes[rng.choice(len(shapes), p=[self._shares[self._by_shape[shape]].sum() for shape in shapes])]
+        indices = self._by_shape[shape]
+        shares = self._shares[indices] / self._shares[indices].sum()
         lesson = _LESSONS[step % len(_LESSONS)] if progress <= 1 - DECAY / 2 else "whole"
         if lesson == "whole":
-            chosen = rng.choice(self._by_shape[shape], self.batch_size)
+            chosen = rng.choice(indices, self.batch_size, p=shares)
             shown = [self._scenes.scene(int(i)) for i in chosen]
             pictures = [self._scenes.picture(int(i), shape, rng) for i in chosen]
             choices = torch.from_numpy(texts.choice_targets(shown))
             return _marks(pictures) | _parts(pictures) | {"choices": choices} | self._words(shown, shape, rng)
         window = _WINDOWS[rng.integers(len(_WINDOWS)) if lesson == "near" else 0]
         count = self.batch_size * shape.height * shape.width // (window.height * window.width)
-        chosen = np.repeat(rng.choice(self._by_shape[shape], count // _WINDOWS_OF_ONE), _WINDOWS_OF_ONE)
+        chosen = np.repeat(rng.choice(indices, count // _WINDOWS_OF_ONE, p=shares), _WINDOWS_OF_ONE)
         about = None if lesson == "near" else "word"
         pictures = [self._scenes.picture(int(i), shape, rng, window, about) for i in chosen]
         return _marks(pictures) | ({} if lesson == "spell" else _parts(pictures))

@@ -46,6 +46,7 @@ class Clip:
         import open_clip
 
         self._scenes = scenes
+        self._shares = scenes.shares()
         self._seed = seed
         self._labels = tags.load_labels(LABELS)
         self.tokenizer = texts.clip_tokenizer((scene(TRAINING, i) for i in range(10_000)), self._labels.texts)
@@ -61,7 +62,7 @@ class Clip:
     def batch(self, step: int, progress: float) -> dict[str, Any]:
         """Pictures, a description of each, one phrasing of every label, and which labels are right."""
         rng = np.random.Generator(np.random.PCG64([self._seed, 2, step]))
-        chosen = rng.choice(self._scenes.count, self.batch_size, replace=False)
+        chosen = rng.choice(self._scenes.count, self.batch_size, replace=False, p=self._shares)
         shown = [self._scenes.scene(int(i)) for i in chosen]
         pixels, parts = zip(*(self._scenes.picture(int(i), Shape(_SIDE, _SIDE), rng) for i in chosen), strict=True)
         cells = _SIDE // _PATCH

@@ -72,6 +72,22 @@ def test_a_window_is_a_part_of_the_picture_about_something_in_it(scenes: Scenes)
         assert abs(again.astype(int) - near).mean() < 12
 
 
+@pytest.mark.slow
+def test_a_crowd_is_shown_twice_as_often(scenes: Scenes) -> None:
+    crowds = np.array([scenes.scene(index).people_count >= 3 for index in range(scenes.count)])
+    shares = scenes.shares()
+    assert shares.sum() == pytest.approx(1)
+    assert shares[crowds] == pytest.approx(2 * shares[~crowds][0])
+    assert shares[~crowds] == pytest.approx(shares[~crowds][0])
+    people = list(texts.CHOICES).index("people")
+    for task in (Captioner(scenes), Clip(scenes)):
+        task.batch_size = 8
+        batches = [task.batch(step, 1.0) for step in range(60)]
+        shown = torch.cat([batch["choices"][:, people] >= 3 for batch in batches]).float().mean()
+        assert shown == pytest.approx(shares[crowds].sum(), abs=0.08)
+        assert shown > crowds.mean() + 0.06
+
+
 @pytest.fixture(scope="module")
 def trained(scenes: Scenes, tmp_path_factory: pytest.TempPathFactory) -> tuple[Captioner, Path]:
     """A captioner as training leaves it (after no step), and what it exports."""
