@@ -58,7 +58,7 @@ bench: $(READY) ## speed and memory, as a table and in bench.json [ARTWORK=folde
 	@$(PY) -m jobs.bench $(if $(ARTWORK),--artwork '$(ARTWORK)') $(foreach setting,$(SET),--set '$(setting)') \
 		$(foreach name,$(ONLY),--only $(name))
 
-bundle: $(READY) ## train the models that ship with the package again: an hour on a GPU, half a day on two cores
+bundle: $(READY) ## train the models that ship with the package again: half a day on two cores, less on a GPU
 	@$(PY) -m jobs.bundle --scores featurize/bundled/scores.json
 
 bundle-score: $(READY) ## how well they do on scenes they have never seen
