@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
 
 from featurize.errors import RefusedInput
-from featurize.images import Limits
-from featurize.models import ModelSettings, load_backend
+from featurize.images.decode import Limits
+from featurize.inference.extractor import ModelSettings
+from featurize.models import load_backend
 
 
 class Section(BaseModel):
@@ -100,7 +101,9 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     run: Run = Run()
     embed: Model = None
-    labels: str = Field("artwork-v1", description="label file of the tags: a name of featurize/labels or a path")
+    labels: str = Field(
+        "artwork-v1", description="label file of the tags: a name of featurize/featurizing/labels or a path"
+    )
     describe: Model = None
     prompts: Prompts = Prompts()
 

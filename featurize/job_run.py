@@ -8,13 +8,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from featurize import config, views
+from featurize import config
 from featurize.config import Settings
 from featurize.errors import RunFailed
-from featurize.lease import Lease
 from featurize.report import Report, code_version
-from featurize.store import Store
-from featurize.tables import Origin
+from featurize.storage import views
+from featurize.storage.lease import Lease
+from featurize.storage.store import Store
+from featurize.storage.tables import Origin
 
 
 class JobRun:

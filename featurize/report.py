@@ -18,8 +18,8 @@ from typing import Any
 from tqdm import tqdm
 
 import featurize
-from featurize import tables
-from featurize.store import Store
+from featurize.storage import tables
+from featurize.storage.store import Store
 
 LINE_SECONDS = 10.0
 """Time between progress lines where there is no terminal."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from featurize.config import Settings
-from featurize.featurizing import Featurizing
+from featurize.featurizing.job import Featurizing
 from jobs import cli
 
 

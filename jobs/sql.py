@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 import duckdb
 
-from featurize import config, views
+from featurize import config
 from featurize.errors import ArtworkError, RefusedInput
-from featurize.store import Store
+from featurize.storage import views
+from featurize.storage.store import Store
 
 
 def main(argv: Sequence[str] | None = None) -> int:

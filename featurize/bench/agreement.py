@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from featurize import images
 from featurize.bench import workload
 from featurize.bench.figures import Figure, Setup
-from featurize.files import read_bytes
-from featurize.models import Extractor, ModelSettings, load_backend
-from featurize.torch_device import resolve_dtype
+from featurize.images.decode import Limits, decode
+from featurize.inference.extractor import Extractor, ModelSettings
+from featurize.inference.torch_device import resolve_dtype
+from featurize.intake.files import read_bytes
+from featurize.models import load_backend
 
 FEW = 16
 """Pictures where the CPU has no bfloat16 arithmetic and is very slow at it."""
@@ -75,13 +76,13 @@ def draft(setup: Setup) -> list[Figure]:
 
 
 def _bytes(setup: Setup, count: int) -> list[bytes]:
-    limits = images.Limits(**setup.settings.limits.model_dump())
+    limits = Limits(**setup.settings.limits.model_dump())
     paths = workload.chosen(setup.artwork, min(count, setup.images))
     return [read_bytes(path) for path in workload.items(paths, limits)["source"].to_pylist()]
 
 
 def _decode(setup: Setup, data: bytes, at_least: tuple[int, int] | None) -> Any:
-    return images.decode(data, images.Limits(**setup.settings.limits.model_dump()), at_least)
+    return decode(data, Limits(**setup.settings.limits.model_dump()), at_least)
 
 
 def _load(model: ModelSettings) -> Extractor:

@@ -20,17 +20,19 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from featurize import images, phases, plan, run
 from featurize.bench import workload
 from featurize.bench.figures import Figure, Setup
 from featurize.config import Settings
 from featurize.errors import RunFailed
-from featurize.files import read_bytes
-from featurize.lease import Lease
-from featurize.models import Extractor, ModelSettings, load_backend, model_key
-from featurize.run import Phase
-from featurize.store import Store
-from featurize.tables import Origin
+from featurize.execution import phases, plan, run
+from featurize.execution.run import Phase
+from featurize.images.decode import Limits, decode
+from featurize.inference.extractor import Extractor, ModelSettings, model_key
+from featurize.intake.files import read_bytes
+from featurize.models import load_backend
+from featurize.storage.lease import Lease
+from featurize.storage.store import Store
+from featurize.storage.tables import Origin
 
 TARGET = 0.90
 LEAST_ROUNDS, MOST_ROUNDS = 2, 5
@@ -89,7 +91,7 @@ def _of_model(name: str, model: ModelSettings, setup: Setup) -> list[Figure]:
     executors = {"in process": with_executor(setup.settings, "local")}
     if setup.settings.run.executor == "ray" and importlib.util.find_spec("ray") is not None:
         executors["on Ray"] = setup.settings
-    limits = images.Limits(**setup.settings.limits.model_dump())
+    limits = Limits(**setup.settings.limits.model_dump())
     pictures = workload.items(workload.chosen(setup.artwork, setup.images), limits)
     paths = pictures["source"].to_pylist()
 
@@ -141,7 +143,7 @@ def with_executor(settings: Settings, executor: Literal["local", "ray"]) -> Sett
 @contextmanager
 def _phase(settings: Settings, model: ModelSettings) -> Iterator[tuple[Phase, int]]:
     """A phase with a store of its own, as the job makes it, and the number of workers."""
-    limits = images.Limits(**settings.limits.model_dump())
+    limits = Limits(**settings.limits.model_dump())
     crew = phases.crew(settings, model)
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder, Lease(Store(folder), "bench", "bench") as lease:
@@ -193,7 +195,7 @@ def _back_to_back(extractor: Extractor, paths: list[str], phase: Phase) -> _Alon
         for begin in range(0, len(paths), BLOCK):
             data = [read_bytes(path) for path in paths[begin : begin + BLOCK]]
             start = time.perf_counter()
-            decoded = list(pool.map(lambda d: images.decode(d, phase.limits, extractor.at_least), data))
+            decoded = list(pool.map(lambda d: decode(d, phase.limits, extractor.at_least), data))
             between = time.perf_counter()
             prepared = list(pool.map(extractor.prepare, decoded))
             alone.prepare += time.perf_counter() - between

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from featurize import config, images
+from featurize import config
 from featurize.bench import process, workload
 from featurize.bench.efficiency import run_job, with_executor
 from featurize.bench.figures import Figure, Setup
+from featurize.images.decode import Limits
 
 SHARES = (0.2, 1.0, 4.0)
 """Images of the three runs, as shares of the setup's."""
@@ -46,7 +47,7 @@ def work(folder: Path) -> None:
     """What the worker does: embed the pictures of a folder in this process."""
     settings = with_executor(config.load("local"), "local")
     assert settings.embed is not None
-    limits = images.Limits(**settings.limits.model_dump())
+    limits = Limits(**settings.limits.model_dump())
     run_job(settings, settings.embed, workload.items(sorted(folder.iterdir()), limits))
 
 

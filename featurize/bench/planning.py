@@ -20,12 +20,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurize import config, phases, tables, tags
+from featurize import config
 from featurize.bench import process
 from featurize.bench.figures import Figure, Setup
 from featurize.config import Settings
 from featurize.errors import RunFailed
-from featurize.models import model_key
+from featurize.execution import phases
+from featurize.featurizing import tags
+from featurize.inference.extractor import model_key
+from featurize.storage import tables
 
 ROWS_PER_IMAGE = 1000
 """Manifest rows for each image of the setup: a million at the default."""

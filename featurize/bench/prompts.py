@@ -16,11 +16,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurize import tables
 from featurize.bench import process
 from featurize.bench.figures import Figure, Setup
-from featurize.store import Store
-from featurize.tables import sql
+from featurize.storage import tables
+from featurize.storage.store import Store
+from featurize.storage.tables import sql
 
 HISTORY, IMPRESSIONS = 20_000, 115
 """For each image of the setup: at the default of 1,000, 115,000 prompts from 20 million rows, as in the paper."""
@@ -78,9 +78,9 @@ def _write_world(root: Path, history: int, impressions: int) -> None:
     sizes = {"members": history // PER_MEMBER, "titles": TITLES}
     shown = sizes | {"impressions": impressions}
     with tables.connect() as db:
-        _copy(db, "bench_history", root / "history.parquet", sizes | {"rows": history})
-        _copy(db, "bench_impression", root / "impression/past.parquet", shown | {"first": 0, "last": 58})
-        _copy(db, "bench_impression", root / "impression/last.parquet", shown | {"first": 59, "last": 59})
+        _copy(db, "history", root / "history.parquet", sizes | {"rows": history})
+        _copy(db, "impression", root / "impression/past.parquet", shown | {"first": 0, "last": 58})
+        _copy(db, "impression", root / "impression/last.parquet", shown | {"first": 59, "last": 59})
     titles = [f"t{number:04}" for number in range(TITLES)]
     names = [f"The Case of {number}" for number in range(TITLES)]
     genres = [[f"genre {number % 11}", f"genre {number % 13}"] for number in range(TITLES)]
@@ -89,7 +89,7 @@ def _write_world(root: Path, history: int, impressions: int) -> None:
 
 
 def _copy(db: duckdb.DuckDBPyConnection, query: str, path: Path, parameters: dict[str, int]) -> None:
-    text = sql(query).rstrip().removesuffix(";")
+    text = sql("bench", query).rstrip().removesuffix(";")
     db.execute(f"COPY ({text}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)", parameters)
 
 

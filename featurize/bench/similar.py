@@ -13,9 +13,9 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from featurize import tables, views
 from featurize.bench.figures import Figure, Setup
-from featurize.store import Store
+from featurize.storage import tables, views
+from featurize.storage.store import Store
 
 PER_IMAGE = 1000
 """Vectors for each image of the setup: a million at the default of 1,000."""

@@ -21,10 +21,10 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageDraw
 
-from featurize import images
 from featurize.errors import BadImage, RefusedInput
-from featurize.files import read_bytes
-from featurize.models import ModelSettings
+from featurize.images.decode import Limits, decode
+from featurize.inference.extractor import ModelSettings
+from featurize.intake.files import read_bytes
 
 CACHE = Path(tempfile.gettempdir()) / "personal-artwork-bench"
 VIT_B_32 = CACHE / "vit-b-32"
@@ -66,7 +66,7 @@ def draw(number: int) -> Image.Image:
     return picture
 
 
-def items(paths: Sequence[Path], limits: images.Limits) -> pa.Table:
+def items(paths: Sequence[Path], limits: Limits) -> pa.Table:
     """The files that can be decoded, in the form of `plan.missing_pictures`. They are in the file cache afterwards.
 
     Errors: RefusedInput when none can.
@@ -75,7 +75,7 @@ def items(paths: Sequence[Path], limits: images.Limits) -> pa.Table:
     def look(path: Path) -> tuple[str, str] | None:
         try:
             data = read_bytes(str(path))
-            images.decode(data, limits, (64, 64))
+            decode(data, limits, (64, 64))
         except BadImage:
             return None
         return hashlib.sha256(data).hexdigest(), str(path)

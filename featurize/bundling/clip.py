@@ -16,13 +16,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from featurize import tags
 from featurize.bundling import texts
 from featurize.bundling.heads import Heads
 from featurize.bundling.parts import cell_targets
 from featurize.bundling.scenes import TRAINING, Scenes, Shape, scene
 from featurize.demo.scenes import Scene
 from featurize.demo.vocabulary import NUMBERS
+from featurize.featurizing import tags
 
 LABELS = "demo-v1"
 _SIDE, _PATCH, _WIDTH, _CONTEXT = 144, 12, 192, 48

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from featurize import images, tags
 from featurize.bundling import texts
 from featurize.bundling.clip import ATTRIBUTES
 from featurize.bundling.scenes import HELD_OUT, published, scene
 from featurize.config import Settings
 from featurize.demo.scenes import Scene, describe
 from featurize.demo.vocabulary import ARRANGEMENTS, MOODS, NUMBERS, PLURALS, ROLES, SHOTS
+from featurize.execution.phases import text_settings
+from featurize.featurizing import tags
+from featurize.images.decode import Limits, decode
 from featurize.models import load_backend
-from featurize.phases import text_settings
 
 GROUP = 256
 """Pictures among which a description is to find its own."""
@@ -54,7 +55,7 @@ def _extract(model: Any, inputs: list[Any]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [{} for _ in inputs]
     groups: dict[Any, list[tuple[int, Any]]] = defaultdict(list)
     for at, each in enumerate(inputs):
-        picture = images.decode(each, images.Limits(), extractor.at_least) if isinstance(each, bytes) else each
+        picture = decode(each, Limits(), extractor.at_least) if isinstance(each, bytes) else each
         prepared = extractor.prepare(picture)
         groups[extractor.group(prepared)].append((at, prepared))
     for group in groups.values():

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featurize import captions
 from featurize.demo.scenes import Scene, describe
 from featurize.demo.vocabulary import ARRANGEMENTS, MOODS, PALETTES, SETTINGS, SHOTS, THEMES
+from featurize.inference import captions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm import tqdm
 
-from featurize.torch_device import resolve_dtype
+from featurize.inference.torch_device import resolve_dtype
 
 if TYPE_CHECKING:
     import torch

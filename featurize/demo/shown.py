@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from featurize import tables
-from featurize.store import Store
+from featurize.storage import tables
+from featurize.storage.store import Store
 
 _INDENT = " " * 13
 

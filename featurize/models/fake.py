@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from featurize.errors import BadImage, RunFailed
-from featurize.models import ModelSettings
+from featurize.inference.extractor import ModelSettings
 
 TEXT_BACKEND = None
 Colour = tuple[int, int, int]

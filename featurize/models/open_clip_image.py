@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from PIL import Image
 
-from featurize import clip
-from featurize.clip import Settings
 from featurize.errors import BadImage
-from featurize.models import Columns
-from featurize.torch_device import inference, out_of_memory, to_device
+from featurize.inference import clip
+from featurize.inference.clip import Settings
+from featurize.inference.extractor import Columns
+from featurize.inference.torch_device import inference, out_of_memory, to_device
 
 __all__ = ["TEXT_BACKEND", "Extractor", "Settings"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar, Literal
 
-from featurize import clip
-from featurize.clip import Settings, logit_scale
-from featurize.models import Columns
-from featurize.torch_device import inference, out_of_memory, to_device
+from featurize.inference import clip
+from featurize.inference.clip import Settings, logit_scale
+from featurize.inference.extractor import Columns
+from featurize.inference.torch_device import inference, out_of_memory, to_device
 
 __all__ = ["Extractor", "Settings", "logit_scale"]
 

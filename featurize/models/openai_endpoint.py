@@ -21,11 +21,11 @@ from typing import Any, ClassVar, Literal, Self
 from PIL import Image
 from pydantic import Field, HttpUrl, model_validator
 
-from featurize import captions, weights
-from featurize.chat_endpoint import ChatEndpoint
 from featurize.errors import BadImage, RefusedInput, RunFailed
-from featurize.inference_server import InferenceServer
-from featurize.models import Columns, ModelSettings
+from featurize.inference import captions, weights
+from featurize.inference.chat_endpoint import ChatEndpoint
+from featurize.inference.extractor import Columns, ModelSettings
+from featurize.inference.inference_server import InferenceServer
 
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 _JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": "4:4:4"}
@@ -57,7 +57,9 @@ class Settings(ModelSettings):
         description="with address, your name for the weights there, to be changed with them; with serve, the hub's",
     )
     dtype: str | None = Field(None, description="with serve, what {dtype} stands for; recorded")
-    prompt: str = Field("artwork-v1", description="caption prompt: a name of featurize/caption_prompts or a path")
+    prompt: str = Field(
+        "artwork-v1", description="caption prompt: a name of featurize/inference/caption_prompts or a path"
+    )
     max_new_tokens: int = Field(256, ge=1, description="cap on the tokens of an answer")
     max_pixels: int = Field(768 * 28 * 28, ge=4 * MIN_SIDE**2, description="area above which a picture is reduced")
     concurrency: int = Field(32, ge=1, description="requests of one worker that are under way at once")

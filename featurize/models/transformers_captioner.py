@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Literal
 from PIL import Image
 from pydantic import Field, model_validator
 
-from featurize import captions, weights
 from featurize.errors import BadImage, RefusedInput
-from featurize.models import Columns, ModelSettings
-from featurize.torch_device import DType, inference, open_device, out_of_memory, resolve_dtype, to_device
+from featurize.inference import captions, weights
+from featurize.inference.extractor import Columns, ModelSettings
+from featurize.inference.torch_device import DType, inference, open_device, out_of_memory, resolve_dtype, to_device
 
 DECODE_SCALE = 1.5
 """The decoder may reduce a JPEG until its sides are this many times the side of a square of `max_pixels`."""

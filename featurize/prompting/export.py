@@ -10,8 +10,8 @@ import duckdb
 import pyarrow.fs as pafs
 
 from featurize.errors import RunFailed
-from featurize.store import filesystem
-from featurize.tables import sql
+from featurize.storage.store import filesystem
+from featurize.storage.tables import sql
 
 FIELDS = {"sft": ("messages",), "dpo": ("prompt", "chosen", "rejected")}
 SPLITS = ("train", "held_out")
@@ -24,7 +24,7 @@ def write(db: duckdb.DuckDBPyConnection, folder: str) -> dict[str, int]:
     try:
         fs.create_dir(path)
         for name, fields in FIELDS.items():
-            db.execute(sql(f"view_{name}"))
+            db.execute(sql("storage", f"view_{name}"))
             values = ", ".join(f"'{field}': {field}" for field in fields)
             for split in SPLITS:
                 line = f"to_json({{{values}}})::VARCHAR AS line"

@@ -19,15 +19,16 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from featurize import phases, tables
 from featurize.config import Settings
 from featurize.errors import RefusedInput, RunFailed
+from featurize.execution import phases
+from featurize.inference.extractor import model_key
 from featurize.job_run import JobRun
-from featurize.models import model_key
 from featurize.prompting import export, recipe, sources, template, words
 from featurize.report import Progress, shown
-from featurize.store import part_name
-from featurize.tables import sql
+from featurize.storage import tables
+from featurize.storage.store import part_name
+from featurize.storage.tables import sql
 
 JOB = "prompts"
 PART = 20_000
@@ -56,7 +57,7 @@ class Prompting(JobRun):
         self.db = tables.connect()
         self.db.execute(f"SET temp_directory = '{self.scratch.name}'")
         self.db.execute(f"SET memory_limit = '{self.wanted.memory}'")
-        self._run("prompt_macros")
+        self._run("macros")
         for statement in self.template.macros():
             self.db.execute(statement)
 
@@ -72,7 +73,7 @@ class Prompting(JobRun):
             else:
                 sources.view(self.db, name, uri)
         self.store.register(self.db, "artwork")
-        self._run("prompt_artwork", as_of=self._as_of)
+        self._run("artwork", as_of=self._as_of)
         models = recipe.current_models(self.store, self._as_of)
         if "description" not in models:
             before = f" from before prompts.as_of = {self._as_of}" if self.wanted.as_of else ""
@@ -121,22 +122,20 @@ class Prompting(JobRun):
     def ask(self) -> None:
         """Turn impressions or pairs into questions (table `question`) that are not committed yet, or count why not."""
         if self.wanted.kind == "logged":
-            self._run("prompt_impressions")
+            self._run("impressions")
         else:
             if self.wanted.active_days and self.wanted.rank:
-                self._run(
-                    "prompt_active", moment=self._moment, days=self.wanted.active_days, titles=list(self.wanted.rank)
-                )
-            self._run("prompt_pairs", moment=self._moment)
+                self._run("active", moment=self._moment, days=self.wanted.active_days, titles=list(self.wanted.rank))
+            self._run("pairs", moment=self._moment)
         self._name_members()
         self._settle_recipe()
-        self._run("prompt_planned", recipe_key=self.recipe_key)
+        self._run("planned", recipe_key=self.recipe_key)
         committed = self._leave_out_committed()
-        self._run("prompt_candidates")
+        self._run("candidates")
         words.pictures(self.db, self.store, self.template, self.descriptions, self.tags, self._as_of)
-        self._run("prompt_reasons", missing=self.wanted.missing_description, most=len(template.LETTERS))
-        self._run("prompt_questions")
-        self._run("prompt_choices", drop=self.wanted.missing_description == "drop")
+        self._run("reasons", missing=self.wanted.missing_description, most=len(template.LETTERS))
+        self._run("questions")
+        self._run("choices", drop=self.wanted.missing_description == "drop")
         asked = tables.scalar(self.db, "SELECT count(*) FROM asked")
         self.new = tables.scalar(self.db, "SELECT count(*) FROM question")
         self.report.counts = {
@@ -171,7 +170,7 @@ class Prompting(JobRun):
             found = wanted
             if "pairs" in wanted["held_out"]:
                 pairs = {"seed": self.wanted.seed, "pairs": self.wanted.held_out, "share": recipe.HELD_OUT_OF}
-                found["held_out"]["up_to"] = self._rows("prompt_held_out", **pairs)["up_to"][0].as_py()
+                found["held_out"]["up_to"] = self._rows("held_out", **pairs)["up_to"][0].as_py()
             if not self.dry_run:
                 phases.record_model(self.store, self.lease.fence, found, self.origin)
         self.recipe_key = model_key(found)
@@ -186,7 +185,7 @@ class Prompting(JobRun):
             there[day].add(name.removesuffix(".parquet"))
         self.db.execute("CREATE OR REPLACE TEMP TABLE committed (prompt_id VARCHAR)")
         unsure = []
-        for row in self._rows("prompt_ids", days=sorted(there)).to_pylist():
+        for row in self._rows("ids", days=sorted(there)).to_pylist():
             day, ids = row["day"], row["ids"]
             names = [part_name(ids[begin : begin + PART]) for begin in range(0, len(ids), PART)]
             if there[day].issuperset(names):
@@ -205,10 +204,10 @@ class Prompting(JobRun):
         """The history of each question, as tables `recent` and `older`."""
         if self.dry_run or not self.new:
             return
-        self._run("prompt_events")
-        self._run("prompt_past")
-        self._run("prompt_recent", recent=self.template.history.recent)
-        self._run("prompt_older", recent=self.template.history.recent)
+        self._run("events")
+        self._run("past")
+        self._run("recent", recent=self.template.history.recent)
+        self._run("older", recent=self.template.history.recent)
         events, lost = self.db.execute("SELECT count(member_no), count(*) - count(member_no) FROM event").fetchall()[0]
         self.report.counts |= {"history rows used": events, "history rows left out": lost}
         self.db.execute("DROP TABLE event")
@@ -257,7 +256,7 @@ class Prompting(JobRun):
             "SELECT min(moment_no), max(moment_no) FROM question WHERE question_no BETWEEN $1 AND $2", [first, last]
         ).fetchall()[0]
         rows = self._rows(
-            "prompt_rows",
+            "rows",
             first=first,
             last=last,
             first_moment=moments[0],
@@ -295,7 +294,7 @@ class Prompting(JobRun):
         rows = f"duckdb.sql(\\\"SELECT prompt FROM '{shown(self.store.glob('prompt'))}' ORDER BY prompt_id LIMIT 3\\\")"
         if not self.store.local:
             rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('prompt')).project('prompt').limit(3)"
-        modules = "import duckdb" if self.store.local else "import duckdb; from featurize.store import Store"
+        modules = "import duckdb" if self.store.local else "import duckdb; from featurize.storage.store import Store"
         example = f'{shown(sys.executable)} -c "{modules}; print(*sum({rows}.fetchall(), ()), sep=chr(10) * 3)"'
         told = self.report.text(shown(self.store.uri), example, self.dry_run)
         return "\n".join([told, *self._three()]) if self._on_demo and not self.dry_run else told
@@ -315,11 +314,11 @@ class Prompting(JobRun):
 
     def _run(self, name: str, **parameters: Any) -> None:
         with self._in_a_sentence():
-            self.db.execute(sql(name), parameters)
+            self.db.execute(sql("prompting", name), parameters)
 
     def _rows(self, name: str, **parameters: Any) -> pa.Table:
         with self._in_a_sentence():
-            return tables.arrow(self.db, sql(name), parameters)
+            return tables.arrow(self.db, sql("prompting", name), parameters)
 
     @contextmanager
     def _in_a_sentence(self) -> Iterator[None]:

@@ -15,12 +15,12 @@ from typing import Any
 
 import duckdb
 
-from featurize import tables
 from featurize.config import Prompts
 from featurize.errors import RefusedInput
 from featurize.prompting.template import Template
-from featurize.store import Store
-from featurize.tables import sql
+from featurize.storage import tables
+from featurize.storage.store import Store
+from featurize.storage.tables import sql
 
 HELD_OUT_OF = 10
 """Of fewer than twice the pairs to hold out, one in so many is."""
@@ -73,7 +73,7 @@ def current_models(store: Store, as_of: str) -> dict[str, str]:
             db.register("committed", store.dataset(table))
             query = f"SELECT DISTINCT '{table}', model_key FROM committed WHERE computed_at < $1::TIMESTAMPTZ"
             db.execute(f"INSERT INTO candidate {query}", [as_of])
-        return dict(db.execute(sql("current_models")).fetchall())
+        return dict(db.execute(sql("storage", "current_models")).fetchall())
 
 
 def fingerprint(

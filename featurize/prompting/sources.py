@@ -14,10 +14,10 @@ import pyarrow.csv as pacsv
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 
-from featurize import tables
 from featurize.errors import RefusedInput
-from featurize.inputs import SUFFIXES, ZONED
-from featurize.store import filesystem, patiently
+from featurize.intake.inputs import SUFFIXES, ZONED
+from featurize.storage import tables
+from featurize.storage.store import filesystem, patiently
 
 
 def view(db: duckdb.DuckDBPyConnection, name: str, uri: str) -> None:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from featurize.errors import RefusedInput
-from featurize.models import model_key
+from featurize.inference.extractor import model_key
 from featurize.prompting.text import CUT, clean, word
 
 VERSION = 1

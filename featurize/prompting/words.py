@@ -5,10 +5,11 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from featurize import inputs, tables
+from featurize.intake import inputs
 from featurize.prompting.template import Template
-from featurize.store import Store
-from featurize.tables import sql
+from featurize.storage import tables
+from featurize.storage.store import Store
+from featurize.storage.tables import sql
 
 
 def keep(db: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
@@ -46,6 +47,6 @@ def pictures(
     """Table `picture`: the description of each candidate's picture, NULL where nothing is known of it."""
     for table, key in (("description", descriptions), ("image_tag", tags)):
         store.register(db, table, [key] if key else [])
-    looks = tables.arrow(db, sql("prompt_looks"), {"descriptions": descriptions, "tags": tags, "as_of": as_of})
+    looks = tables.arrow(db, sql("prompting", "looks"), {"descriptions": descriptions, "tags": tags, "as_of": as_of})
     texts = pa.array([template.candidate_text(row) for row in looks.to_pylist()], pa.string())
     keep(db, "picture", pa.table({"image_sha256": looks["image_sha256"], "description": texts}))

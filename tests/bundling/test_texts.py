@@ -5,12 +5,13 @@ from itertools import islice
 
 import pytest
 
-from featurize import captions, tags
 from featurize.bundling import texts
 from featurize.bundling.scenes import HELD_OUT, TRAINING, scene
 from featurize.bundling.score import compare, consistent
 from featurize.demo.scenes import describe
 from featurize.demo.titles import titles
+from featurize.featurizing import tags
+from featurize.inference import captions
 
 SCENES = [scene(HELD_OUT, index) for index in range(300)]
 

@@ -6,13 +6,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurize import config, images, phases, plan
-from featurize.lease import Fence
-from featurize.models import model_key
-from featurize.plan import Shard
-from featurize.run import Phase
-from featurize.store import Store
-from featurize.tables import Origin
+from featurize import config
+from featurize.execution import phases, plan
+from featurize.execution.plan import Shard
+from featurize.execution.run import Phase
+from featurize.images.decode import Limits
+from featurize.inference.extractor import model_key
+from featurize.storage.lease import Fence
+from featurize.storage.store import Store
+from featurize.storage.tables import Origin
 
 
 def phase(store: Store, fence: Fence, artwork: Path, cpus: int = 1, **embed: Any) -> tuple[Phase, list[Shard]]:
@@ -22,7 +24,7 @@ def phase(store: Store, fence: Fence, artwork: Path, cpus: int = 1, **embed: Any
     settings = settings.model_copy(update=embed)
     files = sorted(artwork.rglob("*.png"))
     items = [{"key": hashlib.sha256(f.read_bytes()).hexdigest(), "source": str(f), "attempts": 0} for f in files]
-    limits = images.Limits()
+    limits = Limits()
     key, decode_key = model_key(phases.fingerprint_of(settings)), model_key(plan.decoder(limits))
     origin = Origin("run", "test")
     made = Phase(

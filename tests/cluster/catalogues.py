@@ -17,8 +17,8 @@ import duckdb
 import psutil
 from PIL import Image
 
-from featurize import tables
-from featurize.store import Store
+from featurize.storage import tables
+from featurize.storage.store import Store
 
 TABLES = ("artwork", "model", "image_embedding", "text_embedding", "image_tag", "description", "quarantine")
 OF_THE_RUN = ("computed_at", "seen_at", "run_id", "code_version")

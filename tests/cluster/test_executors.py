@@ -8,8 +8,8 @@ import pytest
 from catalogues import add_broken, catalogue, error, parts, rows, run, runs, start, wait_until
 from conftest import Cluster
 
-from featurize import ray_run
 from featurize.errors import RunFailed
+from featurize.execution import ray_run
 from featurize.models.fake import Settings
 
 

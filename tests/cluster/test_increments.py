@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from catalogues import add_broken, catalogue, paint, rows, run, runs
 
-from featurize import tables
-from featurize.store import Store
+from featurize.storage import tables
+from featurize.storage.store import Store
 
 
 def counts(store: Path) -> tuple[dict[str, int], int]:

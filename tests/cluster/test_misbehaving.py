@@ -57,9 +57,9 @@ DIES_AFTER_ITS_COMMITS = """
 import json, os, sys
 from pathlib import Path
 import by_hand
-from featurize import ray_run
-from featurize.lease import Lease
-from featurize.store import Store
+from featurize.execution import ray_run
+from featurize.storage.lease import Lease
+from featurize.storage.store import Store
 
 folder, uri = sys.argv[1:]
 
@@ -116,9 +116,9 @@ PHASES_IN_TURN = """
 import json, sys
 from pathlib import Path
 import by_hand
-from featurize import ray_run
-from featurize.lease import Lease
-from featurize.store import Store
+from featurize.execution import ray_run
+from featurize.storage.lease import Lease
+from featurize.storage.store import Store
 
 store = Store(sys.argv[2])
 told = {"done": [], "idle": []}

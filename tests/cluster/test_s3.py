@@ -17,7 +17,7 @@ from catalogues import TABLES, add_broken, catalogue, error, rows, run, runs, st
 from unreliable_s3 import UnreliableS3, never, now_and_then, serve
 
 from featurize.errors import RunFailed
-from featurize.store import Store, filesystem
+from featurize.storage.store import Store, filesystem
 
 BUCKET = "artworks"
 PICTURES = 12
@@ -127,7 +127,7 @@ def test_an_upload_that_fails_leaves_nothing(
     which: str, fault: str, megabytes: float, s3: UnreliableS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A small file is one request, a big one many; whichever fails for good, no object appears."""
-    monkeypatch.setattr("featurize.store.RETRIES", 1)
+    monkeypatch.setattr("featurize.storage.store.RETRIES", 1)
 
     def fails(method: str, path: str) -> str | None:
         whole = method == "PUT" and "partNumber" not in path

@@ -14,8 +14,9 @@ import pytest
 import tiny_checkpoints
 from PIL import Image
 
-from featurize import tables
-from featurize.models import backends, load_backend, model_key
+from featurize.inference.extractor import model_key
+from featurize.models import backends, load_backend
+from featurize.storage import tables
 
 PICTURES = [(300, 420)] * 8
 STRIPS = [(1, 1), (3000, 1), (1, 3000), (2, 900)]
@@ -177,7 +178,8 @@ def test_the_key_follows_the_numbers_and_nothing_else(backend: str, example: Exa
 def test_the_key_is_stable_and_needs_no_torch(backend: str, example: Example) -> None:
     script = """
 import json, sys
-from featurize.models import load_backend, model_key
+from featurize.inference.extractor import model_key
+from featurize.models import load_backend
 backend = load_backend(sys.argv[1])
 key = model_key(backend.Extractor.fingerprint(backend.Settings(backend=sys.argv[1], **json.loads(sys.argv[2]))))
 print(json.dumps([key, sorted({"torch", "transformers", "open_clip", "ray"} & set(sys.modules))]))

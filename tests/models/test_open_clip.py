@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from featurize import clip, images
 from featurize.errors import RefusedInput, RunFailed
+from featurize.images.decode import Limits, decode
+from featurize.inference import clip
+from featurize.inference.torch_device import inference, resolve_dtype
 from featurize.models import open_clip_image, open_clip_text
-from featurize.torch_device import inference, resolve_dtype
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +96,8 @@ def test_a_reduced_jpeg_gives_the_embedding_of_the_whole_one(folder: Path) -> No
     for seed in range(8):
         file = io.BytesIO()
         picture(seed, (1000, 1500)).save(file, "JPEG", quality=90)
-        whole = images.decode(file.getvalue(), images.Limits(), None)
-        reduced = images.decode(file.getvalue(), images.Limits(), extractor.at_least)
+        whole = decode(file.getvalue(), Limits(), None)
+        reduced = decode(file.getvalue(), Limits(), extractor.at_least)
         assert reduced.width < whole.width
         cosines.append((embed(extractor, [whole]) * embed(extractor, [reduced])).sum())
     assert np.mean(cosines) >= 0.99

@@ -21,9 +21,9 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from featurize.captions import load_prompt
 from featurize.errors import RefusedInput, RunFailed
-from featurize.models import model_key
+from featurize.inference.captions import load_prompt
+from featurize.inference.extractor import model_key
 from featurize.models.openai_endpoint import Extractor, Settings
 
 THERE = {"address": "http://host:8000/v1/", "model": "qwen", "revision": "one"}

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from featurize import captions
 from featurize.errors import BadImage, RefusedInput
+from featurize.inference import captions
 from featurize.models.transformers_captioner import Extractor, Settings, _cap_pixels
 
 CAP = 60 * 28 * 28

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from featurize.lease import Lease
 from featurize.prompting import job
-from featurize.store import Store
+from featurize.storage.lease import Lease
+from featurize.storage.store import Store
 
 from . import worlds
 

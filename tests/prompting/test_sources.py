@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from featurize import config
-from featurize.store import Store
+from featurize.storage.store import Store
 
 from . import worlds
 

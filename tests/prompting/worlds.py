@@ -10,12 +10,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurize import tables
 from featurize.demo.impressions import log
 from featurize.demo.members import history_batch
 from featurize.demo.scenes import describe
 from featurize.demo.titles import titles
-from featurize.store import Store
+from featurize.storage import tables
+from featurize.storage.store import Store
 from jobs import cli, prompts
 
 START = datetime(2025, 3, 1, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""What is missing, cut into shards and computed: in this process or on Ray."""

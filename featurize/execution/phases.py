@@ -1,0 +1,99 @@
+"""From settings to the phases of a run: which models, under which keys, and who executes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from featurize.config import Settings
+from featurize.errors import RefusedInput
+from featurize.execution import run
+from featurize.execution.plan import Shard
+from featurize.execution.run import Advance, Outcome, Phase
+from featurize.inference.extractor import ModelSettings, model_key
+from featurize.inference.torch_device import open_device
+from featurize.models import load_backend
+from featurize.storage import tables
+from featurize.storage.lease import Fence
+from featurize.storage.store import Store
+from featurize.storage.tables import Origin
+
+
+def fingerprint_of(settings: ModelSettings) -> dict[str, Any]:
+    """The fingerprint of a model section. Errors: RefusedInput when its weights or prompt are missing."""
+    found: dict[str, Any] = load_backend(settings.backend).Extractor.fingerprint(settings)
+    return found
+
+
+def text_settings(embed: ModelSettings) -> ModelSettings | None:
+    """Settings of the text tower that belongs to an image-embedding backend, if it has one."""
+    backend = load_backend(embed.backend).TEXT_BACKEND
+    if backend is None:
+        return None
+    settings: ModelSettings = load_backend(backend).Settings(**{**embed.model_dump(), "backend": backend})
+    return settings
+
+
+def record_model(store: Store, fence: Fence, fingerprint: Mapping[str, Any], origin: Origin) -> str:
+    """Say in table `model` what a key stands for; returns the key."""
+    key = model_key(fingerprint)
+    row = {
+        "model_key": [key],
+        "backend": [fingerprint["backend"]],
+        "fingerprint": [json.dumps(fingerprint, sort_keys=True)],
+        **origin.columns(1),
+        "computed_at": [datetime.now(UTC)],
+    }
+    store.commit("model", "", key, tables.rows("model", row), check=fence.check)
+    return key
+
+
+@dataclass(frozen=True)
+class Crew:
+    """How many workers a phase gets, and how many CPUs each."""
+
+    workers: int
+    cpus: int
+
+
+def crew(settings: Settings, model: ModelSettings) -> Crew:
+    """Ask the executor what it can hold; starts Ray when that is the executor.
+
+    Errors: RunFailed when the model asks for a GPU and there is none.
+    """
+    if settings.run.executor == "local":
+        if model.device == "cuda":
+            open_device(model.device, None)
+        mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return Crew(1, model.cpus or mine)
+    try:
+        from featurize.execution import ray_run
+    except ImportError as error:
+        raise RefusedInput("run.executor = 'ray' needs Ray, which is not installed; there is also 'local'") from error
+    ray_run.start()
+    return Crew(*ray_run.places(model))
+
+
+def execute(
+    settings: Settings, phase: Phase, shards: Iterable[Shard], workers: int, advance: Advance
+) -> Iterator[Outcome]:
+    """Outcomes of the shards from the executor that `run.executor` names. Errors: RunFailed, RefusedInput."""
+    if settings.run.executor == "local":
+        yield from run.run_local(phase, shards, advance)
+        return
+    from featurize.execution import ray_run
+
+    executor = ray_run.RayExecutor(phase, advance, workers=workers, stall_seconds=settings.run.stall_seconds)
+    yield from executor.outcomes(shards)
+
+
+def finish() -> None:
+    """Let go of what `crew` started, if it did."""
+    ray_run = sys.modules.get("featurize.execution.ray_run")
+    if ray_run is not None:
+        ray_run.stop()

@@ -1,0 +1,82 @@
+"""What is missing, cut into shards. The ledger is the committed rows themselves, never the summary of a run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import duckdb
+import pyarrow as pa
+
+from featurize.images.decode import Limits
+from featurize.storage import tables
+from featurize.storage.store import Store, part_name
+from featurize.storage.tables import sql
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture or text to compute: its key (SHA-256), the uri or the text itself, and how often it was tried."""
+
+    key: str
+    source: str
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The unit of work: items of one model. The id follows from what it computes, so a retry has the same one."""
+
+    model_key: str
+    items: tuple[Item, ...]
+
+    @cached_property
+    def id(self) -> str:
+        return part_name([self.model_key, *(f"{item.key} {item.attempts}" for item in self.items)])
+
+    def split(self, pieces: int = 8) -> list[Shard]:
+        """The same items in up to `pieces` shards."""
+        size = -(-len(self.items) // pieces)
+        return [Shard(self.model_key, self.items[begin : begin + size]) for begin in range(0, len(self.items), size)]
+
+    def without(self, keys: set[str]) -> Shard:
+        """The items whose key is not among `keys`."""
+        return Shard(self.model_key, tuple(item for item in self.items if item.key not in keys))
+
+
+def missing_pictures(
+    db: duckdb.DuckDBPyConnection, store: Store, table: str, model_key: str, decode_key: str, max_attempts: int
+) -> pa.Table:
+    """Pictures of table `picture` in `db` that `table` has no row of: key, source (uri), attempts; sorted by key."""
+    db.register("features", store.dataset(table, [model_key]))
+    store.register(db, "quarantine", [model_key, decode_key])
+    parameters = {"model_key": model_key, "decode_key": decode_key, "max_attempts": max_attempts}
+    found = tables.arrow(db, sql("execution", "missing"), parameters)
+    db.unregister("features")
+    return found
+
+
+def missing_texts(db: duckdb.DuckDBPyConnection, store: Store, texts: list[str], model_key: str) -> pa.Table:
+    """Texts without an embedding of this model, in the form of `missing_pictures`."""
+    keys = {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}
+    store.register(db, "text_embedding", [model_key])
+    done = {key for (key,) in db.execute("SELECT text_sha256 FROM text_embedding").fetchall()}
+    items = [{"key": key, "source": text, "attempts": 0} for key, text in sorted(keys.items()) if key not in done]
+    schema = pa.schema([("key", pa.string()), ("source", pa.string()), ("attempts", pa.int32())])
+    return pa.Table.from_pylist(items, schema=schema)
+
+
+def shards(missing: pa.Table, model_key: str, size: int) -> Iterator[Shard]:
+    """Shards of nearly equal length, at most `size`, made as they are asked for."""
+    count = -(-missing.num_rows // size)
+    for number in range(count):
+        begin, end = (missing.num_rows * n // count for n in (number, number + 1))
+        rows = missing.slice(begin, end - begin).to_pylist()
+        yield Shard(model_key, tuple(Item(row["key"], row["source"], row["attempts"]) for row in rows))
+
+
+def decoder(limits: Limits) -> dict[str, object]:
+    """The decoder's fingerprint: under other limits it has another key, and what it refused before is tried again."""
+    return {"backend": "decode", "version": 1, "max_bytes": limits.max_bytes, "max_pixels": limits.max_pixels}

@@ -1,0 +1,311 @@
+"""The executor on Ray: one loaded model per actor, one shard in flight on each.
+
+It calls the same `run_shard` as the in-process executor and adds what only processes can give: a worker that dies or
+makes no progress is replaced, and its shard is cut into pieces until the picture that did it is alone. Only ids and
+counts pass between processes. This is the only file that imports ray.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from featurize.errors import ArtworkError, BadImage, Reason, RunFailed
+from featurize.execution import ray_guard, run
+from featurize.execution.plan import Shard
+from featurize.execution.run import Advance, Outcome, Phase
+from featurize.inference.extractor import ModelSettings
+
+log = logging.getLogger("featurize")
+
+POLL_SECONDS = 0.5
+CPUS_OF_A_WORKER = 8
+"""Default upper bound; decoding and small models gain little from more."""
+DEATHS_ALONE = 2
+"""How often a picture alone in its shard may end a worker before it is blamed: a node can be lost by chance."""
+DEATHS_AT_START = 3
+"""Workers that may die one after another while they load the model."""
+SETTLE_SECONDS = 1.0
+"""Ray says that a worker is gone a moment before its process is: only then does what it committed stand still."""
+
+
+def start() -> None:
+    """Connect to the cluster of RAY_ADDRESS, or start a Ray of this machine's size. Idempotent.
+
+    Errors: RunFailed when the cluster does not answer.
+    """
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    address = os.environ.get("RAY_ADDRESS")
+    # Nothing but ids passes through the object store.
+    own: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": 128 * 2**20}
+    if address:
+        _refuse_deaf(address)
+    before = _descendants()
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+    except (ConnectionError, RayError) as error:
+        raise RunFailed(f"the Ray cluster at RAY_ADDRESS={address} does not answer: {error}") from error
+    if not address and sys.platform == "linux":
+        helpers = map(str, _descendants() - before)
+        subprocess.Popen([sys.executable, "-I", ray_guard.__file__, str(os.getpid()), *helpers], start_new_session=True)
+
+
+def _refuse_deaf(address: str) -> None:
+    """Errors: RunFailed when nothing listens at `host:port`; Ray itself would try for a quarter of an hour."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return  # a word, such as "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise RunFailed(f"the Ray cluster at RAY_ADDRESS={address} does not answer: {error}") from error
+
+
+def _descendants() -> set[int]:
+    import psutil  # a copy of it comes with ray
+
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+def stop() -> None:
+    """Leave the cluster; ends the Ray that `start` started."""
+    _idle.clear()
+    ray.shutdown()
+
+
+def places(settings: ModelSettings) -> tuple[int, int]:
+    """(workers, CPUs of each) that the nodes of the cluster hold. Errors: RunFailed when they hold none."""
+    return fit(settings, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+
+
+def fit(settings: ModelSettings, nodes: Sequence[Mapping[str, float]]) -> tuple[int, int]:
+    """(workers, CPUs of each) for nodes that offer `CPU` and `GPU`. Errors: RunFailed naming what is missing."""
+    usable = [node for node in nodes if node.get("GPU", 0) >= settings.gpus and node.get("CPU", 0) >= 1]
+    if not usable:
+        most = max((node.get("GPU", 0) for node in nodes), default=0)
+        raise RunFailed(
+            f"a worker of backend '{settings.backend}' needs {settings.gpus:g} GPU and no node has that many "
+            f"(the most is {most:g}); use the profile 'local' to run on CPUs"
+        )
+
+    def share(node: Mapping[str, float]) -> int:
+        replicas = node["GPU"] // settings.gpus if settings.gpus else 1
+        return max(1, int(min(CPUS_OF_A_WORKER, node["CPU"] // max(1, replicas))))
+
+    cpus = settings.cpus or min(share(node) for node in usable)
+    room = sum(
+        int(min(node["CPU"] // cpus, node["GPU"] // settings.gpus if settings.gpus else node["CPU"])) for node in usable
+    )
+    if room == 0:
+        most = max(node["CPU"] for node in usable)
+        raise RunFailed(
+            f"a worker of backend '{settings.backend}' needs {cpus} CPUs and no node has more than {most:g}"
+        )
+    return min(settings.workers or room, room), cpus
+
+
+class Worker:
+    """The actor. `run` and `progress` are called in different threads of it."""
+
+    def __init__(self) -> None:
+        self.phase: Any = None
+        self.extractor: Any = None
+        self.shard_id = ""
+        self.finished = 0
+
+    def load(self, phase: Phase) -> None:
+        """Load the model of a phase."""
+        self.phase, self.extractor = phase, run.load(phase)
+
+    def run(self, shard: Shard) -> Outcome:
+        self.shard_id, self.finished = shard.id, 0
+        return run.run_shard(shard, self.extractor, self.phase, self._advance)
+
+    def progress(self) -> tuple[str, int]:
+        """The shard at work and how many of its items are finished."""
+        return self.shard_id, self.finished
+
+    def close(self) -> None:
+        if self.extractor is not None:
+            self.extractor.close()
+        self.extractor = None
+
+    def _advance(self, items: int) -> None:
+        self.finished += items
+
+
+_idle: list[tuple[int, Any]] = []
+"""Actors that have let go of their model, with their CPUs: importing torch takes longer than loading a small model.
+None has a GPU, part of whose memory a process keeps for as long as it lives."""
+
+
+@dataclass
+class _Slot:
+    """A place for a worker, and what the one in it is doing."""
+
+    actor: Any
+    pending: Any
+    """Reference of the call waited for: `load` first, then `run` of `shard`."""
+    shard: Shard | None = None
+    poll: Any = None
+    counted: int = 0
+    moved_at: float = 0.0
+
+
+class RayExecutor:
+    """Runs the shards of a phase on up to `workers` actors. Use `outcomes` once."""
+
+    def __init__(self, phase: Phase, advance: Advance, *, workers: int, stall_seconds: float) -> None:
+        self.phase, self.advance, self.workers, self.stall_seconds = phase, advance, workers, stall_seconds
+        self.slots: list[_Slot] = []
+        self.closing: list[tuple[Any, Any]] = []
+        self.todo: Iterator[Shard] = iter(())
+        self.again: deque[Shard] = deque()
+        self.deaths: Counter[str] = Counter()
+        self.deaths_at_start = 0
+        self.actor: Any = ray.remote(Worker)
+        self.actor = self.actor.options(
+            num_cpus=phase.cpus,
+            num_gpus=phase.settings.gpus,
+            max_concurrency=2,
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(phase.cpus)}},
+        )
+
+    def outcomes(self, shards: Iterable[Shard]) -> Iterator[Outcome]:
+        """One outcome per shard or piece of one, in the order they finish. Errors: RunFailed, RefusedInput."""
+        shards = iter(shards)
+        first = list(islice(shards, self.workers))
+        self.todo = chain(first, shards)
+        idle = self._take_idle(len(first))
+        self.slots = [_Slot(*self._hire(actor)) for actor in (*idle, *[None] * (len(first) - len(idle)))]
+        try:
+            while self.slots:
+                pending = {slot.pending: slot for slot in self.slots}
+                done, _ = ray.wait(list(pending), timeout=POLL_SECONDS)
+                for reference in done:
+                    yield from self._collect(pending[reference])
+                for slot in list(self.slots):
+                    yield from self._watch(slot)
+            closed, _ = ray.wait([closed for _, closed in self.closing], num_returns=len(self.closing), timeout=30)
+            if not self.phase.settings.gpus:
+                _idle.extend((self.phase.cpus, actor) for actor, reference in self.closing if reference in closed)
+                self.closing = [(actor, reference) for actor, reference in self.closing if reference not in closed]
+        finally:
+            for actor in [*(slot.actor for slot in self.slots), *(actor for actor, _ in self.closing)]:
+                ray.kill(actor)
+
+    def _take_idle(self, most: int) -> list[Any]:
+        """The idle actors that fit this phase; the others go, for they hold CPUs."""
+        fit = [actor for cpus, actor in _idle if cpus == self.phase.cpus and not self.phase.settings.gpus][:most]
+        for _, actor in _idle:
+            if actor not in fit:
+                ray.kill(actor)
+        _idle.clear()
+        return fit
+
+    def _hire(self, idle: Any = None) -> tuple[Any, Any]:
+        actor = idle or self.actor.remote()
+        return actor, actor.load.remote(self.phase)
+
+    def _collect(self, slot: _Slot) -> Iterator[Outcome]:
+        """Take what a worker has finished (its start, or a shard) and give it the next shard."""
+        try:
+            outcome = ray.get(slot.pending)
+        except RayTaskError as error:
+            if isinstance(error.cause, ArtworkError):
+                raise error.cause from error
+            raise RunFailed(f"a worker failed with {type(error.cause).__name__}: {error.cause}") from error
+        except RayError as error:
+            yield from self._replace(slot, "worker_crashed", f"the worker died with this picture ({_kind(error)})")
+            return
+        self.deaths_at_start = 0
+        if slot.shard is None:
+            self.advance(0)
+        else:
+            self._count(slot, len(slot.shard.items))
+            yield outcome
+        slot.shard = self.again.popleft() if self.again else next(self.todo, None)
+        if slot.shard is None:
+            self.slots.remove(slot)
+            self.closing.append((slot.actor, slot.actor.close.remote()))
+            return
+        slot.counted, slot.moved_at, slot.poll = 0, time.monotonic(), None
+        slot.pending = slot.actor.run.remote(slot.shard)
+
+    def _watch(self, slot: _Slot) -> Iterator[Outcome]:
+        """Ask a worker how far it is; end one that has made no progress for too long."""
+        if slot.shard is None:
+            return
+        if slot.poll is None:
+            slot.poll = slot.actor.progress.remote()
+        elif ray.wait([slot.poll], timeout=0)[0]:
+            with suppress(RayError):  # dead: `_collect` finds out
+                shard_id, finished = ray.get(slot.poll)
+                if shard_id == slot.shard.id:
+                    self._count(slot, finished)
+            slot.poll = None
+        if time.monotonic() - slot.moved_at > self.stall_seconds:
+            yield from self._replace(slot, "timeout", f"no progress for {self.stall_seconds:g} s with this picture")
+
+    def _count(self, slot: _Slot, finished: int) -> None:
+        if finished > slot.counted:
+            self.advance(finished - slot.counted)
+            slot.counted, slot.moved_at = finished, time.monotonic()
+
+    def _replace(self, slot: _Slot, reason: Reason, detail: str) -> Iterator[Outcome]:
+        """End a worker that is lost, save what can be saved of its shard, and hire another if work is left."""
+        ray.kill(slot.actor)
+        time.sleep(SETTLE_SECONDS)
+        shard, slot.shard = slot.shard, None
+        if shard is not None:
+            self.advance(-slot.counted)
+            yield from self._salvage(shard, reason, detail)
+        else:
+            self.deaths_at_start += 1
+            if self.deaths_at_start >= DEATHS_AT_START:
+                raise RunFailed(
+                    f"{self.deaths_at_start} workers died while loading backend {self.phase.settings.backend}"
+                )
+        if not self.again:
+            self.again.extend(islice(self.todo, 1))
+        if self.again:
+            slot.actor, slot.pending = self._hire()
+        else:
+            self.slots.remove(slot)
+
+    def _salvage(self, shard: Shard, reason: Reason, detail: str) -> Iterator[Outcome]:
+        """A lost shard, less what is committed of it, is cut up and tried again; one picture alone is blamed."""
+        kept, rest = run.committed(shard, self.phase)
+        if len(rest.items) < len(shard.items):
+            self.advance(len(shard.items) - len(rest.items))
+            yield kept
+        if len(rest.items) == 1:
+            self.deaths[rest.id] += 1
+            if reason == "timeout" or self.deaths[rest.id] >= DEATHS_ALONE:
+                self.advance(1)
+                yield run.blame(rest, BadImage(reason, detail), self.phase)
+                return
+        if rest.items:
+            count = len(rest.items)
+            log.warning("a worker was lost (%s) with %d pictures; they are tried in smaller pieces", reason, count)
+            self.again.extend(rest.split())
+
+
+def _kind(error: RayError) -> str:
+    return type(error).__name__

@@ -1,0 +1,321 @@
+"""Run one shard, and the executor that does so in this process.
+
+`run_shard` is the whole of the work: read, decode and prepare in threads, the model in batches, rows checked against
+their contract, one part committed. Executors only decide where it is called. Whatever happens to one picture becomes a
+row of `quarantine`; only what is wrong with the run is raised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import socket
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurize.errors import ArtworkError, BadImage, RunFailed
+from featurize.execution.plan import Item, Shard
+from featurize.images.decode import Limits, decode
+from featurize.inference.extractor import Extractor, ModelSettings, model_key
+from featurize.intake.catalogue import quarantine_rows
+from featurize.intake.files import read_bytes
+from featurize.models import load_backend
+from featurize.storage import tables
+from featurize.storage.lease import Fence
+from featurize.storage.store import Store
+from featurize.storage.tables import Origin
+
+log = logging.getLogger("featurize")
+
+HOPELESS_FROM = 20
+"""Failures below which a run never counts as hopeless."""
+FAULT_OF_THE_FILE = {"empty", "not_an_image", "unsupported", "truncated", "too_many_pixels", "too_many_bytes"}
+
+Row = dict[str, Any]
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Everything a worker needs to know of a run to compute shards of one model. Picklable."""
+
+    name: str
+    settings: ModelSettings
+    table: str
+    model_key: str
+    decode_key: str
+    limits: Limits
+    threads: int
+    cpus: int
+    max_failed: float
+    store: Store
+    fence: Fence
+    origin: Origin
+
+
+@dataclass
+class Outcome:
+    """What became of a shard's items: rows committed, and reasons of quarantine."""
+
+    shard: Shard
+    done: int = 0
+    quarantined: Counter[str] = field(default_factory=Counter)
+    batch_size: int = 0
+
+
+def load(phase: Phase) -> Extractor:
+    """The loaded model of a phase. Errors: RefusedInput, RunFailed."""
+    # Read by OpenMP when torch is first imported: two pools on the same cores fight.
+    os.environ.setdefault("OMP_NUM_THREADS", str(phase.cpus))
+    extractor: Extractor = load_backend(phase.settings.backend).Extractor(phase.settings)
+    if model_key(extractor.fingerprint(phase.settings)) != phase.model_key:
+        extractor.close()
+        raise RunFailed(
+            f"the model of phase '{phase.name}' is another one on {socket.gethostname()} than where the run was "
+            "planned: its weights, prompt or dtype differ there; pin the revision and set the dtype"
+        )
+    return extractor
+
+
+def run_local(phase: Phase, shards: Iterable[Shard], advance: Advance) -> Iterator[Outcome]:
+    """The in-process executor: every shard in turn, in this process. A picture that kills it kills the run."""
+    extractor = load(phase)
+    try:
+        advance(0)
+        for shard in shards:
+            yield run_shard(shard, extractor, phase, advance)
+    finally:
+        extractor.close()
+
+
+def run_shard(shard: Shard, extractor: Extractor, phase: Phase, advance: Advance) -> Outcome:
+    """Compute and commit one shard; `advance` is called with the number of items finished.
+
+    The quarantine part goes first, so that the feature part, where there is one, says that the shard is finished.
+    Errors: RunFailed (contract broken, storage full, lease lost).
+    """
+    rows: dict[int, Row] = {}
+    failures: dict[int, tuple[str, BadImage]] = {}  # index -> stage, why
+    with ThreadPoolExecutor(phase.threads, thread_name_prefix="decode") as decoders:
+        depth = 2 * (extractor.batch_size + phase.threads)
+        ready = _prefetch(decoders, lambda item: _prepare(item, extractor, phase), shard.items, depth)
+        prepared = _without_failures(ready, failures, advance)
+        with ThreadPoolExecutor(extractor.concurrency, thread_name_prefix="model") as callers:
+            batches = _batches(prepared, extractor, depth)
+            # One batch more than are computed at once, so that the model finds the next one ready.
+            depth = extractor.concurrency + 1
+            for results in _as_completed(callers, lambda batch: _extract(batch, extractor), batches, depth):
+                for index, result in results:
+                    if isinstance(result, BadImage):
+                        failures[index] = ("model", result)
+                    else:
+                        rows[index] = result
+                advance(len(results))
+    quarantined: Counter[str] = Counter(error.reason for _, error in failures.values())
+    example = next((f"{shard.items[i].source}: {error}" for i, (_, error) in failures.items()), "")
+    hopeless(quarantined, len(rows), phase, example)
+    _commit(shard, rows, failures, phase)
+    return Outcome(shard, len(rows), quarantined, extractor.batch_size)
+
+
+def hopeless(quarantined: Counter[str], done: int, phase: Phase, example: str = "") -> None:
+    """Errors: RunFailed when so many pictures fail that the fault must lie with the model or the storage.
+
+    Called before a shard is committed, so that a broken GPU does not put a catalogue into quarantine. Files that are
+    no pictures do not count: folders hold all sorts of things.
+    """
+    failed = sum(count for reason, count in quarantined.items() if reason not in FAULT_OF_THE_FILE)
+    if failed >= HOPELESS_FROM and failed > phase.max_failed * (done + failed):
+        raise RunFailed(
+            f"{failed} of {done + failed} pictures failed in phase '{phase.name}', more than run.max_failed = "
+            f"{phase.max_failed:g} allows" + (f"; for example {example}" if example else "")
+        )
+
+
+def blame(shard: Shard, error: BadImage, phase: Phase) -> Outcome:
+    """Quarantine every item of a shard that no worker survives."""
+    _commit(shard, {}, dict.fromkeys(range(len(shard.items)), ("model", error)), phase)
+    return Outcome(shard, quarantined=Counter({error.reason: len(shard.items)}))
+
+
+def committed(shard: Shard, phase: Phase) -> tuple[Outcome, Shard]:
+    """What is committed of a shard, by a worker that may not have lived to report it, and what is left to do."""
+
+    def column(table: str, folder: str, name: str) -> list[str]:
+        data = phase.store.read(f"{table}/{folder}/{shard.id}.parquet")
+        return [] if data is None else pq.read_table(pa.BufferReader(data), columns=[name])[name].to_pylist()
+
+    done = column(phase.table, phase.model_key, tables.contract(phase.table).key[0])
+    failed, reasons = [], []
+    for folder in (phase.decode_key, phase.model_key):
+        failed += column("quarantine", folder, "image_sha256")
+        reasons += column("quarantine", folder, "reason")
+    return Outcome(shard, len(done), Counter(reasons)), shard.without({*done, *failed})
+
+
+@dataclass(frozen=True)
+class _Failure:
+    stage: str
+    error: BadImage
+
+
+def _prepare(item: Item, extractor: Extractor, phase: Phase) -> Any:
+    """What the model eats, or a _Failure."""
+    if extractor.input == "text":
+        return extractor.prepare(item.source)  # type: ignore[arg-type]
+    stage = "read"
+    try:
+        data = read_bytes(item.source)
+        if hashlib.sha256(data).hexdigest() != item.key:
+            raise BadImage("changed", "the file changed while the run was going on", retryable=True)
+        stage = "decode"
+        picture = decode(data, phase.limits, extractor.at_least)
+        stage = "model"
+        return extractor.prepare(picture)
+    except BadImage as error:
+        return _Failure(stage, error)
+    except ArtworkError:
+        raise
+    except Exception as error:
+        log.debug("preparing %s", item.source, exc_info=True)
+        return _Failure(stage, BadImage("model_error" if stage == "model" else "decode_error", _sentence(error)))
+
+
+def _without_failures(
+    ready: Iterable[Any], failures: dict[int, tuple[str, BadImage]], advance: Advance
+) -> Iterator[tuple[int, Any]]:
+    for index, prepared in enumerate(ready):
+        if isinstance(prepared, _Failure):
+            failures[index] = (prepared.stage, prepared.error)
+            advance(1)
+        else:
+            yield index, prepared
+
+
+def _prefetch(
+    pool: ThreadPoolExecutor, function: Callable[[Any], Any], items: Iterable[Any], depth: int
+) -> Iterator[Any]:
+    """`map` in order, with at most `depth` results computed ahead of their use."""
+    source = iter(items)
+    ahead: deque[Future[Any]] = deque()
+    try:
+        while True:
+            ahead.extend(pool.submit(function, item) for item in islice(source, depth - len(ahead)))
+            if not ahead:
+                return
+            yield ahead.popleft().result()
+    finally:
+        for future in ahead:
+            future.cancel()
+
+
+def _as_completed(
+    pool: ThreadPoolExecutor, function: Callable[[Any], Any], items: Iterable[Any], depth: int
+) -> Iterator[Any]:
+    """`map` in the order in which results come, with `depth` calls under way: a slow one holds up no other."""
+    source = iter(items)
+    pending: set[Future[Any]] = set()
+    try:
+        while True:
+            pending |= {pool.submit(function, item) for item in islice(source, depth - len(pending))}
+            if not pending:
+                return
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _batches(prepared: Iterable[tuple[int, Any]], extractor: Extractor, most: int) -> Iterator[list[tuple[int, Any]]]:
+    """Batches of one group each. At most about `most` items wait for their group to fill."""
+    waiting: dict[Hashable, list[tuple[int, Any]]] = defaultdict(list)
+    count = 0
+    for index, item in prepared:
+        group = extractor.group(item)
+        waiting[group].append((index, item))
+        count += 1
+        if len(waiting[group]) < extractor.batch_size:
+            if count < most:
+                continue
+            group = max(waiting, key=lambda name: len(waiting[name]))
+        batch = waiting.pop(group)
+        count -= len(batch)
+        yield batch
+    yield from waiting.values()
+
+
+def _extract(batch: list[tuple[int, Any]], extractor: Extractor) -> list[tuple[int, Row | BadImage]]:
+    """One result per item. A batch that does not fit or fails is halved until what is left is one picture."""
+    try:
+        columns = extractor.extract([item for _, item in batch])
+        return list(zip((index for index, _ in batch), _rows(columns, len(batch)), strict=True))
+    except extractor.out_of_memory as error:
+        if len(batch) == 1:
+            why = f"out of memory with one picture: {_sentence(error)}"
+            return [(batch[0][0], BadImage("model_error", why, retryable=True))]
+        if extractor.batch_size > len(batch) // 2:
+            extractor.batch_size = len(batch) // 2
+            log.warning("out of memory with %d pictures; the batch size is now %d", len(batch), extractor.batch_size)
+    except BadImage as error:
+        if len(batch) == 1:
+            return [(batch[0][0], error)]
+    except ArtworkError:
+        raise
+    except Exception as error:
+        if len(batch) == 1:
+            log.debug("model", exc_info=True)
+            return [(batch[0][0], BadImage("model_error", _sentence(error), retryable=True))]
+    half = len(batch) // 2
+    return _extract(batch[:half], extractor) + _extract(batch[half:], extractor)
+
+
+def _rows(columns: Mapping[str, Sequence[Any]], length: int) -> list[Row]:
+    return [{name: values[i] for name, values in columns.items()} for i in range(length)]
+
+
+def _sentence(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:500]
+
+
+def _commit(shard: Shard, rows: dict[int, Row], failures: dict[int, tuple[str, BadImage]], phase: Phase) -> None:
+    check = phase.fence.check
+    if failures:
+        found = [
+            (shard.items[index].key, shard.items[index].source, stage, error, shard.items[index].attempts + 1)
+            for index, (stage, error) in sorted(failures.items())
+        ]
+        for folder, stages in ((phase.decode_key, ("read", "decode")), (phase.model_key, ("model",))):
+            some = [failure for failure in found if failure[2] in stages]
+            if some:
+                phase.store.commit("quarantine", folder, shard.id, quarantine_rows(some, folder, phase.origin), check)
+    if rows:
+        phase.store.commit(phase.table, phase.model_key, shard.id, _features(shard, rows, phase), check)
+
+
+def _features(shard: Shard, rows: dict[int, Row], phase: Phase) -> Any:
+    order = sorted(rows)
+    key = tables.contract(phase.table).key[0]
+    columns: dict[str, Any] = {
+        key: [shard.items[index].key for index in order],
+        "model_key": [phase.model_key] * len(order),
+        **phase.origin.columns(len(order)),
+        "computed_at": [datetime.now(UTC)] * len(order),
+    }
+    if phase.table == "text_embedding":
+        columns["text"] = [shard.items[index].source for index in order]
+    for name in rows[order[0]]:
+        values = [rows[index][name] for index in order]
+        columns[name] = np.stack(values) if isinstance(values[0], np.ndarray) else values
+    return tables.rows(phase.table, columns)

@@ -1,0 +1,1 @@
+"""The featurize job: artwork files to embeddings, tags and descriptions."""

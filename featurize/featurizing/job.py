@@ -1,0 +1,200 @@
+"""The steps of the featurize job: look at the catalogue, compute what a model has not seen, tag.
+
+Each step asks the committed rows what is missing, so the steps can be stopped anywhere and run again.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from featurize.config import Settings
+from featurize.execution import phases, plan
+from featurize.execution.run import Phase, hopeless
+from featurize.featurizing import tags
+from featurize.images.decode import Limits
+from featurize.inference.extractor import ModelSettings, model_key
+from featurize.intake import catalogue
+from featurize.job_run import JobRun
+from featurize.models import load_backend
+from featurize.report import PhaseReport, Progress, shown
+from featurize.storage import tables, views
+
+JOB = "featurize"
+TABLES = ("artwork", "image_embedding", "text_embedding", "image_tag", "description", "quarantine", "model")
+_MEANINGLESS = "their words and numbers mean nothing (the profile 'gpu' has models for photographs)"
+
+
+class Featurizing(JobRun):
+    """One run of the job. Errors of every method: RefusedInput, RunFailed."""
+
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
+        super().__init__(JOB, TABLES, settings, run_id, dry_run)
+        self.limits = Limits(**settings.limits.model_dump())
+        self.decoder = plan.decoder(self.limits)
+        self._gpus_found = False
+        self.db = tables.connect()
+        self._refuse_early()
+
+    def _refuse_early(self) -> None:
+        """What is wrong with models, prompts and labels comes out before anything is read or loaded."""
+        self.labels = tags.load_labels(self.settings.labels) if self.settings.embed else None
+        for model in (self.settings.embed, self.settings.describe):
+            if model is not None:
+                phases.fingerprint_of(model)
+
+    def close(self) -> None:
+        phases.finish()
+
+    def look_at_catalogue(self) -> None:
+        """Bring table `artwork` up to date; leaves the distinct pictures in table `picture` of `self.db`."""
+        wanted = self.settings.input
+        if wanted.artwork is None and not self.dry_run:
+            from featurize import demo
+
+            demo.write_world(self.demo, wanted.demo)
+        artwork = wanted.artwork or str(self.demo / "manifest.parquet")
+        models = (self.settings.embed, self.settings.describe)
+        if wanted.artwork and any(str(getattr(model, "model", "")).startswith("bundled:") for model in models):
+            self.report.notes.append(f"the bundled models know the demo's drawings; elsewhere {_MEANINGLESS}")
+        with Progress("hash", 0, "file") as progress:
+
+            def advance(done: int, total: int) -> None:
+                progress.grow(total)
+                progress.advance(done - progress.finished)
+
+            scan = catalogue.scan(
+                self.db,
+                self.store,
+                artwork,
+                limits=self.limits,
+                decode_key=model_key(self.decoder),
+                origin=self.origin,
+                fence=None if self.dry_run else self.lease.fence,
+                settings=self.settings.run,
+                verify=wanted.verify,
+                titles=wanted.titles,
+                advance=advance,
+            )
+        self.report.unreadable = scan.quarantined
+        self.report.counts = {
+            "artworks found": scan.found,
+            "files read": scan.read,
+            "new or changed": scan.changed,
+            "removed": scan.removed,
+            "distinct pictures": scan.pictures,
+        }
+        if scan.unknown_titles:
+            self.report.notes.append(f"{scan.unknown_titles} artworks name a title that {wanted.titles} does not have")
+
+    def compute(self, name: str, model: ModelSettings) -> str:
+        """Embed or describe every picture that this model has no row of; returns the model key."""
+        key = self._key(phases.fingerprint_of(model))
+        self._execute(name, model, key, load_backend(model.backend).Extractor.table, self._missing(model))
+        return key
+
+    def tag(self, embed: ModelSettings, image_key: str) -> None:
+        """Tags from the stored embeddings, after embedding the labels that are new."""
+        text_model = phases.text_settings(embed)
+        if text_model is None or self.labels is None:
+            return
+        text_key = self._key(phases.fingerprint_of(text_model))
+        texts = plan.missing_texts(self.db, self.store, self.labels.texts, text_key)
+        self._execute("labels", text_model, text_key, "text_embedding", texts)
+        tag_key = self._key(tags.fingerprint(self.labels, image_key, text_key))
+        report = PhaseReport("tag", tag_key, new=tags.missing(self.db, self.store, image_key, tag_key))
+        self.report.phases.append(report)
+        if self.dry_run or not report.new:
+            return
+        with Progress("tag", report.new, "image") as progress:
+            progress.advance(0)
+            report.done = tags.compute(
+                self.db,
+                self.store,
+                self.labels,
+                image_key=image_key,
+                text_key=text_key,
+                tag_key=tag_key,
+                logit_scale=load_backend(text_model.backend).logit_scale(text_model),
+                origin=self.origin,
+                fence=self.lease.fence,
+                advance=progress.advance,
+            )
+            report.startup_s, report.work_s = progress.startup_s, progress.work_s
+
+    def _key(self, fingerprint: dict[str, Any]) -> str:
+        if self.dry_run:
+            return model_key(fingerprint)
+        return phases.record_model(self.store, self.lease.fence, fingerprint, self.origin)
+
+    def _refuse_missing_gpus(self) -> None:
+        """Before the first picture is computed, whichever model it is that needs a GPU and has work to do."""
+        if self._gpus_found:
+            return
+        for model in (self.settings.embed, self.settings.describe):
+            if model is not None and (model.gpus or model.device == "cuda") and self._missing(model).num_rows:
+                phases.crew(self.settings, model)
+        self._gpus_found = True
+
+    def _missing(self, model: ModelSettings) -> Any:
+        """The pictures that this model has no row of."""
+        table = load_backend(model.backend).Extractor.table
+        key = model_key(phases.fingerprint_of(model))
+        decode_key = model_key(self.decoder)
+        return plan.missing_pictures(self.db, self.store, table, key, decode_key, self.settings.run.max_attempts)
+
+    def _execute(self, name: str, model: ModelSettings, key: str, table: str, missing: Any) -> None:
+        report = PhaseReport(name, key, new=missing.num_rows)
+        self.report.phases.append(report)
+        if self.dry_run or not report.new:
+            return
+        self._refuse_missing_gpus()
+        phases.record_model(self.store, self.lease.fence, self.decoder, self.origin)
+        with Progress(name, report.new, "text" if table == "text_embedding" else "image") as progress:
+            crew = phases.crew(self.settings, model)
+            phase = Phase(
+                name=name,
+                settings=model.model_copy(update={"cpus": crew.cpus}),
+                table=table,
+                model_key=key,
+                decode_key=model_key(self.decoder),
+                limits=self.limits,
+                threads=self.settings.run.threads or crew.cpus,
+                cpus=crew.cpus,
+                max_failed=self.settings.run.max_failed,
+                store=self.store,
+                fence=self.lease.fence,
+                origin=self.origin,
+            )
+            size = min(self.settings.run.shard_images, -(-report.new // crew.workers))
+            shards = plan.shards(missing, key, size)
+            for outcome in phases.execute(self.settings, phase, shards, crew.workers, progress.advance):
+                report.done += outcome.done
+                report.quarantined += outcome.quarantined
+                report.batch_size = outcome.batch_size or report.batch_size
+                hopeless(report.quarantined, report.done, phase)
+            report.startup_s, report.work_s = progress.startup_s, progress.work_s
+        if 0 < report.batch_size < model.batch_size:
+            self.report.notes.append(
+                f"{name}: out of memory brought the batch size from {model.batch_size} to {report.batch_size}"
+            )
+
+    def summary(self) -> str:
+        """The last lines of the run; on the demo world, with a few descriptions beside the truth."""
+        told = self.report.text(shown(self.store.uri), self._example(), self.dry_run)
+        described = [phase.model_key for phase in self.report.phases if phase.name == "describe"]
+        if self.settings.input.artwork is None and described and not self.dry_run:
+            from featurize.demo.shown import beside_truth
+
+            told = "\n".join(filter(None, [told, beside_truth(self.store, self.demo, described[0])]))
+        return told
+
+    def _example(self) -> str:
+        """A line to paste into a shell that shows some of what is in the store."""
+        python = shown(sys.executable)
+        if not self.store.local:
+            rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('artwork'))"
+            return f'{python} -c "import duckdb; from featurize.storage.store import Store; {rows}.show()"'
+        catalog = f"duckdb.connect('{shown(self.store.uri)}/{views.DATABASE}', read_only=True)"
+        query = "SELECT artwork_id, title_id, caption, mood, description_status FROM artwork_features"
+        return f"{python} -c \"import duckdb; {catalog}.sql('{query}').show()\""

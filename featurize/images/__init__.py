@@ -1,0 +1,1 @@
+"""Bytes to RGB pixels, or a named reason why not."""

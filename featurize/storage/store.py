@@ -1,0 +1,246 @@
+"""A store: tables as folders of Parquet parts, on local disk or S3-compatible object storage.
+
+A part is its own commit. It is written under a name that readers do not match and then appears whole, once, under a
+name made of its content's id; nothing committed is ever edited. So `read_parquet('<store>/<table>/**/*.parquet')` is
+right at every moment, and writing a part twice is the same as writing it once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from featurize.errors import RefusedInput, RunFailed
+from featurize.storage import tables
+
+T = TypeVar("T")
+RETRIES = 5
+
+
+def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
+    """The file system and path of a local path, `file://` or `s3://bucket/key` address.
+
+    S3 takes credentials, region and endpoint from the usual AWS_* variables. Errors: RefusedInput for other schemes.
+    """
+    scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+)://", uri)
+    if scheme is None:
+        return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
+    if scheme[1] == "file":
+        return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
+    if scheme[1] != "s3":
+        raise RefusedInput(f"'{uri}': only local paths and s3:// addresses can be used")
+    return _s3(), uri.removeprefix("s3://").rstrip("/")
+
+
+def _s3() -> pafs.FileSystem:
+    # With no region, Arrow asks AWS itself where each bucket lives, whatever the endpoint.
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    return pafs.S3FileSystem(
+        region=region,
+        endpoint_override=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        # A failed upload then shows when the stream is closed, and leaves no object. Without, it shows in `write`, and
+        # closing the stream after that, as its destructor does, leaves an object with part of the bytes.
+        background_writes=True,
+        allow_delayed_open=True,  # one request for a small file instead of three
+        retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=5),
+        connect_timeout=10,
+        request_timeout=60,
+    )
+
+
+def patiently(what: str, action: Callable[[], T]) -> T:
+    """The result of a storage call, tried `RETRIES` times with back-off from 0.2 s.
+
+    What waiting cannot cure (a missing file, a full disk, no permission) is raised at once, as it came. Errors:
+    OSError of the last attempt, with `what` noted.
+    """
+    for attempt in range(RETRIES):
+        try:
+            return action()
+        except (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError):
+            raise
+        except OSError as error:
+            # A local file system has an errno for what went wrong and does not pass; a network store has none.
+            if error.errno is not None or attempt == RETRIES - 1:
+                error.add_note(what)
+                raise
+            time.sleep(0.2 * 2**attempt)
+    raise AssertionError
+
+
+def read_file(uri: str) -> bytes:
+    """The bytes of a file on disk or object storage. Errors: OSError after the retries of `patiently`."""
+    fs, path = filesystem(uri)
+
+    def action() -> bytes:
+        with fs.open_input_stream(path, compression=None) as stream:
+            return stream.read()  # type: ignore[no-any-return]
+
+    return patiently(f"reading {uri}", action)
+
+
+class Store:
+    """A folder of tables. Cheap to make; holds no connection and can be pickled."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/") if "://" in uri else str(Path(uri).expanduser().absolute())
+        self.fs, self.path = filesystem(uri)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Store, (self.uri,)
+
+    @property
+    def local(self) -> bool:
+        return isinstance(self.fs, pafs.LocalFileSystem)
+
+    def glob(self, table: str) -> str:
+        """What a reader gives DuckDB's `read_parquet`."""
+        return f"{self.uri}/{table}/**/*.parquet"
+
+    def read(self, name: str) -> bytes | None:
+        """Bytes of a file of the store, or None when it is absent."""
+
+        def action() -> bytes | None:
+            try:
+                with self.fs.open_input_stream(f"{self.path}/{name}") as stream:
+                    return stream.read()  # type: ignore[no-any-return]
+            except FileNotFoundError:
+                return None
+
+        return patiently(f"reading {self.uri}/{name}", action)
+
+    def write(
+        self, name: str, data: bytes | pa.Buffer, *, replace: bool = False, check: Callable[[], None] = lambda: None
+    ) -> bool:
+        """Make a file appear whole. Without `replace`, False and no change when it is there already.
+
+        `check` is called right before the file appears and may raise to prevent it. An object store shows an object
+        only when its upload is complete. On a disk the bytes go to a hidden file first, which is then linked (refusing
+        what exists) or renamed into place.
+        """
+        path = f"{self.path}/{name}"
+        try:
+            if self.local:
+                return _write_local(Path(path), data, replace=replace, check=check)
+            if not replace and self.exists(name):
+                return False
+
+            def action() -> None:
+                check()
+                _put(self.fs, path, data)
+
+            patiently(f"writing {self.uri}/{name}", action)
+            return True
+        except OSError as error:
+            raise RunFailed(f"cannot write {self.uri}/{name}: {error}") from error
+
+    def exists(self, name: str) -> bool:
+        info = patiently(f"looking at {self.uri}/{name}", lambda: self.fs.get_file_info(f"{self.path}/{name}"))
+        return bool(info.type == pafs.FileType.File)
+
+    def delete(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            patiently(f"deleting {self.uri}/{name}", lambda: self.fs.delete_file(f"{self.path}/{name}"))
+
+    def commit(
+        self, table: str, folder: str, part: str, rows: pa.Table, check: Callable[[], None] = lambda: None
+    ) -> bool:
+        """Commit rows as `<table>/<folder>/<part>.parquet`; False when that part is there already.
+
+        `check` is that of `write`.
+        """
+        sink = pa.BufferOutputStream()
+        if "embedding" in rows.schema.names:
+            # Vectors hardly compress, and reading them all is what a search by similarity waits for.
+            words = [name for name in rows.schema.names if name != "embedding"]
+            pq.write_table(rows, sink, compression="none", use_dictionary=words, row_group_size=16384)
+        else:
+            pq.write_table(rows, sink, compression="zstd", row_group_size=16384)
+        return self.write("/".join(p for p in (table, folder, f"{part}.parquet") if p), sink.getvalue(), check=check)
+
+    def parts(self, table: str, folder: str = "") -> list[str]:
+        """Committed parts of a table, as names below the store, sorted."""
+        root = f"{self.path}/{table}/{folder}".rstrip("/")
+        selector = pafs.FileSelector(root, allow_not_found=True, recursive=True)
+        infos = patiently(f"listing {self.uri}/{table}", lambda: self.fs.get_file_info(selector))
+        return sorted(
+            info.path[len(self.path) + 1 :] for info in infos if info.is_file and info.base_name.endswith(".parquet")
+        )
+
+    def vacuum(self, tables: Iterable[str]) -> None:
+        """Delete what killed writers left in these tables; for the holder of the lease of the job that fills them.
+
+        On an object store the rest of an upload is for the bucket's lifecycle rule to remove; readers never see it.
+        """
+        if self.local:
+            for table in tables:
+                for hidden in Path(self.path, table).rglob(".*.tmp"):
+                    hidden.unlink(missing_ok=True)
+
+    def dataset(self, table: str, folders: Iterable[str] = ("",)) -> ds.Dataset:
+        """The committed rows of a table (or of some of its folders), for DuckDB or Arrow to scan."""
+        schema = tables.contract(table).schema
+        paths = [f"{self.path}/{part}" for folder in folders for part in self.parts(table, folder)]
+        if not paths:
+            return ds.dataset(tables.empty(table))
+        return ds.dataset(paths, schema=schema, format="parquet", filesystem=self.fs)
+
+    def register(self, db: duckdb.DuckDBPyConnection, table: str, folders: Iterable[str] = ("",)) -> None:
+        """Make a table of this store a view of the same name, read through Arrow on every kind of storage."""
+        db.register(table, self.dataset(table, folders))
+
+
+def part_name(keys: Iterable[str]) -> str:
+    """A part's name from what identifies its rows: the same rows, the same name. 32 hex digits."""
+    digest = hashlib.sha256()
+    for key in keys:
+        digest.update(key.encode())
+        digest.update(b"\n")
+    return digest.hexdigest()[:32]
+
+
+def _put(fs: pafs.FileSystem, path: str, data: bytes | pa.Buffer) -> None:
+    def write() -> None:
+        with fs.open_output_stream(path) as stream:
+            stream.write(data)
+
+    # In a thread of its own, where no signal interrupts: between open and write, that would commit an empty object.
+    with ThreadPoolExecutor(1) as uninterrupted:
+        uninterrupted.submit(write).result()
+
+
+def _write_local(path: Path, data: bytes | pa.Buffer, *, replace: bool, check: Callable[[], None]) -> bool:
+    if not replace and path.exists():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hidden = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with hidden.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        check()
+        if replace:
+            hidden.replace(path)
+            return True
+        try:
+            os.link(hidden, path)
+        except FileExistsError:
+            return False
+        return True
+    finally:
+        hidden.unlink(missing_ok=True)

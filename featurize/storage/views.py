@@ -1,0 +1,163 @@
+"""The analyst's door: `<store>/catalog.duckdb`, and the same as text in `<store>/catalog.sql`.
+
+One view per table, named as the table, and readable ones on top of them (`sql/view_*.sql`). A view holds no rows: it
+reads the parts when it is asked, and so shows what is committed at that moment. What is settled when the files are
+written is only which tables have parts at all, and which models are current.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurize.errors import RunFailed
+from featurize.storage import tables
+from featurize.storage.store import Store
+from featurize.storage.tables import sql
+
+TABLES = (
+    "artwork",
+    "image_embedding",
+    "text_embedding",
+    "image_tag",
+    "description",
+    "quarantine",
+    "model",
+    "run",
+    "prompt",
+)
+FEATURES = ("image_embedding", "image_tag", "description")
+READABLE = (
+    "artwork_present",
+    "run_phase",
+    "runs",
+    "artwork_tag",
+    "artwork_features",
+    "feature_row",
+    "feature_model",
+    "quarantine_by_model",
+    "coverage",
+    "quarantine_open",
+    "sft",
+    "dpo",
+    "prompt_lineage",
+    "similar_artwork",
+)
+"""In this order: later ones read earlier ones."""
+DATABASE = "catalog.duckdb"
+TEXT = "catalog.sql"
+
+
+def refresh(store: Store) -> None:
+    """Bring the two files up to date; when they are, nothing is written.
+
+    They are replaced, so whoever has the old database open keeps it. A store on S3 gets the text alone: to make a view
+    DuckDB opens the files, which on S3 takes an extension that it may not be able to fetch. Errors: RunFailed.
+    """
+    text = script(store)
+    # Another job may commit the first part of a table meanwhile, so look again after writing.
+    while store.read(TEXT) != text.encode() or (store.local and not store.exists(DATABASE)):
+        if store.local:
+            made = _database(store, text)
+            # The log of someone who wrote into the old database: next to the new one it would keep that from opening.
+            store.delete(f"{DATABASE}.wal")
+            store.write(DATABASE, made, replace=True)
+        store.write(TEXT, text.encode(), replace=True)
+        text = script(store)
+
+
+def connect(store: Store) -> duckdb.DuckDBPyConnection:
+    """A private in-memory database with every view; S3 is read through Arrow. Writes nothing. Errors: RunFailed."""
+    db = tables.connect()
+    if store.local:
+        _execute(db, store, script(store))
+    else:
+        for name in TABLES:
+            store.register(db, name)
+        _execute(db, store, _readable(store))
+    return db
+
+
+def script(store: Store) -> str:
+    """The SQL that makes every view, with absolute paths; it works from any folder."""
+    header = f"-- Views of {store.uri}, written by its jobs. From a shell: duckdb -init <this file>"
+    return "\n\n".join([header, *(_table(store, name) for name in TABLES), _readable(store)]) + "\n"
+
+
+@cache
+def _nothing(name: str) -> str:
+    """What selects no rows with the columns of a table."""
+    with tables.scratch() as db:
+        tables.make(db, name)
+        columns = [(column, kind) for column, kind, *_ in db.execute(f"DESCRIBE {name}").fetchall()]
+    return ", ".join(f"NULL::{kind} AS {column}" for column, kind in columns) + " WHERE false"
+
+
+def _table(store: Store, name: str) -> str:
+    """The view of a table. Without a part it is an empty relation: read_parquet refuses a glob that finds nothing."""
+    source = _nothing(name)
+    if store.parts(name):
+        # In a glob, * ? and [ of the store's own path must stand for themselves.
+        folder = re.sub(r"([*?\[])", r"[\1]", store.uri).replace("'", "''")
+        source = f"* FROM read_parquet('{folder}/{name}/**/*.parquet', hive_partitioning = false)"
+    comments = [line for line in tables.contract(name).ddl.splitlines() if line.startswith("COMMENT ON")]
+    return "\n".join([f"CREATE OR REPLACE VIEW {name} AS SELECT {source};", *comments])
+
+
+def _readable(store: Store) -> str:
+    models = _current_models(store)
+    rows = ", ".join(f"('{feature}', '{key}')" for feature, key in models.items() if key)
+    current = f"""CREATE OR REPLACE VIEW current_model AS
+FROM (VALUES {rows or "('', '')"}) AS model(feature, model_key) WHERE feature <> '';
+COMMENT ON VIEW current_model IS 'The models that the readable views show, per table: of those with rows in it, the one
+that the newest finished run used; before a run has finished, the one that was first used last';"""
+    text = "\n\n".join([current, *(sql("storage", f"view_{name}").strip() for name in READABLE)])
+    # As constants: DuckDB then skips the other models' parts by their statistics.
+    for feature, key in models.items():
+        text = text.replace(f"${feature}", f"'{key}'")
+    return text.replace("$vector", _vector_type(store, models["image_embedding"]))
+
+
+def _current_models(store: Store) -> dict[str, str]:
+    """table -> model_key, empty where the table is."""
+    found = {(table, part.split("/")[1]) for table in FEATURES for part in store.parts(table)}
+    candidates = [{"feature": table, "model_key": key} for table, key in sorted(found)]
+    with tables.scratch() as db:
+        schema = pa.schema([("feature", pa.string()), ("model_key", pa.string())])
+        db.register("candidate", pa.Table.from_pylist(candidates, schema=schema))
+        store.register(db, "run")
+        store.register(db, "model")
+        return dict.fromkeys(FEATURES, "") | dict(db.execute(sql("storage", "current_models")).fetchall())
+
+
+def _vector_type(store: Store, model_key: str) -> str:
+    """FLOAT[n] of a model's vectors, which all have the same width; told by the footer of any of their parts."""
+    if not model_key:
+        return "FLOAT[]"
+    part = store.parts("image_embedding", model_key)[0]
+    rows = pq.ParquetFile(f"{store.path}/{part}", filesystem=store.fs).metadata.row_group(0)
+    columns = {
+        rows.column(number).path_in_schema.split(".")[0]: rows.column(number) for number in range(rows.num_columns)
+    }
+    return f"FLOAT[{columns['embedding'].num_values // rows.num_rows}]"
+
+
+def _database(store: Store, text: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, DATABASE)
+        with duckdb.connect(str(path)) as db:
+            _execute(db, store, text)
+        return path.read_bytes()
+
+
+def _execute(db: duckdb.DuckDBPyConnection, store: Store, text: str) -> None:
+    try:
+        db.execute(f"BEGIN; {text}; COMMIT")  # one write to disk, not one per view
+    except duckdb.Error as error:
+        raise RunFailed(f"the views of {store.uri} cannot be made: {error}") from error

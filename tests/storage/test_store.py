@@ -1,0 +1,118 @@
+"""A part appears whole, once; a lease has one holder."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import duckdb
+import numpy as np
+import pytest
+
+from featurize.errors import LeaseHeld, RefusedInput, RunFailed
+from featurize.storage import lease, tables
+from featurize.storage.lease import Lease
+from featurize.storage.store import Store, part_name
+
+
+def rows(letter, run_id="r"):
+    return tables.rows(
+        "image_embedding",
+        {
+            "image_sha256": [letter * 64],
+            "model_key": ["m"],
+            "embedding": np.array([[0.6, 0.8]], np.float32),
+            "run_id": [run_id],
+            "code_version": ["v"],
+            "computed_at": [0],
+        },
+    )
+
+
+def test_a_part_is_committed_once_and_never_overwritten(tmp_path):
+    store = Store(str(tmp_path))
+    assert store.commit("image_embedding", "m", "p", rows("a", "first"))
+    assert not store.commit("image_embedding", "m", "p", rows("a", "second"))
+    assert duckdb.sql(f"SELECT run_id FROM '{store.glob('image_embedding')}'").fetchall() == [("first",)]
+
+
+def test_nothing_but_the_part_is_left_behind(tmp_path):
+    store = Store(str(tmp_path))
+    store.commit("image_embedding", "m", "p", rows("a"))
+    assert [name for _, _, names in os.walk(tmp_path) for name in names] == ["p.parquet"]
+
+
+def test_what_a_killed_writer_left_is_vacuumed_and_parts_stay(tmp_path):
+    store = Store(str(tmp_path))
+    store.commit("image_embedding", "m", "p", rows("a"))
+    (tmp_path / "image_embedding" / "m" / ".q.parquet.0123.tmp").write_bytes(b"half a part")
+    store.vacuum(["image_embedding", "description"])
+    assert [name for _, _, names in os.walk(tmp_path) for name in names] == ["p.parquet"]
+
+
+def test_a_failed_write_leaves_no_part_and_is_one_sentence(tmp_path):
+    (tmp_path / "image_embedding").write_text("a file where a folder should be")
+    with pytest.raises(RunFailed, match="cannot write"):
+        Store(str(tmp_path)).commit("image_embedding", "m", "p", rows("a"))
+
+
+def test_datasets_join_parts_of_models_with_vectors_of_other_widths(tmp_path):
+    store = Store(str(tmp_path))
+    store.commit("image_embedding", "m", "p", rows("a"))
+    store.commit("image_embedding", "n", "p", rows("b"))
+    with tables.connect() as db:
+        store.register(db, "image_embedding", ["n"])
+        assert tables.scalar(db, "SELECT image_sha256 FROM image_embedding") == "b" * 64
+        store.register(db, "image_embedding")
+        assert tables.scalar(db, "SELECT count(*) FROM image_embedding") == 2
+        store.register(db, "description")
+        assert tables.scalar(db, "SELECT count(*) FROM description") == 0
+
+
+def test_part_names_follow_from_the_keys():
+    assert part_name(["a", "b"]) == part_name(["a", "b"])
+    assert part_name(["a", "b"]) != part_name(["ab"])
+
+
+def test_an_unknown_scheme_is_refused():
+    with pytest.raises(RefusedInput, match=r"ftp://x"):
+        Store("ftp://x")
+
+
+def test_a_second_run_is_told_who_holds_the_lease(tmp_path):
+    store = Store(str(tmp_path))
+    with Lease(store, "featurize", "one"), pytest.raises(LeaseHeld, match=f"run one .process {os.getpid()}"):
+        Lease(store, "featurize", "two").__enter__()
+    with Lease(store, "featurize", "three"):
+        pass
+    assert lease.read(store, "featurize") is None
+
+
+def test_the_lease_of_a_killed_process_is_taken_over_and_its_workers_are_fenced_off(tmp_path):
+    store = Store(str(tmp_path))
+    program = (
+        "import sys, time; from featurize.storage.store import Store; from featurize.storage.lease import Lease\n"
+        "with Lease(Store(sys.argv[1]), 'featurize', 'dead'): print('held', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"held\n"
+    dead = lease.read(store, "featurize")
+    child.kill()
+    child.wait()
+    with Lease(store, "featurize", "alive") as held:
+        held.fence.check()
+        with pytest.raises(RunFailed, match="no longer holds the lease"):
+            lease.Fence(store, "featurize", dead.token).check()
+
+
+def test_a_lease_of_another_machine_expires(tmp_path):
+    store = Store(str(tmp_path))
+    holder = {"token": "t", "run_id": "far", "host": "elsewhere", "pid": 1, "born": "1", "renewed": time.time()}
+    store.write("_lease/featurize.json", json.dumps(holder).encode())
+    with pytest.raises(LeaseHeld, match="run far"):
+        Lease(store, "featurize", "near").__enter__()
+    holder["renewed"] -= lease.TTL + 1
+    store.write("_lease/featurize.json", json.dumps(holder).encode(), replace=True)
+    with Lease(store, "featurize", "near"):
+        assert lease.read(store, "featurize").run_id == "near"
