@@ -26,7 +26,10 @@ class Input(Section):
     artwork: str | None = Field(None, description="folder or manifest; default: the demo catalogue")
     titles: str | None = Field(None, description="table of titles, checked against the artwork's title ids")
     history: str | None = Field(None, description="what members did: a file, or a folder or pattern of Parquet files")
-    impressions: str | None = Field(None, description="what members were shown, in the same forms")
+    impressions: str | None = Field(
+        None,
+        description="what members were shown, in the same forms; nightly: only for the language of their members",
+    )
     pairs: str | None = Field(None, description="members and titles to rank tonight, in the same forms")
     demo: Literal["small", "paper"] = Field("small", description="the demo world to use where no files are given")
     verify: bool = Field(False, description="read and hash every file again, changed or not")
@@ -80,7 +83,7 @@ class Prompts(Section):
         None, description="hold out what was shown from this moment on, instead of pairs"
     )
     at: AwareDatetime | None = Field(
-        None, description="nightly: the moment to rank for; default: the last midnight UTC"
+        None, description="nightly: the moment to rank for; default: now, and asked once a day (UTC)"
     )
     active_days: int | None = Field(
         None, ge=1, description="nightly without input.pairs: members active in so many days"

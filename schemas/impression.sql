@@ -11,6 +11,7 @@ CREATE TABLE impression (
     reward DOUBLE NOT NULL CHECK (reward BETWEEN 0 AND 1),
     minutes DOUBLE,
     policy VARCHAR,
+    language VARCHAR,
     PRIMARY KEY (impression_id)
 );
 COMMENT ON COLUMN impression.impression_id IS 'Unique id';
@@ -23,3 +24,4 @@ COMMENT ON COLUMN impression."at" IS 'When, with time zone';
 COMMENT ON COLUMN impression.reward IS 'What came of it, 0 to 1; from 0.5 it counts as a quality play';
 COMMENT ON COLUMN impression.minutes IS 'Optional: minutes watched';
 COMMENT ON COLUMN impression.policy IS 'Optional: name of the policy';
+COMMENT ON COLUMN impression.language IS 'Optional: language the member reads, such as pt or pt-BR';

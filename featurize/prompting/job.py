@@ -50,6 +50,8 @@ class Prompting(JobRun):
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
         super().__init__(JOB, ["prompt"], settings, run_id, dry_run)
         self.wanted = settings.prompts
+        self.moment = self.wanted.at or datetime.now(UTC)
+        """What nightly prompts are for; their ids take the present moment by its day, so that a rerun asks the same."""
         self.template = template.load(self.wanted.template)
         self.member_key = recipe.member_key(self.wanted)
         self.tokenizer, self.tokens_by = recipe.tokenizer(self.wanted)
@@ -72,8 +74,10 @@ class Prompting(JobRun):
                 words.titles(self.db, self.template, uri)
             else:
                 sources.view(self.db, name, uri)
+        if self.wanted.kind == "nightly" and not self.settings.input.impressions:
+            tables.make(self.db, "impression")
         self.store.register(self.db, "artwork")
-        self._run("artwork", as_of=self._as_of)
+        self._run("artwork", as_of=self._as_of, newest=self.wanted.kind == "nightly" and self.wanted.at is None)
         models = recipe.current_models(self.store, self._as_of)
         if "description" not in models:
             before = f" from before prompts.as_of = {self._as_of}" if self.wanted.as_of else ""
@@ -86,24 +90,19 @@ class Prompting(JobRun):
     @property
     def _on_demo(self) -> bool:
         given = self.settings.input
-        return not (given.titles or given.history or (given.impressions and self.wanted.kind == "logged"))
+        return not (given.titles or given.history or given.impressions)
 
     @property
     def _as_of(self) -> str:
         return self.wanted.as_of.isoformat() if self.wanted.as_of else "infinity"
 
-    @property
-    def _moment(self) -> datetime:
-        """What nightly prompts are for. Midnight by default, so that a rerun on the same day asks the same."""
-        return self.wanted.at or datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
     def _files(self) -> dict[str, str]:
         """The inputs by the name of their contract: those that were given, or all of them from the demo world."""
         given = self.settings.input
         files = {"title": given.titles, "history": given.history}
-        if self.wanted.kind == "logged":
+        if self.wanted.kind == "logged" or given.impressions:
             files["impression"] = given.impressions
-        elif not (self.wanted.active_days and self.wanted.rank):
+        if self.wanted.kind == "nightly" and not (self.wanted.active_days and self.wanted.rank):
             if given.pairs is None:
                 raise RefusedInput("nightly prompts need input.pairs, or prompts.active_days and prompts.rank")
             files["pair"] = given.pairs
@@ -125,11 +124,12 @@ class Prompting(JobRun):
             self._run("impressions")
         else:
             if self.wanted.active_days and self.wanted.rank:
-                self._run("active", moment=self._moment, days=self.wanted.active_days, titles=list(self.wanted.rank))
-            self._run("pairs", moment=self._moment)
+                self._run("active", moment=self.moment, days=self.wanted.active_days, titles=list(self.wanted.rank))
+            self._run("pairs", moment=self.moment)
         self._name_members()
         self._settle_recipe()
-        self._run("planned", recipe_key=self.recipe_key)
+        dated = self.wanted.kind == "nightly" and self.wanted.at is None
+        self._run("planned", recipe_key=self.recipe_key, dated=dated)
         committed = self._leave_out_committed()
         self._run("candidates")
         words.pictures(self.db, self.store, self.template, self.descriptions, self.tags, self._as_of)

@@ -33,9 +33,11 @@ def logged(world, missing="placeholder", seed=0):
 def nightly(world, moment, missing="placeholder", seed=0):
     """((member_id, title_id) -> dict of prompt columns, reason -> count)."""
     found, reasons, seen = {}, Counter(), set()
-    for pair in world.pair:
+    for pair in sorted(world.pair, key=lambda pair: (pair.get("language") is None, pair.get("language"))):
         member, title_id = pair["member_id"], pair["title_id"]
         names = sorted({a["artwork_id"] for a in world.artwork if a["title_id"] == title_id})
+        states = {name: _state(world, name, moment) for name in names}
+        names = [name for name, state in states.items() if state and _speaks(state.get("locale"), pair.get("language"))]
         row = {"member_id": member, "title_id": title_id, "at": moment, "artwork_id": None, "candidates": names}
         reason, prompt = None, None
         if (member, title_id) in seen:
@@ -115,6 +117,12 @@ def _prompt(world, row, key, missing, seed):
         "prompt": f"{system}\n\n{user}",
         "tokens": len(f"{system}\n\n{user}"),
     }
+
+
+def _speaks(locale, language):
+    one, other = ((said or "").lower().replace("_", "-").split("-") for said in (locale, language))
+    shorter = min(len(one), len(other))
+    return "" in (*one, *other) or one[:shorter] == other[:shorter]
 
 
 def _state(world, artwork_id, at):

@@ -1,6 +1,6 @@
 """Nothing of the impression itself or of later gets into a prompt."""
 
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -107,3 +107,110 @@ def test_the_current_model_describes_unless_another_is_named(tmp_path):
     texts = {row["model_key"]: row["prompt"] for row in worlds.rows(tmp_path)}
     assert "In other words." in texts["words-2"]
     assert "A picture, t0-0." in texts["words-1"]
+
+
+NIGHTLY = {"prompts__kind": "nightly", "input__impressions": None}
+
+
+def tonight(folder, world, **settings):
+    """The candidates of the pair m0, t0; the world is written first."""
+    world.pair = world.pair or [{"member_id": "m0", "title_id": "t0"}]
+    world.write(folder)
+    assert worlds.run(folder, **NIGHTLY | settings, input__pairs=folder / "pair.parquet") == 0
+    return {(row["member_id"], row["title_id"]): sorted(row["artwork_ids"]) for row in worlds.rows(folder)}
+
+
+def test_nightly_prompts_are_of_the_catalogue_as_it_is_now(tmp_path):
+    """What was withdrawn, added, expired or moved a minute ago counts, and a clock that is ahead changes nothing."""
+    now, minute, day = datetime.now(UTC), timedelta(minutes=1), timedelta(days=1)
+    world = worlds.plain(impressions=0, candidates=2)
+    world.artwork += [
+        worlds.artwork("withdrawn", "t0", seen_at=now - 2 * day),
+        worlds.artwork("withdrawn", "t0", seen_at=now - minute, present=False),
+        worlds.artwork("withdrawn-ahead", "t0", seen_at=now - 2 * day),
+        worlds.artwork("withdrawn-ahead", "t0", seen_at=now + minute, present=False),
+        worlds.artwork("added", "t0", seen_at=now - minute),
+        worlds.artwork("added-ahead", "t0", seen_at=now + minute),
+        worlds.artwork("back", "t0", seen_at=now - 2 * day, present=False),
+        worlds.artwork("back", "t0", seen_at=now - minute),
+        worlds.artwork("expired", "t0", valid_to=now - minute),
+        worlds.artwork("premiered", "t0", valid_from=now - minute, valid_to=now + day),
+        worlds.artwork("to-come", "t0", valid_from=now + day),
+        worlds.artwork("moved", "t0", seen_at=now - 2 * day),
+        worlds.artwork("moved", "t1", seen_at=now - minute),
+    ]
+    world.history = [worlds.event("m0", "t1", now - minute), worlds.event("m0", "t2", now + day)]
+    found = tonight(tmp_path, world)
+    assert found == {("m0", "t0"): sorted(["t0-0", "t0-1", "added", "added-ahead", "back", "premiered"])}
+    (row,) = worlds.rows(tmp_path)
+    assert now < row["asked_at"] < now + minute
+    assert '"Title 1"' in row["prompt"]
+    assert '"Title 2"' not in row["prompt"]
+
+
+def test_an_explicit_moment_is_exact(tmp_path):
+    at = worlds.LATER + timedelta(days=30)
+    world = worlds.plain(impressions=0, candidates=2)
+    for name, change, when in (("gone", False, at), ("gone-after", False, at + INSTANT), ("new", True, at + INSTANT)):
+        world.artwork.append(worlds.artwork(name, "t0", present=not change))
+        world.artwork.append(worlds.artwork(name, "t0", present=change, seen_at=when))
+    found = tonight(tmp_path, world, prompts__at=at.isoformat())
+    assert found == {("m0", "t0"): ["gone-after", "t0-0", "t0-1"]}
+    assert worlds.rows(tmp_path)[0]["asked_at"] == at
+
+
+def test_a_pair_is_asked_about_once_a_day_unless_a_moment_is_given(tmp_path):
+    world = worlds.plain(impressions=0)
+    tonight(tmp_path, world)
+    (first,) = worlds.rows(tmp_path)
+    world.pair.append({"member_id": "m1", "title_id": "t0"})
+    tonight(tmp_path, world)
+    assert first in worlds.rows(tmp_path)
+    assert len(worlds.rows(tmp_path)) == 2
+    for hour in (1, 2, 2):
+        tonight(tmp_path, world, prompts__at=f"{first['asked_at']:%Y-%m-%d}T0{hour}:00:00Z")
+    assert len(worlds.rows(tmp_path)) == 6
+
+
+@pytest.mark.parametrize(
+    ("language", "offered"),
+    [
+        (None, {"pt", "pt-BR", "pt_PT", "en-US"}),
+        ("", {"pt", "pt-BR", "pt_PT", "en-US"}),
+        ("pt", {"pt", "pt-BR", "pt_PT"}),
+        ("PT-br", {"pt", "pt-BR"}),
+        ("pt_PT.UTF-8", {"pt", "pt_PT"}),
+        ("en", {"en-US"}),
+        ("e", set()),
+        ("fr", set()),
+    ],
+)
+def test_artwork_for_another_language_is_no_candidate_tonight(tmp_path, language, offered):
+    world = worlds.plain(impressions=0, candidates=2)
+    for locale in ("pt", "pt-BR", "pt_PT", "en-US", "zxx", ""):
+        world.artwork.append(worlds.artwork(f"for {locale}", "t0", locale=locale))
+    world.pair = [{"member_id": "m0", "title_id": "t0", "language": language}]
+    for_all = {"t0-0", "t0-1", "for zxx", "for "}
+    assert tonight(tmp_path, world) == {("m0", "t0"): sorted(for_all | {f"for {locale}" for locale in offered})}
+
+
+def test_the_language_of_a_member_is_that_of_the_newest_impression_unless_the_pair_has_one(tmp_path):
+    world = worlds.plain(impressions=3, members=1)
+    moment = worlds.LATER + timedelta(days=1)
+    for row, language, at in zip(
+        world.impression,
+        ("en", "pt-BR", "fr"),
+        (moment - 2 * INSTANT, moment - INSTANT, moment),
+        strict=True,
+    ):
+        row |= {"language": language, "at": at}
+    world.artwork += [
+        worlds.artwork(f"{t}-{locale}", t, locale=locale) for t in ("t0", "t1") for locale in ("en", "pt")
+    ]
+    world.pair = [{"member_id": "m0", "title_id": "t0"}, {"member_id": "m0", "title_id": "t1", "language": "en"}]
+    log = {"input__impressions": tmp_path / "impression.parquet", "prompts__at": moment.isoformat()}
+    found = tonight(tmp_path, world, **log)
+    assert found["m0", "t0"] == ["t0-0", "t0-1", "t0-2", "t0-pt"]
+    assert found["m0", "t1"] == ["t1-0", "t1-1", "t1-2", "t1-en"]
+    assert worlds.run(tmp_path) == 0
+    assert len([row for row in worlds.rows(tmp_path) if row["kind"] == "logged"]) == 3

@@ -170,7 +170,10 @@ def odd(seed, members=12, titles=15, impressions=400, events=900):
             | rng.choice(odds)
         )
     pairs = [(f"m{rng.randrange(members + 1)}", f"t{rng.randrange(titles + 1)}") for _ in range(60)]
-    world.pair = [{"member_id": member, "title_id": title_id} for member, title_id in pairs]
+    spoken = [None, None, "", "pt", "pt_BR", "PT-pt", "en"]
+    world.pair = [
+        {"member_id": member, "title_id": title_id, "language": rng.choice(spoken)} for member, title_id in pairs
+    ]
     return world
 
 
@@ -181,6 +184,7 @@ def _odd_artwork(rng, world, name, title_id):
         + [{"valid_from": START + timedelta(days=100)}, {"valid_to": START + timedelta(days=100)}]
         + [{"valid_from": START, "valid_to": START + timedelta(days=150)}]
     )
+    row["locale"] = rng.choice([None] * 6 + ["pt", "pt-BR", "pt_PT", "EN-gb", "en", ""])
     world.artwork.append(row)
     if rng.random() < 0.15:  # replaced by another file before some of the impressions
         world.artwork.append(
