@@ -40,7 +40,7 @@ def test_a_wrong_setting_is_refused_by_its_key(override, told):
 
 
 def test_an_unknown_profile_and_a_broken_one_are_named(tmp_path):
-    with pytest.raises(RefusedInput, match="profile 'laptop' is unknown; there are: cluster, gpu, local"):
+    with pytest.raises(RefusedInput, match=r"profile 'laptop' is unknown; there are: cluster, gpu, local, qwen2\.5-vl"):
         config.load("laptop")
     (tmp_path / "mine.toml").write_text("store = \n")
     with pytest.raises(RefusedInput, match=r"mine\.toml: .*line 1"):

@@ -96,7 +96,7 @@ code = cli.main("featurize", "doc", featurize.featurize, ["--dry-run", "--profil
     "--set", "input.artwork=pictures", "--set", "store=store"])
 print(code, *sorted({"torch", "transformers", "open_clip", "ray"} & set(sys.modules)))
 """
-    for profile in ("local", "gpu", "cluster"):
+    for profile in ("local", "gpu", "cluster", "qwen2.5-vl"):
         subprocess.run([sys.executable, "-c", program, profile], check=True, capture_output=True)  # builds stand-ins
         done = subprocess.run([sys.executable, "-c", program, profile], check=True, capture_output=True, text=True)
         assert done.stdout.splitlines()[-1] == "0", done.stderr
@@ -123,6 +123,8 @@ def test_every_profile_loads_and_every_setting_has_words():
         settings = config.load(path.stem)
         assert settings.embed is not None
         assert settings.embed.backend in backends()
+        # An inference server of our own is for its worker alone; vLLM listens to the whole network by default.
+        assert "--host 127.0.0.1" in (getattr(settings.describe, "serve", None) or "--host 127.0.0.1"), path
     for section in (config.Input, config.LimitSettings, config.Run):
         assert all(field.description for field in section.model_fields.values())
 

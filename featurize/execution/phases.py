@@ -64,7 +64,7 @@ class Crew:
 def crew(settings: Settings, model: ModelSettings) -> Crew:
     """Ask the executor what it can hold; starts Ray when that is the executor.
 
-    Errors: RunFailed when the model asks for a GPU and there is none.
+    Errors: RefusedInput when the model asks for a GPU and there is none; RunFailed when the cluster does not answer.
     """
     if settings.run.executor == "local":
         if model.device == "cuda":

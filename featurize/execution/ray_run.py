@@ -23,7 +23,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from featurize.errors import ArtworkError, BadImage, Reason, RunFailed
+from featurize.errors import ArtworkError, BadImage, Reason, RefusedInput, RunFailed
 from featurize.execution import ray_guard, run
 from featurize.execution.plan import Shard
 from featurize.execution.run import Advance, Outcome, Phase
@@ -90,16 +90,16 @@ def stop() -> None:
 
 
 def places(settings: ModelSettings) -> tuple[int, int]:
-    """(workers, CPUs of each) that the nodes of the cluster hold. Errors: RunFailed when they hold none."""
+    """(workers, CPUs of each) that the nodes of the cluster hold. Errors: RefusedInput when they hold none."""
     return fit(settings, [node["Resources"] for node in ray.nodes() if node["Alive"]])
 
 
 def fit(settings: ModelSettings, nodes: Sequence[Mapping[str, float]]) -> tuple[int, int]:
-    """(workers, CPUs of each) for nodes that offer `CPU` and `GPU`. Errors: RunFailed naming what is missing."""
+    """(workers, CPUs of each) for nodes that offer `CPU` and `GPU`. Errors: RefusedInput naming what is missing."""
     usable = [node for node in nodes if node.get("GPU", 0) >= settings.gpus and node.get("CPU", 0) >= 1]
     if not usable:
         most = max((node.get("GPU", 0) for node in nodes), default=0)
-        raise RunFailed(
+        raise RefusedInput(
             f"a worker of backend '{settings.backend}' needs {settings.gpus:g} GPU and no node has that many "
             f"(the most is {most:g}); use the profile 'local' to run on CPUs"
         )
@@ -114,7 +114,7 @@ def fit(settings: ModelSettings, nodes: Sequence[Mapping[str, float]]) -> tuple[
     )
     if room == 0:
         most = max(node["CPU"] for node in usable)
-        raise RunFailed(
+        raise RefusedInput(
             f"a worker of backend '{settings.backend}' needs {cpus} CPUs and no node has more than {most:g}"
         )
     return min(settings.workers or room, room), cpus

@@ -46,7 +46,7 @@ def identity(settings: Settings) -> dict[str, Any]:
 def load(settings: Settings) -> tuple[Any, torch.device]:
     """The open_clip model on its device, and that device.
 
-    Errors: RefusedInput when the weights are missing or do not fit; RunFailed when there is no GPU.
+    Errors: RefusedInput when the weights are missing or do not fit, or there is no GPU.
     """
     import open_clip
     from safetensors import SafetensorError

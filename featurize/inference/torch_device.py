@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from featurize.errors import RunFailed
+from featurize.errors import RefusedInput, RunFailed
 
 if TYPE_CHECKING:
     import torch
@@ -35,13 +35,13 @@ def _cpu_flags() -> set[str]:
 
 
 def open_device(device: Literal["cpu", "cuda"], threads: int | None) -> torch.device:
-    """The device to load on, with torch held to `threads` CPU threads. Errors: RunFailed when there is no GPU."""
+    """The device to load on, with torch held to `threads` CPU threads. Errors: RefusedInput when there is no GPU."""
     import torch
 
     if threads is not None:
         torch.set_num_threads(threads)
     if device == "cuda" and not torch.cuda.is_available():
-        raise RunFailed(
+        raise RefusedInput(
             "the settings ask for device 'cuda' and torch finds no GPU; use the profile 'local' for the CPU"
         )
     return torch.device(device)

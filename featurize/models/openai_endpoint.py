@@ -34,22 +34,25 @@ DECODE_SCALE = 1.5
 MAX_ASPECT = 100
 """Longer strips get white borders up to this; Qwen's processors refuse them from 200 on."""
 MIN_SIDE = 28
-"""Pixels; thinner pictures are enlarged to this, one visual token of Qwen2.5-VL, which some engines do not do."""
+"""Pixels; thinner pictures are enlarged to this, one visual token of Qwen2.5-VL, which some engines do not do.
+(Qwen3-VL rounds it up to its 32.)"""
 
 
 class Settings(ModelSettings):
     """`backend = "openai_endpoint"` in a profile. Exactly one of `address` and `serve` is given.
 
     Flags of `serve` are not in the model key. For one that changes the words, put its value into `dtype`:
-    `vllm serve {weights} --port {port} --generation-config vllm --quantization {dtype}`. (`--generation-config vllm`
-    leaves out the penalties that some checkpoints come with.)
+    `vllm serve {weights} --host 127.0.0.1 --port {port} --generation-config vllm --quantization {dtype}`. (vLLM listens
+    to the whole network by default. `--generation-config vllm` leaves out the penalties that some checkpoints bring.)
     """
 
     backend: Literal["openai_endpoint"] = "openai_endpoint"
     batch_size: Literal[1] = 1
     address: HttpUrl | None = Field(None, description="base URL of a running endpoint, such as http://host:8000/v1")
     serve: str | None = Field(
-        None, description="command that starts a server and stays, such as: vllm serve {weights} --port {port}"
+        None,
+        description="command that starts a server and stays, such as: "
+        "vllm serve {weights} --host 127.0.0.1 --port {port}",
     )
     model: str = Field(description="with address, the model's name there; with serve, a folder or hub id")
     revision: str | None = Field(

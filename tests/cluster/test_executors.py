@@ -8,7 +8,7 @@ import pytest
 from catalogues import add_broken, catalogue, error, parts, rows, run, runs, start, wait_until
 from conftest import Cluster
 
-from featurize.errors import RunFailed
+from featurize.errors import RefusedInput
 from featurize.execution import ray_run
 from featurize.models.fake import Settings
 
@@ -85,7 +85,7 @@ def test_a_model_that_fails_on_everything(executor: str, artwork: Path, tmp_path
 
 def test_a_cluster_without_gpus(artwork: Path, tmp_path: Path, ray_cluster: Cluster) -> None:
     settings = {"run.executor": "ray", "embed.gpus": 1}
-    said = run(tmp_path, artwork, settings, ray_cluster.address, code=1)
+    said = run(tmp_path, artwork, settings, ray_cluster.address, code=2)
     assert "needs 1 GPU and no node has that many (the most is 0)" in error(said)
     assert not rows(tmp_path)["image_embedding"]
 
@@ -94,7 +94,7 @@ def test_a_gpu_that_a_later_phase_needs_is_missed_before_the_first_one(
     artwork: Path, tmp_path: Path, ray_cluster: Cluster
 ) -> None:
     settings = {"run.executor": "ray", "describe": '{backend = "fake", gpus = 1}'}
-    said = run(tmp_path, artwork, settings, ray_cluster.address, code=1)
+    said = run(tmp_path, artwork, settings, ray_cluster.address, code=2)
     assert "needs 1 GPU and no node has that many (the most is 0)" in error(said)
     assert not rows(tmp_path)["image_embedding"]
 
@@ -166,5 +166,5 @@ def test_what_the_nodes_hold(settings: dict[str, Any], nodes: list[dict[str, flo
     ],
 )
 def test_what_the_nodes_do_not_hold(settings: dict[str, Any], nodes: list[dict[str, float]], sentence: str) -> None:
-    with pytest.raises(RunFailed, match=sentence):
+    with pytest.raises(RefusedInput, match=sentence):
         ray_run.fit(Settings(**settings), nodes)

@@ -83,7 +83,7 @@ def test_a_new_prompt_or_label_file_recomputes_what_depends_on_it(folders, tmp_p
         (["--set", "embed.model=no/such/folder"], 2, "no/such/folder"),
         (["--set", "labels=nothing"], 2, "label file 'nothing'"),
         (["--set", "describe.prompt=nothing"], 2, "caption prompt 'nothing'"),
-        (["--set", "embed.device=cuda"], 1, "torch finds no GPU"),
+        (["--set", "embed.device=cuda"], 2, "torch finds no GPU"),
     ],
 )
 def test_what_a_user_gets_wrong_is_one_sentence_and_an_exit_code(folders, capsys, arguments, code, told):
@@ -94,7 +94,7 @@ def test_what_a_user_gets_wrong_is_one_sentence_and_an_exit_code(folders, capsys
 
 
 def test_a_failed_run_leaves_its_row(folders):
-    assert job(*folders, "--set", "embed.device=cuda", "--run-id", "r") == 1
+    assert job(*folders, "--set", "embed.device=cuda", "--run-id", "r") == 2
     row = duckdb.sql("SELECT outcome, message FROM 'store/run/*.parquet'").fetchall()[0]
     assert row[0] == "failed"
     assert "GPU" in row[1]

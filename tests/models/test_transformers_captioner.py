@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from featurize import config
 from featurize.errors import BadImage, RefusedInput
 from featurize.inference import captions
 from featurize.models.transformers_captioner import Extractor, Settings, _cap_pixels
@@ -204,6 +205,20 @@ def qwen3_vl(to: Path, tokenizer: Any) -> None:
     t.Qwen3VLProcessor(
         t.Qwen2VLImageProcessor(patch_size=16), tokenizer, t.Qwen3VLVideoProcessor(), tokenizer.chat_template
     ).save_pretrained(to)
+
+
+def test_the_gpu_profile_gives_qwen3_vl_4_to_768_visual_tokens(folder: Path, tmp_path: Path) -> None:
+    from transformers import AutoProcessor
+
+    tokenizer = AutoProcessor.from_pretrained(folder).tokenizer
+    tokenizer.chat_template = (folder / "chat_template.jinja").read_text()
+    qwen3_vl(tmp_path / "model", tokenizer)
+    profile = config.load("gpu").describe
+    extractor = Extractor(settings(tmp_path / "model", min_pixels=profile.min_pixels, max_pixels=profile.max_pixels))
+    grids = [extractor.prepare(Image.new("RGB", size))["image_grid_thw"] for size in ((3000, 2000), (9, 6))]
+    most, least = (int(grid.prod()) // 4 for grid in grids)
+    assert 700 <= most <= 768
+    assert 4 <= least <= 6
 
 
 def llava(to: Path, tokenizer: Any) -> None:
