@@ -16,7 +16,7 @@ SETTINGS = --profile '$(PROFILE)' \
 	$(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts sql test test-slow check bench bundle bundle-score clean
+.PHONY: help setup featurize prompts settings sql test test-slow check bench bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ featurize: $(READY) ## artwork files to embeddings, tags and descriptions in Par
 
 prompts: $(READY) ## features, histories and impressions to the prompts an LLM ranks
 	@$(PY) -m jobs.prompts $(SETTINGS)
+
+settings: $(READY) ## all settings: what each may be, its default, and what it is for
+	@$(PY) -m jobs.settings
 
 sql: $(READY) ## ask the store questions: the DuckDB shell with every table and view, or ASK="SELECT ..."
 	@$(PY) -m jobs.sql --profile '$(PROFILE)' $(if $(STORE),--set 'store=$(STORE)') $(if $(ASK),-c "$$ASK")

@@ -1,21 +1,32 @@
-"""Settings: defaults < TOML profile < `--set a.b=value`. Frozen, and unknown keys are refused by name."""
+"""Settings: defaults < TOML profile < `--set a.b=value`. Frozen; an unknown key is refused with the nearest one.
+
+Invariant: what is declared here and in the backends is all there is; `chapters` makes the reference of it.
+"""
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
 
-from featurize.errors import RefusedInput
+from featurize.errors import RefusedInput, did_you_mean
 from featurize.images.decode import Limits
 from featurize.inference.extractor import ModelSettings
-from featurize.models import load_backend
+from featurize.models import backends, load_backend
+
+MUST = "must be given"
+NEAR = 0.6
+"""How much alike (0 to 1) an unknown setting must be to the one that is suggested."""
+SECTION_OF = {"image_embedding": "embed", "description": "describe"}
+"""By the table that a backend fills, the section that names it."""
 
 
 class Section(BaseModel):
@@ -23,6 +34,8 @@ class Section(BaseModel):
 
 
 class Input(Section):
+    """What the jobs read."""
+
     artwork: str | None = Field(None, description="folder or manifest; default: the demo catalogue")
     titles: str | None = Field(None, description="table of titles, checked against the artwork's title ids")
     history: str | None = Field(None, description="what members did: a file, or a folder or pattern of Parquet files")
@@ -36,17 +49,21 @@ class Input(Section):
 
 
 class LimitSettings(Section):
-    max_bytes: int = Field(Limits.max_bytes, ge=1, description="of a file")
-    max_pixels: int = Field(Limits.max_pixels, ge=1, description="of a picture, from its header, before decoding")
+    """What a picture may be, at most."""
+
+    max_bytes: int = Field(Limits.max_bytes, ge=1, description="bytes of a file")
+    max_pixels: int = Field(Limits.max_pixels, ge=1, description="pixels of a picture, by its header, before decoding")
 
 
 class Run(Section):
+    """How the work is done; nothing here changes the numbers that come out."""
+
     executor: Literal["ray", "local"] = Field("ray", description="local: in this process, for a debugger or no Ray")
     shard_images: int = Field(512, ge=1, description="images of one unit of work and of one Parquet part")
     threads: int | None = Field(None, ge=1, description="decoding threads of a worker; default: its CPUs")
     stall_seconds: float = Field(300, gt=0, description="a worker without progress for so long is ended")
-    max_attempts: int = Field(3, ge=1, description="runs that try a retryable image")
-    max_failed: float = Field(0.5, gt=0, le=1, description="share of images failing at which the run stops")
+    max_attempts: int = Field(3, ge=1, description="how many runs try a picture that failed in a way that may pass")
+    max_failed: float = Field(0.5, gt=0, le=1, description="share of pictures failing at which the run stops")
 
 
 def _backend_settings(value: Any) -> Any:
@@ -61,6 +78,8 @@ Model = Annotated[SerializeAsAny[ModelSettings] | None, BeforeValidator(_backend
 
 
 class Prompts(Section):
+    """What `make prompts` asks."""
+
     kind: Literal["logged", "nightly"] = Field(
         "logged", description="logged: a prompt per impression, with its label; nightly: per pair to rank, without"
     )
@@ -73,7 +92,7 @@ class Prompts(Section):
     member_key_env: str | None = Field(
         None, description="environment variable with a secret: member ids are written as keyed hashes"
     )
-    seed: int = Field(0, description="of the order of candidates and the choice of held-out pairs")
+    seed: int = Field(0, description="seed of the order of candidates and the choice of held-out pairs")
     held_out: int = Field(
         5000,
         ge=0,
@@ -91,7 +110,10 @@ class Prompts(Section):
     rank: tuple[str, ...] = Field((), description="nightly without input.pairs: title ids to rank for each of them")
     tokenizer: str | None = Field(None, description="folder with the ranker's tokenizer.json, to count tokens with")
     memory: str = Field(
-        "3GB", pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$", description="of DuckDB; what does not fit goes to temporary files"
+        "3GB",
+        pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$",
+        examples=["500MB"],
+        description="memory of DuckDB; what does not fit goes to temporary files",
     )
     export: str | None = Field(None, description="folder to write sft-*.jsonl and dpo-*.jsonl to")
 
@@ -103,11 +125,11 @@ class Settings(Section):
     store: str = Field("store", description="folder or s3:// address")
     limits: LimitSettings = LimitSettings()
     run: Run = Run()
-    embed: Model = None
+    embed: Model = Field(None, description="model of the vectors and tags: a section, or null for none")
     labels: str = Field(
         "artwork-v1", description="label file of the tags: a name of featurize/featurizing/labels or a path"
     )
-    describe: Model = None
+    describe: Model = Field(None, description="model of the descriptions: a section, or null for none")
     prompts: Prompts = Prompts()
 
 
@@ -130,7 +152,7 @@ def load(profile: str, overrides: Iterable[str] = ()) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_reason(e)}" for e in error.errors())
+        problems = "; ".join(_problem(e, values) for e in error.errors())
         raise RefusedInput(f"settings ({path.name} and --set): {problems}") from error
 
 
@@ -144,18 +166,46 @@ def profile_path(profile: str) -> Path:
     folder = Path(__file__).resolve().parents[1] / "infra" / "profiles"
     path = folder / f"{profile}.toml"
     if not path.is_file():
-        raise RefusedInput(f"profile '{profile}' is unknown; there are: {', '.join(_names(folder))}")
+        known = sorted(file.stem for file in folder.glob("*.toml"))
+        near = did_you_mean(profile, known)
+        raise RefusedInput(f"profile '{profile}' is unknown; there are: {', '.join(known)}{near}")
     return path
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(file.stem for file in folder.glob("*.toml"))
+def _problem(error: Any, values: Mapping[str, Any]) -> str:
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] == "model_type":
+        return f"{key}: a section, not a value; set one of its settings, such as {key}.…=…"
+    if error["type"] != "extra_forbidden":
+        return f"{key}: {str(error['msg']).removeprefix('Value error, ')}"
+    given = error["input"]
+    while isinstance(given, dict) and given:  # an unknown section: name the first setting in it
+        inner, given = next(iter(given.items()))
+        key += f".{inner}"
+    tables = {name: value for name, value in values.items() if isinstance(value, dict)}
+    chosen = {name: table["backend"] for name, table in tables.items() if "backend" in table}
+    of = f" of {chosen[error['loc'][0]]}" if error["loc"][0] in chosen else ""
+    return f"{key}: no such setting{of}{_nearest(key, _keys(chosen))}"
 
 
-def _reason(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "no such setting"
-    return str(error["msg"]).removeprefix("Value error, ")
+def _nearest(key: str, known: Iterable[str]) -> str:
+    """Alike as a whole and in its last part: the right setting in a wrong section is nearer than a neighbour's name."""
+
+    def likeness(other: str) -> float:
+        pairs = ((key, other), (key.rpartition(".")[2], other.rpartition(".")[2]))
+        return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs) / len(pairs)
+
+    nearest = max(known, key=likeness)
+    return f"; did you mean {nearest}?" if likeness(nearest) >= NEAR else ""
+
+
+def _keys(chosen: Mapping[str, str]) -> Iterator[str]:
+    """Every setting and section there is, the model sections being of these backends."""
+    for name, field in Settings.model_fields.items():
+        yield name
+        section: Any = load_backend(chosen[name]).Settings if name in chosen else type(field.default)
+        if issubclass(section, BaseModel):
+            yield from (f"{name}.{inner}" for inner in section.model_fields)
 
 
 def _literal(text: str) -> Any:
@@ -177,6 +227,104 @@ def _put(values: dict[str, Any], keys: list[str], value: Any) -> None:
             raise RefusedInput(f"--set {'.'.join(keys)}: '{key}' is not a section")
         values = child
     values[last] = value
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A line of the reference: key, what it may be, default, and what it is, all in words."""
+
+    key: str
+    values: str
+    default: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Chapter:
+    title: str
+    words: str
+    settings: list[Setting]
+
+
+def chapters() -> Iterator[Chapter]:
+    """The reference of all settings: those of the profile's top, of each section, of any backend and of each one."""
+    whole = Settings.model_json_schema()
+    sections = {
+        name: whole["$defs"][field["$ref"].rpartition("/")[2]]
+        for name, field in whole["properties"].items()
+        if "$ref" in field
+    }
+    top = {name: field for name, field in whole["properties"].items() if name not in sections}
+    yield Chapter("At the top", "Above all sections.", _settings("", {"properties": top}))
+    for name, section in sections.items():
+        yield Chapter(f"[{name}]", section["description"], _settings(f"{name}.", section))
+    shared = ModelSettings.model_json_schema()
+    names = " or ".join(SECTION_OF.values())
+    words = f"What every model section understands: MODEL is {names}."
+    yield Chapter(f"[{'], ['.join(SECTION_OF.values())}]", words, _settings("MODEL.", shared))
+    for backend in backends():
+        module = load_backend(backend)
+        if module.Extractor.table in SECTION_OF:
+            section = SECTION_OF[module.Extractor.table]
+            own = module.Settings.model_json_schema()
+            own["properties"].pop("backend")
+            changed = {k: v for k, v in own["properties"].items() if v != shared["properties"].get(k)}
+            words = " ".join((module.__doc__ or "").partition("\n\n")[0].split())
+            yield Chapter(
+                f'[{section}] backend = "{backend}"', words, _settings(f"{section}.", {**own, "properties": changed})
+            )
+
+
+def _settings(prefix: str, schema: Mapping[str, Any]) -> list[Setting]:
+    must = schema.get("required", ())
+    return [
+        Setting(
+            prefix + name,
+            _values(field),
+            MUST if name in must else _written(field["default"]),
+            field.get("description", ""),
+        )
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _values(schema: Mapping[str, Any]) -> str:
+    """A JSON schema in words: `whole number from 1`."""
+    options = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
+    choices = [_written(c) for each in options for c in each.get("enum", [each["const"]] if "const" in each else [])]
+    if choices:
+        return " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
+    return " or ".join(map(_kind, options)) + "".join(f", such as {_written(e)}" for e in schema.get("examples", ()))
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        return "section"
+    kind = _KINDS.get(schema.get("format", ""), _KINDS[schema["type"]])
+    if schema["type"] == "array":
+        kind += f" of {_kind(schema['items'] if 'items' in schema else schema['prefixItems'][0])}s"
+    return kind + "".join(f" {word} {_written(schema[bound])}" for bound, word in _BOUNDS.items() if bound in schema)
+
+
+_KINDS = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "array": "list",
+    "object": "section",
+    "date-time": "moment with a zone",
+    "path": "path",
+    "uri": "address",
+}
+_BOUNDS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+
+
+def _written(value: Any) -> str:
+    """A value as `--set` takes it."""
+    if value is None or isinstance(value, str):
+        return "null" if value is None else value
+    return f"{value:_}" if isinstance(value, int) and not isinstance(value, bool) else json.dumps(value)
 
 
 def as_json(settings: Settings) -> str:

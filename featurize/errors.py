@@ -11,6 +11,8 @@ The message of each is one sentence that names the file, line or key.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 Reason = Literal[
@@ -64,6 +66,12 @@ class BadImage(ArtworkError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _bad_image, (self.reason, self.detail, self.retryable)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a refusal of `name`: `; did you mean <the nearest known one>?`, or nothing where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _bad_image(reason: Reason, detail: str, retryable: bool) -> BadImage:

@@ -24,10 +24,21 @@ def test_null_unsets_and_names_that_look_like_numbers_or_dates_stay_names():
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("run.workes=2", "run.workes: no such setting"),
-        ("embed.sizze=2", "embed.*sizze: no such setting"),
+        ("prompts.tempalte=x", r"prompts\.tempalte: no such setting; did you mean prompts\.template\?"),
+        ("prompt.template=x", r"prompt\.template: no such setting; did you mean prompts\.template\?"),
+        ("promts={seed=1}", r"promts\.seed: no such setting; did you mean prompts\.seed\?"),
+        ("template=x", r"template: no such setting; did you mean prompts\.template\?"),
+        ("describe.titles=x", r"no such setting of transformers_captioner; did you mean input\.titles\?"),
+        ("imput=x", r"imput: no such setting; did you mean input\?"),
+        ("describe.max_pixel=9", r"no such setting of transformers_captioner; did you mean describe\.max_pixels\?"),
+        ("embed.batchsize=9", r"no such setting of open_clip_image; did you mean embed\.batch_size\?"),
+        ("describe={backend='openai_endpoint', adress='x'}", r"of openai_endpoint; did you mean describe\.address\?"),
+        ("run.xyz=2", "run.xyz: no such setting$"),
+        ("prompts=x", "prompts: a section, not a value; set one of its settings"),
+        ("embed=clip", "embed: a section, not a value"),
         ("embed.batch_size=0", "embed.*batch_size: .*greater than or equal to 1"),
         ("embed.backend=clap", "backend 'clap' is unknown; there are: fake, "),
+        ("embed.backend=openclip_image", r"is unknown; there are: .*; did you mean open_clip_image\?"),
         ("run.executor=dask", "run.executor"),
         ("store", "expected a.b=value"),
         ("store.uri=x", "'store' is not a section"),
@@ -42,6 +53,8 @@ def test_a_wrong_setting_is_refused_by_its_key(override, told):
 def test_an_unknown_profile_and_a_broken_one_are_named(tmp_path):
     with pytest.raises(RefusedInput, match=r"profile 'laptop' is unknown; there are: cluster, gpu, local, qwen2\.5-vl"):
         config.load("laptop")
+    with pytest.raises(RefusedInput, match=r"profile 'locl' is unknown; there are: .*; did you mean local\?"):
+        config.load("locl")
     (tmp_path / "mine.toml").write_text("store = \n")
     with pytest.raises(RefusedInput, match=r"mine\.toml: .*line 1"):
         config.load(str(tmp_path / "mine.toml"))
@@ -50,3 +63,15 @@ def test_an_unknown_profile_and_a_broken_one_are_named(tmp_path):
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         config.load("local").store = "elsewhere"
+
+
+def test_a_profile_with_an_unknown_key_is_refused_with_the_nearest(tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        "[describe]\nbackend = 'openai_endpoint'\nmax_new_token = 9\n[rnu]\nthreads = 2\n"
+    )
+    with pytest.raises(RefusedInput) as refused:
+        config.load(str(tmp_path / "mine.toml"))
+    assert "describe.max_new_token: no such setting of openai_endpoint; did you mean describe.max_new_tokens?" in str(
+        refused.value
+    )
+    assert "rnu.threads: no such setting; did you mean run.threads?" in str(refused.value)

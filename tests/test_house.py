@@ -118,15 +118,13 @@ def test_every_column_of_every_table_has_a_comment():
         assert bare == [], path.name
 
 
-def test_every_profile_loads_and_every_setting_has_words():
+def test_every_profile_loads():
     for path in (ROOT / "infra" / "profiles").glob("*.toml"):
         settings = config.load(path.stem)
         assert settings.embed is not None
         assert settings.embed.backend in backends()
         # An inference server of our own is for its worker alone; vLLM listens to the whole network by default.
         assert "--host 127.0.0.1" in (getattr(settings.describe, "serve", None) or "--host 127.0.0.1"), path
-    for section in (config.Input, config.LimitSettings, config.Run):
-        assert all(field.description for field in section.model_fields.values())
 
 
 def test_no_tracked_file_knows_a_machine():

@@ -19,7 +19,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from featurize.errors import RefusedInput
+from featurize.errors import RefusedInput, did_you_mean
 from featurize.storage import tables
 from featurize.storage.lease import Fence
 from featurize.storage.store import Store, part_name
@@ -51,11 +51,13 @@ class Labels:
 
 def load_labels(name: str) -> Labels:
     """A label file by its name in the folder `labels` or by path. Errors: RefusedInput naming file and key."""
-    path = Path(name) if name.endswith(".toml") else Path(__file__).parent / "labels" / f"{name}.toml"
+    bundled = {path.stem: path for path in sorted((Path(__file__).parent / "labels").glob("*.toml"))}
+    path = bundled.get(name, Path(name))
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RefusedInput(f"label file '{name}' cannot be read: {error}") from error
+        near = did_you_mean(name, bundled)
+        raise RefusedInput(f"label file '{name}' is neither a file nor one of: {', '.join(bundled)}{near}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RefusedInput(f"{path}: {error}") from error
     temperature = content.pop("temperature", 1.0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from featurize.errors import RefusedInput
+from featurize.errors import RefusedInput, did_you_mean
 
 Status = Literal["ok", "invalid_json", "invalid_fields", "truncated"]
 
@@ -39,7 +39,8 @@ def load_prompt(name_or_path: str) -> Prompt:
         text = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         names = ", ".join(sorted(bundled))
-        raise RefusedInput(f"caption prompt '{name_or_path}' is neither a file nor one of: {names}") from error
+        near = did_you_mean(name_or_path, bundled)
+        raise RefusedInput(f"caption prompt '{name_or_path}' is neither a file nor one of: {names}{near}") from error
     except UnicodeDecodeError as error:
         raise RefusedInput(f"caption prompt '{name_or_path}' is not UTF-8 text") from error
     if not text:

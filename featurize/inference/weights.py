@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from featurize.errors import RefusedInput
+from featurize.errors import RefusedInput, did_you_mean
 
 _BUNDLED = Path(__file__).parents[1] / "bundled"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -70,6 +70,10 @@ def resolve(model: str, revision: str | None, config: str) -> Weights:
     """
     schema, _, rest = model.partition(":")
     if schema == "bundled":
+        known = sorted(path.parent.name for path in _BUNDLED.glob("*/tokenizer.json"))
+        if rest not in known:
+            near = did_you_mean(rest, known)
+            raise RefusedInput(f"model 'bundled:{rest}' is unknown; there are: {', '.join(known)}{near}")
         return _folder(_BUNDLED / rest, config)
     if schema == "local-dir":
         return _folder(Path(rest).expanduser(), config)

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-from featurize.errors import RefusedInput
+from featurize.errors import RefusedInput, did_you_mean
 
 
 def backends() -> list[str]:
@@ -17,5 +17,6 @@ def backends() -> list[str]:
 def load_backend(name: str) -> Any:
     """The module of a backend. Errors: RefusedInput for a name that is not a file here."""
     if name not in backends():
-        raise RefusedInput(f"backend '{name}' is unknown; there are: {', '.join(backends())}")
+        known = backends()
+        raise RefusedInput(f"backend '{name}' is unknown; there are: {', '.join(known)}{did_you_mean(name, known)}")
     return importlib.import_module(f"{__name__}.{name}")

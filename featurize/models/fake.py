@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from PIL import Image
+from pydantic import Field
 
 from featurize.errors import BadImage, RunFailed
 from featurize.inference.extractor import ModelSettings
@@ -22,16 +23,14 @@ Colour = tuple[int, int, int]
 
 class Settings(ModelSettings):
     backend: Literal["fake"] = "fake"
-    seed: int = 0
-    seconds: float = 0
-    """Sleep per picture."""
-    segfault_on: Colour | None = None
-    hang_on: Colour | None = None
-    error_on: Colour | None = None
-    always_fails: bool = False
-    will_not_load: bool = False
-    most_at_once: int | None = None
-    """A batch larger than this raises MemoryError."""
+    seed: int = Field(0, description="a part of the numbers")
+    seconds: float = Field(0, ge=0, description="sleep per picture")
+    segfault_on: Colour | None = Field(None, description="pictures of this colour kill the process")
+    hang_on: Colour | None = Field(None, description="pictures of this colour take for ever")
+    error_on: Colour | None = Field(None, description="pictures of this colour are refused")
+    always_fails: bool = Field(False, description="every picture is refused")
+    will_not_load: bool = Field(False, description="loading fails")
+    most_at_once: int | None = Field(None, ge=1, description="a larger batch raises MemoryError")
 
 
 class Extractor:

@@ -47,7 +47,7 @@ class Settings(ModelSettings):
     """
 
     backend: Literal["openai_endpoint"] = "openai_endpoint"
-    batch_size: Literal[1] = 1
+    batch_size: Literal[1] = Field(1, description="always 1: the engine makes its own batches")
     address: HttpUrl | None = Field(None, description="base URL of a running endpoint, such as http://host:8000/v1")
     serve: str | None = Field(
         None,
@@ -60,17 +60,15 @@ class Settings(ModelSettings):
         description="with address, your name for the weights there, to be changed with them; with serve, the hub's",
     )
     dtype: str | None = Field(None, description="with serve, what {dtype} stands for; recorded")
-    prompt: str = Field(
-        "artwork-v1", description="caption prompt: a name of featurize/inference/caption_prompts or a path"
-    )
+    prompt: str = Field("artwork-v1", description="a name of featurize/inference/caption_prompts or a path")
     max_new_tokens: int = Field(256, ge=1, description="cap on the tokens of an answer")
     max_pixels: int = Field(768 * 28 * 28, ge=4 * MIN_SIDE**2, description="area above which a picture is reduced")
     concurrency: int = Field(32, ge=1, description="requests of one worker that are under way at once")
-    timeout_s: float = Field(180, gt=0, description="of one request")
+    timeout_s: float = Field(180, gt=0, description="seconds that one request may take")
     attempts: int = Field(6, ge=1, description="requests for one picture before it counts as failed")
-    backoff_s: float = Field(1, ge=0, description="pause after the first failed request; doubles with each")
+    backoff_s: float = Field(1, ge=0, description="seconds of pause after the first failed request; doubles with each")
     api_key_env: str | None = Field(None, description="environment variable that holds the endpoint's key")
-    start_s: float = Field(600, gt=0, description="with serve, how long a server may take to be ready")
+    start_s: float = Field(600, gt=0, description="with serve, seconds a server may take to be ready")
     max_restarts: int = Field(5, ge=0, description="with serve, how often a worker replaces a server that died")
     log_dir: Path = Field(Path("logs"), description="with serve, folder of the servers' logs")
 

@@ -33,9 +33,9 @@ _FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 class Settings(ModelSettings):
     model: str = Field(description="hub id, folder or bundled:<name>")
     revision: str | None = Field(None, description="commit, tag or branch on the hub; a hub id needs one")
-    dtype: DType | Literal["auto"] = "auto"
-    prompt: str = Field("artwork-v1", description="a prompt of the package, or a text file")
-    max_new_tokens: int = Field(256, ge=1)
+    dtype: DType | Literal["auto"] = Field("auto", description="auto: bfloat16 where the device is fast at it")
+    prompt: str = Field("artwork-v1", description="a name of featurize/inference/caption_prompts or a path")
+    max_new_tokens: int = Field(256, ge=1, description="cap on the tokens of an answer")
     min_pixels: int = Field(56 * 56, ge=1, description="area up to which a picture is enlarged, where a model can")
     max_pixels: int = Field(768 * 28 * 28, ge=TOKEN_SIDE**2, description="area above which a picture is reduced")
     trust_remote_code: bool = Field(False, description="run code that comes with the weights")

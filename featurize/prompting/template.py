@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from featurize.errors import RefusedInput
+from featurize.errors import RefusedInput, did_you_mean
 from featurize.inference.extractor import model_key
 from featurize.prompting.text import CUT, clean, word
 
@@ -185,7 +185,8 @@ def load(name_or_path: str) -> Template:
         return Template.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         names = ", ".join(sorted(bundled))
-        raise RefusedInput(f"template '{name_or_path}' is neither a file nor one of: {names}") from error
+        near = did_you_mean(name_or_path, bundled)
+        raise RefusedInput(f"template '{name_or_path}' is neither a file nor one of: {names}{near}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

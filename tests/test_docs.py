@@ -1,0 +1,88 @@
+"""README and docs say what is so: the reference of settings, the links, the questions, the example of own data."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from featurize import config
+from featurize.models import backends, load_backend
+from jobs import settings
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_page_of_settings_is_what_the_declarations_say():
+    written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    made = "\n".join([*settings.markdown(), ""])
+    assert written == made, "write it again: .venv/bin/python -m jobs.settings --markdown > docs/settings.md"
+
+
+def test_every_setting_of_every_section_and_backend_is_in_the_reference_with_all_its_words():
+    told = {setting.key: setting for chapter in config.chapters() for setting in chapter.settings}
+    declared = []
+    for name, field in config.Settings.model_fields.items():
+        inner = type(field.default).model_fields if isinstance(field.default, BaseModel) else None
+        declared += [{name}] if inner is None else [{f"{name}.{each}"} for each in inner]
+    for backend in backends():
+        fields = load_backend(backend).Settings.model_fields
+        declared += [{f"{section}.{each}" for section in ("embed", "describe", "MODEL")} for each in fields]
+    for keys in declared:
+        assert keys & told.keys(), keys
+    for setting in told.values():
+        assert setting.values, setting
+        assert setting.default, setting
+        assert setting.description, setting
+
+
+def test_the_reference_tells_type_default_and_allowed_values():
+    told = {setting.key: (setting.values, setting.default) for c in config.chapters() for setting in c.settings}
+    assert told["run.executor"] == ("ray or local", "ray")
+    assert told["run.max_failed"] == ("number above 0 to 1", "0.5")
+    assert told["run.threads"] == ("whole number from 1", "null")
+    assert told["limits.max_pixels"] == ("whole number from 1", "100_000_000")
+    assert told["input.verify"] == ("true or false", "false")
+    assert told["prompts.missing_description"] == ("placeholder, drop or skip", "placeholder")
+    assert told["prompts.as_of"][0].startswith("moment with a zone")
+    assert told["describe.address"] == ("address", "null")
+    assert told["embed.model"] == ("text", config.MUST)
+
+
+def test_make_settings_prints_a_page_no_wider_than_the_terminal():
+    made = subprocess.run(
+        [sys.executable, "-m", "jobs.settings"],
+        cwd=ROOT,
+        env={"COLUMNS": "60", "PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = made.stdout.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert "  run.executor = ray (ray or local)" in lines
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^settings: \$\(READY\) ## .*\n\t@\$\(PY\) -m jobs\.settings$", makefile, re.M)
+
+
+def test_readme_is_short_and_links_every_page():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) <= 200
+    for page in PAGES[1:]:
+        assert f"]({page.relative_to(ROOT)})" in readme, page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}, target
