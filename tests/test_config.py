@@ -4,6 +4,10 @@ import pytest
 
 from featurize import config
 from featurize.errors import RefusedInput
+from featurize.featurizing.tags import load_labels
+from featurize.inference.captions import load_prompt
+from featurize.inference.weights import resolve
+from featurize.prompting.template import load as load_template
 
 
 def test_set_wins_over_the_profile_also_with_zero_and_false():
@@ -75,3 +79,18 @@ def test_a_profile_with_an_unknown_key_is_refused_with_the_nearest(tmp_path):
         refused.value
     )
     assert "rnu.threads: no such setting; did you mean run.threads?" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "near"),
+    [
+        (load_labels, "demo-v2", "demo-v1"),
+        (load_labels, "artwork_v1", "artwork-v1"),
+        (load_template, "multiple-choice", "multiple-choice-v1"),
+        (load_prompt, "artwork-short", "artwork-short-v1"),
+        (lambda name: resolve(name, None, "config.json"), "bundled:captionr", "captioner"),
+    ],
+)
+def test_an_unknown_name_of_the_package_is_refused_with_all_and_the_nearest(load, name, near):
+    with pytest.raises(RefusedInput, match=rf"'{name}' is .*{near}.*; did you mean {near}\?$"):
+        load(name)

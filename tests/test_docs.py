@@ -1,12 +1,16 @@
 """README and docs say what is so: the reference of settings, the links, the questions, the example of own data."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
+import pictures
 import pytest
 from pydantic import BaseModel
+from stand_in_endpoint import Reply, answering
 
 from featurize import config
 from featurize.models import backends, load_backend
@@ -86,3 +90,33 @@ def test_links_lead_somewhere(page):
         if anchor:
             heads = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.M)
             assert anchor in {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}, target
+
+
+def test_own_data_as_in_readme(tmp_path):
+    """The files and commands of README, word for word, but with models that cost nothing."""
+    own = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Your own data")[2].partition("\n## ")[0]
+    files = dict(re.findall(r"`([\w.]+)`[^`]*\n```(?:csv|json)\n(.*?)```", own, re.S))
+    assert sorted(files) == ["artwork.csv", "history.csv", "impressions.jsonl", "titles.csv"]
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    for number, uri in enumerate(re.findall(r"pictures/.*", files["artwork.csv"])):
+        (tmp_path / uri).parent.mkdir(exist_ok=True)
+        pictures.photo(40 + number, 60).save(tmp_path / uri)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    with answering(lambda seen: Reply()) as server:
+        describe = f'backend = "openai_endpoint"\naddress = "{server.address}"\nmodel = "m"\nrevision = "r"'
+        (tmp_path / "own.toml").write_text(f'[run]\nexecutor = "local"\n[describe]\n{describe}\n')
+        commands = [line.strip() for line in re.findall(r"^    (make .*)$", own, re.M) if "path/to" not in line]
+        assert [command.split()[1] for command in commands] == ["featurize", "prompts", "sql"]
+        for command in commands:
+            make = command.replace("make", f"make -f {ROOT / 'Makefile'} -o .venv/.ready PROFILE=own.toml", 1)
+            environment = os.environ | {"PYTHONPATH": str(ROOT)}
+            done = subprocess.run(
+                ["bash", "-c", make], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+    assert "Midnight Comet" in done.stdout
+    assert "a cat" in done.stdout
+    told = duckdb.sql(f"SELECT answer, reward, prompt FROM '{tmp_path}/my-store/prompt/**/*.parquet'").fetchall()
+    assert [(answer in "AB", reward) for answer, reward, _ in told] == [(True, 1.0)]
+    assert '"Midnight Comet": watched 96 min, 22 h ago' in told[0][2]
