@@ -18,11 +18,15 @@ SPLITS = ("train", "held_out")
 
 
 def write(db: duckdb.DuckDBPyConnection, folder: str) -> dict[str, int]:
-    """Write the four files from view `prompt` of `db`; returns the lines of each. Errors: RefusedInput, RunFailed."""
+    """Write the four files from views `prompt` and `label` of `db`; returns the lines of each.
+
+    Errors: RefusedInput, RunFailed.
+    """
     fs, path = filesystem(folder)
     counts = {}
     try:
         fs.create_dir(path)
+        db.execute(sql("storage", "view_labelled_prompt"))
         for name, fields in FIELDS.items():
             db.execute(sql("storage", f"view_{name}"))
             values = ", ".join(f"'{field}': {field}" for field in fields)

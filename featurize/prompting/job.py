@@ -24,7 +24,7 @@ from featurize.errors import RefusedInput, RunFailed
 from featurize.execution import phases
 from featurize.inference.extractor import model_key
 from featurize.job_run import JobRun
-from featurize.prompting import export, recipe, sources, template, words
+from featurize.prompting import export, labels, recipe, sources, template, words
 from featurize.report import Progress, shown
 from featurize.storage import tables
 from featurize.storage.store import part_name
@@ -48,7 +48,7 @@ class Prompting(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        super().__init__(JOB, ["prompt"], settings, run_id, dry_run)
+        super().__init__(JOB, ["prompt", "label"], settings, run_id, dry_run)
         self.wanted = settings.prompts
         self.moment = self.wanted.at or datetime.now(UTC)
         """What nightly prompts are for; their ids take the present moment by its day, so that a rerun asks the same."""
@@ -143,6 +143,10 @@ class Prompting(JobRun):
             "committed before": committed,
             "new prompts": self.new,
         }
+        if self.wanted.kind == "logged":
+            labels.read(self.db, self.store)
+            self._run("labels")
+            self.report.counts["labels changed"] = labels.changed(self.db)
         reasons = self.db.execute(
             "SELECT reason, count(*) FROM asked WHERE reason IS NOT NULL GROUP BY reason ORDER BY reason"
         )
@@ -213,7 +217,10 @@ class Prompting(JobRun):
         self.db.execute("DROP TABLE event")
 
     def write(self) -> None:
-        """Render the prompts, and commit them meanwhile, a part at a time."""
+        """Commit what is new of the labels; then render the prompts, and commit them meanwhile, a part at a time."""
+        if self.wanted.kind == "logged" and not self.dry_run:
+            with self._in_a_sentence():
+                labels.write(self.db, self.store, self.origin, self.lease.fence)
         if self.dry_run or not self.new:
             return
         computed_at = datetime.now(UTC)
@@ -287,6 +294,7 @@ class Prompting(JobRun):
         """Write the training files that prompts.export asks for."""
         if self.wanted.export is not None and not self.dry_run:
             self.store.register(self.db, "prompt", [self.recipe_key])
+            self.store.register(self.db, "label")
             self.report.counts |= export.write(self.db, self.wanted.export)
 
     def summary(self) -> str:

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import duckdb
@@ -194,7 +194,13 @@ class Store:
     def dataset(self, table: str, folders: Iterable[str] = ("",)) -> ds.Dataset:
         """The committed rows of a table (or of some of its folders), for DuckDB or Arrow to scan."""
         schema = tables.contract(table).schema
-        paths = [f"{self.path}/{part}" for folder in folders for part in self.parts(table, folder)]
+        wanted = {f"{table}/{folder}".rstrip("/") for folder in folders}
+        # One listing, however many folders.
+        root = os.path.commonpath(wanted).removeprefix(table).lstrip("/") if wanted else ""
+        parts = self.parts(table, root) if wanted else []
+        paths = [
+            f"{self.path}/{part}" for part in parts if not wanted.isdisjoint(map(str, PurePosixPath(part).parents))
+        ]
         if not paths:
             return ds.dataset(tables.empty(table))
         return ds.dataset(paths, schema=schema, format="parquet", filesystem=self.fs)

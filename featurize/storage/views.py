@@ -31,6 +31,7 @@ TABLES = (
     "model",
     "run",
     "prompt",
+    "label",
 )
 FEATURES = ("image_embedding", "image_tag", "description")
 READABLE = (
@@ -44,6 +45,7 @@ READABLE = (
     "quarantine_by_model",
     "coverage",
     "quarantine_open",
+    "labelled_prompt",
     "sft",
     "dpo",
     "prompt_lineage",

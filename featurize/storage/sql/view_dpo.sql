@@ -7,7 +7,7 @@ FROM (
         range(1, len(artwork_ids) + 1),
         lambda place: substr('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', place, 1)
     )) AS letter
-    FROM prompt
+    FROM labelled_prompt
     WHERE kind = 'logged' AND reward >= 0.5
 )
 WHERE letter <> answer;
