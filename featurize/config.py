@@ -14,8 +14,18 @@ from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+)
 
 from featurize.errors import RefusedInput, did_you_mean
 from featurize.images.decode import Limits
@@ -33,17 +43,30 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
+def _time_zone(name: str) -> str:
+    try:
+        return name if name == "UTC" else ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"there is no time zone '{name}'; there are UTC, Europe/Paris, ...") from error
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+
+
 class Input(Section):
     """What the jobs read."""
 
     artwork: str | None = Field(None, description="folder or manifest; default: the demo catalogue")
     titles: str | None = Field(None, description="table of titles, checked against the artwork's title ids")
-    history: str | None = Field(None, description="what members did: a file, or a folder or pattern of Parquet files")
+    history: str | None = Field(None, description="what members did: a file, folder or pattern of CSV, JSON or Parquet")
     impressions: str | None = Field(
         None,
         description="what members were shown, in the same forms; nightly: only for the language of their members",
     )
     pairs: str | None = Field(None, description="members and titles to rank tonight, in the same forms")
+    time_zone: TimeZone | None = Field(
+        None, description="zone of times that do not say theirs, such as UTC; without it they are refused"
+    )
     demo: Literal["small", "paper"] = Field("small", description="the demo world to use where no files are given")
     verify: bool = Field(False, description="read and hash every file again, changed or not")
 

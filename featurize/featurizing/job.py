@@ -74,6 +74,7 @@ class Featurizing(JobRun):
                 settings=self.settings.run,
                 verify=wanted.verify,
                 titles=wanted.titles,
+                time_zone=wanted.time_zone,
                 advance=advance,
             )
         self.report.unreadable = scan.quarantined

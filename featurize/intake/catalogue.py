@@ -67,6 +67,7 @@ def scan(
     settings: RunSettings,
     verify: bool = False,
     titles: str | None = None,
+    time_zone: str | None = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Scan:
     """Bring `artwork` up to date with the catalogue and leave the table `picture` (image_sha256, uri) in `db`.
@@ -74,7 +75,7 @@ def scan(
     Without a fence nothing is read or written and files that would be read count as pictures of their own: this is
     the dry run. `advance` is told how many files of how many are hashed. Errors: RefusedInput, RunFailed.
     """
-    source, rows = files.listed(artwork)
+    source, rows = files.listed(artwork, time_zone)
     db.register("listed", rows)
     db.register("files", files.look(rows["uri"].to_pylist()))
     store.register(db, "artwork")

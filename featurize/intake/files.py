@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from featurize.errors import BadImage, RefusedInput
-from featurize.intake import inputs
+from featurize.intake import inputs, table_files
 from featurize.storage import tables
 from featurize.storage.store import filesystem, patiently, read_file
 
@@ -22,7 +22,7 @@ HEAD_BELOW = 50
 """Of an object-store folder, so many wanted files are asked for one by one; more, and the folder is listed."""
 
 
-def listed(artwork: str) -> tuple[str, pa.Table]:
+def listed(artwork: str, time_zone: str | None = None) -> tuple[str, pa.Table]:
     """The source's address and its rows (columns of contract `manifest`, uris absolute).
 
     Of a folder, every file that is not hidden counts; the id is its path in the folder, the title the folder it lies
@@ -35,9 +35,9 @@ def listed(artwork: str) -> tuple[str, pa.Table]:
         return source, _folder(source, fs, path)
     if info.type != pafs.FileType.File:
         raise RefusedInput(f"artwork '{artwork}' is neither a folder nor a manifest file")
-    if not source.endswith(inputs.SUFFIXES):
-        raise RefusedInput(f"artwork '{artwork}' is a file but no manifest; one ends in {', '.join(inputs.SUFFIXES)}")
-    rows = inputs.read("manifest", source)
+    if inputs.form_of(source) is None:
+        raise RefusedInput(f"artwork '{artwork}' is a file but no manifest; one ends in {table_files.ENDINGS}")
+    rows = inputs.read("manifest", source, time_zone)
     base = source.rpartition("/")[0]
     uris = [_absolute(base, uri) for uri in rows["uri"].to_pylist()]
     return source, rows.set_column(rows.schema.get_field_index("uri"), "uri", pa.array(uris, pa.string()))

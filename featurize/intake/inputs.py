@@ -1,182 +1,340 @@
-"""Files a user gives: CSV, JSON lines or Parquet to rows that satisfy an input contract, or one sentence why not.
+"""The one reader of every table a user gives: manifest, titles, history, impressions and pairs.
 
-The sentence names the file and the line (of Parquet, the row). Columns outside the contract are ignored.
+A table comes as CSV, JSON or Parquet, in one file, a folder or a pattern (`table_files`). Only the contract's columns
+are read (`forms`), file by file, each checked for itself, by one set of rules whatever the form (`sql/values.sql`).
+
+Invariant: no value is lost in silence. What breaks the contract of a catalogue (manifest, title), a list, an id, or a
+time without a zone refuses the input, with file and line. Elsewhere a value that cannot be read is NULL and its row
+carries a `fault`, a code to count it under, and `fault_example`, the sentence; so the job can leave it out and say so.
+
+Parquet whose types fit is not converted: DuckDB scans it where it lies. All else becomes one Parquet file in the job's
+scratch folder, a batch at a time.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.json as pajson
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from featurize.errors import RefusedInput
+from featurize.errors import RefusedInput, RunFailed
+from featurize.intake import forms, table_files
+from featurize.intake.forms import check_names, kind, shown
+from featurize.intake.table_files import TableFile, form_of, is_table, one_line, place
 from featurize.storage import tables
-from featurize.storage.store import read_file
+from featurize.storage.tables import sql
 
-ZONED = r"\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|z|UTC|[+-]\d\d(:?\d\d)?)\s*$"
-"""The end of a time that says its zone."""
-SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
+__all__ = ["EVENTS", "form_of", "is_table", "place", "placed", "read", "view"]
+
+EVENTS = ("play", "thumbs_up", "thumbs_down", "list_add")
+CATALOGUES = ("manifest", "title")
+"""Taken whole or refused."""
+FOOTERS = 16
+"""Parquet footers read at once."""
+WRONG = {
+    "number": "is not a finite number",
+    "whole": "is not a whole number",
+    "time": "is not a time with a zone, such as 2026-01-31T12:00:00Z",
+    "event": f"is none of {', '.join(EVENTS)}",
+}
+EPOCH = "is a number and not a time: write it as text or a timestamp, such as 2026-01-31T12:00:00Z"
+NAIVE = "; input.time_zone can say which zone it is"
 
 
-def read(name: str, uri: str) -> pa.Table:
-    """Rows of contract `name` (`manifest`, `title`) from the file at `uri`, plus `line`: where each row stands.
+def read(name: str, uri: str, time_zone: str | None = None) -> pa.Table:
+    """Rows of contract `name` (`manifest`, `title`) at `uri`, in the contract's types. Errors: RefusedInput."""
+    return placed(name, uri, time_zone).select(tables.contract(name).schema.names)
 
-    Times must carry a zone. Errors: RefusedInput with file and line, or file and column.
+
+def placed(name: str, uri: str, time_zone: str | None = None) -> pa.Table:
+    """The same, with columns `file` and `line`: where each row stands, as `place` writes it.
+
+    `time_zone` is that of times that do not say theirs; without, they are refused. Errors: RefusedInput.
     """
-    data = _bytes(uri)
     contract = tables.contract(name)
-    raw = _parse(contract, uri, data)
-    there = raw.schema.names
-    missing = [column for column in contract.schema.names if column in contract.required and column not in there]
-    if missing:
-        raise RefusedInput(f"{uri}: column {', '.join(missing)} is missing; it has {', '.join(there) or 'no columns'}")
-    return _typed(contract, uri, data, raw)
+    found = []
+    with _Converter(contract, time_zone) as convert:
+        for file in table_files.listed(uri):
+            for batch in convert(file):
+                address = pa.array([file.address], pa.string()).take(pa.array([0] * len(batch), pa.int32()))
+                found.append(batch.append_column("file", address))
+    rows = pa.concat_tables(found).combine_chunks()
+    _check_rows(contract, rows)
+    return rows
 
 
-def _typed(contract: tables.Contract, uri: str, data: bytes, raw: pa.Table) -> pa.Table:
-    numbered = raw.append_column("row_number", pa.array(range(raw.num_rows), pa.int64()))
-    with tables.scratch() as db:
-        db.register("raw", numbered)
-        selected = []
+def view(
+    db: duckdb.DuckDBPyConnection, name: str, uri: str, *, scratch: str | Path, time_zone: str | None = None
+) -> None:
+    """Make TEMP VIEW `name` (`history`, `impression`, `pair`) over the table at `uri`, streamed, never held whole.
+
+    Its columns and types are the contract's, plus `fault` and `fault_example` (NULL where all values were read). A
+    fault is `bad_<column>`, or `unknown_event`, whose `event` keeps the word. Ids are text, events in lower case.
+    Files are written to the folder `scratch`, which must last as long as the view. Errors: RefusedInput, RunFailed.
+    """
+    contract = tables.contract(name)
+    files = table_files.listed(uri)
+    scanned: dict[tuple[str, ...], list[TableFile]] = {}
+    converted = []
+    with ThreadPoolExecutor(FOOTERS) as pool:
+        plans = list(pool.map(lambda file: _scannable(file, contract, time_zone), files))
+    for file, columns in zip(files, plans, strict=True):
+        if columns is None:
+            converted.append(file)
+        else:
+            scanned.setdefault(columns, []).append(file)
+    selects = []
+    for number, (columns, group) in enumerate(scanned.items()):
+        source = _source(db, f"{name}_file_{number}", group)
+        select = f"SELECT {', '.join(columns)} FROM {source}"
+        try:
+            db.execute(f"DESCRIBE {select}")
+            selects.append(select)
+        except duckdb.Error:
+            converted += group  # a column that is none of ours is beyond DuckDB: Arrow passes over it
+    if converted:
+        target = Path(scratch) / f"{name}.parquet"
+        _convert(contract, converted, target, time_zone)
+        selects.append(f"SELECT * FROM {_parquet([str(target)])}")
+    db.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {' UNION ALL '.join(selects)}")
+
+
+def _convert(contract: tables.Contract, files: Sequence[TableFile], target: Path, time_zone: str | None) -> None:
+    nullable = [field.with_nullable(True) for field in contract.schema]
+    schema = pa.schema([*nullable, ("fault", pa.string()), ("fault_example", pa.string())])
+    with _Converter(contract, time_zone) as convert:
+        rows = (batch for file in files for batch in convert(file))
+        try:
+            with pq.ParquetWriter(target, schema, compression="zstd", compression_level=1) as writer:
+                for batch in rows:
+                    writer.write_table(batch.select(schema.names).cast(schema))
+        except OSError as error:
+            raise RunFailed(f"writing {target}: {one_line(error)}") from error
+
+
+class _Converter:
+    """Batches of text to batches of a contract's types, by the macros of `sql/values.sql`."""
+
+    def __init__(self, contract: tables.Contract, time_zone: str | None) -> None:
+        self.contract = contract
+        self.time_zone = time_zone
+        self.db = tables.scratch()
+        self.db.execute(sql("intake", "values"))
+        read = ["line"]
+        self.judged: dict[str, str] = {}
         for field in contract.schema:
-            if field.name not in raw.schema.names:
-                selected.append(f'NULL AS "{field.name}"')
-                continue
-            kind = tables.scalar(db, f'SELECT typeof("{field.name}") FROM raw LIMIT 1')
-            selected.append(_cast(db, uri, data, field, kind or "VARCHAR"))
-        db.execute(f"CREATE TEMP TABLE typed AS SELECT {', '.join(selected)}, row_number FROM raw ORDER BY row_number")
+            name, what = field.name, kind(field)
+            if what in ("number", "whole"):
+                read.append(f"as_{what}({name}) AS {name}")
+                self.judged[name] = what
+            elif what == "time":
+                read.append(f'as_time("{name}", $zone) AS "{name}"')
+                self.judged[name] = what
+            elif name == "event":
+                read.append("lower(event) AS event")
+                self.judged[name] = name
+            else:
+                read.append(f'"{name}"')
+        self.query = f"SELECT {', '.join(read)} FROM batch"
+        if any(what == "time" for what in self.judged.values()):
+            self.parameters: dict[str, Any] = {"zone": time_zone}
+        else:
+            self.parameters = {}
+
+    def __enter__(self) -> _Converter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.db.close()
+
+    def __call__(self, file: TableFile) -> Iterator[pa.Table]:
+        """Rows of the contract with `line`, `fault` and `fault_example`. Errors: RefusedInput."""
+        if file.form == "parquet":
+            schema = forms.parquet_schema(file)
+            for field in self.contract.schema:
+                if kind(field) == "time" and schema.names.count(field.name) == 1:
+                    _time(file, field, schema.field(field.name).type, self.time_zone)
+        for batch in forms.batches(file, self.contract):
+            self.db.register("batch", batch)
+            rows = tables.arrow(self.db, self.query, self.parameters)
+            self.db.unregister("batch")
+            yield self._with_faults(file, batch, rows)
+
+    def _with_faults(self, file: TableFile, batch: pa.Table, rows: pa.Table) -> pa.Table:
+        wrong: dict[int, tuple[str, str]] = {}
+        for name, what in self.judged.items():
+            for number in self._wrong(batch[name], rows[name], what):
+                wrong.setdefault(number, (name, what))
+        faults: dict[int, tuple[str, str]] = {}
+        for number in sorted(wrong):
+            name, what = wrong[number]
+            text = batch[name][number].as_py()
+            why = WRONG[what]
+            is_epoch, is_naive = self._clockless(text) if what == "time" else (False, False)
+            if is_epoch:
+                why = EPOCH
+            elif is_naive:
+                why += NAIVE
+            sentence = f"{file.place(batch['line'][number].as_py())}: {name} '{shown(text)}' {why}"
+            if is_epoch or is_naive or self.contract.name in CATALOGUES:
+                raise RefusedInput(sentence)
+            faults[number] = ("unknown_event" if name == "event" else f"bad_{name}", sentence)
+        for column in (0, 1):
+            if faults:
+                values = [faults[number][column] if number in faults else None for number in range(len(rows))]
+                array = pa.array(values, pa.string())
+            else:
+                array = pa.nulls(len(rows), pa.string())
+            rows = rows.append_column(("fault", "fault_example")[column], array)
+        return rows
+
+    def _wrong(self, texts: pa.ChunkedArray, values: pa.ChunkedArray, what: str) -> list[int]:
+        mask = pc.invert(pc.is_in(values, pa.array(EVENTS))) if what == "event" else pc.is_null(values)
+        given = pc.and_(pc.is_valid(texts), mask)
+        if not pc.any(given).as_py():
+            return []
+        numbers = pc.indices_nonzero(given).to_pylist()
+        return [number for number in numbers if texts[number].as_py().strip()]
+
+    def _clockless(self, text: str) -> tuple[bool, bool]:
+        query = "SELECT is_epoch($1), as_naive($1) IS NOT NULL"
+        return self.db.execute(query, [text]).fetchall()[0]
+
+
+def _check_rows(contract: tables.Contract, rows: pa.Table) -> None:
+    """Required values are there, keys are there once, and files are where they can be read."""
+    number = pa.array(range(len(rows)), pa.int64())
+    with tables.scratch() as db:
+        db.register("read", rows.append_column("number", number))
         for column in sorted(contract.required):
-            row = tables.scalar(
-                db, f"""SELECT min(row_number) FROM typed WHERE "{column}" IS NULL OR "{column}"::VARCHAR = ''"""
-            )
-            if row is not None:
-                raise RefusedInput(f"{_place(uri, data, row)}: {column} is empty")
+            _refuse_first(db, rows, f'SELECT min(number) FROM read WHERE "{column}" IS NULL', f"{column} is empty")
         key = ", ".join(f'"{column}"' for column in contract.key)
         twice = db.execute(
-            f"""SELECT row_number, first, {key} FROM (
-                    SELECT *, min(row_number) OVER (PARTITION BY {key}) AS first FROM typed
-                ) WHERE row_number > first ORDER BY row_number LIMIT 1"""
+            f"""SELECT number, first, {key} FROM (
+                    SELECT *, min(number) OVER (PARTITION BY {key}) AS first FROM read
+                ) WHERE number > first ORDER BY number LIMIT 1"""
         ).fetchall()
-        for row, first, *values in twice:
-            what = f"{', '.join(contract.key)} '{', '.join(map(str, values))}'"
-            raise RefusedInput(f"{_place(uri, data, row)}: {what} is there already, at {_place(uri, data, first)}")
-        return tables.arrow(db, "SELECT * EXCLUDE (row_number) FROM typed ORDER BY row_number")
+        for again, first, *values in twice:
+            what = f"{', '.join(contract.key)} '{', '.join(map(shown, values))}'"
+            raise RefusedInput(f"{_place(rows, again)}: {what} is there already, at {_place(rows, first)}")
+        if contract.name == "manifest":
+            scheme = "regexp_extract(uri, '^([a-zA-Z][a-zA-Z0-9+.-]+)://', 1)"
+            query = f"SELECT min(number) FROM read WHERE {scheme} NOT IN ('', 'file', 's3')"
+            _refuse_first(db, rows, query, "its uri can't be read: only local paths, file:// and s3:// addresses can")
 
 
-def _cast(db: duckdb.DuckDBPyConnection, uri: str, data: bytes, field: pa.Field, kind: str) -> str:
-    """SQL that casts a column of `raw` to the contract's type. Errors: RefusedInput for a value that does not fit."""
+def _refuse_first(db: duckdb.DuckDBPyConnection, rows: pa.Table, query: str, why: str) -> None:
+    number = tables.scalar(db, query)
+    if number is not None:
+        raise RefusedInput(f"{_place(rows, number)}: {why}")
+
+
+def _place(rows: pa.Table, number: int) -> str:
+    return place(rows["file"][number].as_py(), rows["line"][number].as_py())
+
+
+# Parquet that DuckDB scans where it lies
+
+
+def _scannable(file: TableFile, contract: tables.Contract, time_zone: str | None) -> tuple[str, ...] | None:
+    """What to select from a Parquet file whose types need no more than a cast that can't fail; None of all others.
+
+    Errors: RefusedInput for a column that is missing, or whose type makes it useless.
+    """
+    if file.form != "parquet" or file.compression is not None:
+        return None
+    schema = forms.parquet_schema(file)
+    check_names(file.address, contract, schema.names)
+    there = {field.name: field.type for field in schema}
+    columns, faults = [], []
+    for field in contract.schema:
+        name = f'"{field.name}"'
+        if field.name not in there or there[field.name] == pa.null():
+            columns.append(f"NULL::{_TYPES[kind(field)]} AS {name}")
+            continue
+        cast = _cast(file, field, there[field.name], time_zone)
+        if cast is None:
+            return None
+        columns.append(f"{cast} AS {name}")
+        if pa.types.is_floating(there[field.name]):
+            faults.append((f"NOT isfinite({name})", f"bad_{field.name}", f"{field.name} is not a finite number"))
+        elif field.name == "event":
+            words = ", ".join(f"'{event}'" for event in EVENTS)
+            faults.append((f"lower(event) NOT IN ({words})", "unknown_event", f"event is none of {', '.join(EVENTS)}"))
+        elif kind(field) == "ids":
+            empty = f"len({name}) > list_count({name}) OR list_contains({name}, '')"
+            faults.append((empty, f"bad_{field.name}", f"one of {field.name} is empty"))
+    where = ""
+    if file.local and not {"filename", "file_row_number"} & {name.lower() for name in there}:
+        where = "filename || ', row ' || (file_row_number + 1) || ': ' || "
+    for alias, part in (("fault", 1), ("fault_example", 2)):
+        whens = [f"WHEN {fault[0]} THEN {where if part == 2 else ''}'{fault[part]}'" for fault in faults]
+        columns.append(f"CASE {' '.join(whens)} END AS {alias}" if whens else f"NULL::VARCHAR AS {alias}")
+    # DuckDB unifies the types of files that it scans as one.
+    kinds = [f"/* {there[name]} */" for name in contract.schema.names if name in there]
+    columns[0] += " ".join(kinds)
+    return tuple(columns)
+
+
+_TYPES = {"id": "VARCHAR", "text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMPTZ"} | {
+    "ids": "VARCHAR[]",
+    "texts": "VARCHAR[]",
+    "whole": "INTEGER",
+}
+
+
+def _cast(file: TableFile, field: pa.Field, given: pa.DataType, time_zone: str | None) -> str | None:
+    name, what = f'"{field.name}"', kind(field)
+    if pa.types.is_dictionary(given):
+        given = given.value_type
+    is_text = pa.types.is_string(given) or pa.types.is_large_string(given) or pa.types.is_string_view(given)
+    if what in ("id", "text"):
+        if is_text:
+            return f"lower({name})" if field.name == "event" else name
+        return f"{name}::VARCHAR" if pa.types.is_integer(given) or given == pa.uuid() else None
+    if what == "number":
+        fits = pa.types.is_float32(given) or pa.types.is_float64(given) or pa.types.is_integer(given)
+        fits = fits or pa.types.is_boolean(given) or pa.types.is_decimal128(given)
+        return f"{name}::DOUBLE" if fits else None
+    if what == "time":
+        return _time(file, field, given, time_zone)
+    if pa.types.is_list(given) or pa.types.is_large_list(given):
+        inner = given.value_type
+        return name if pa.types.is_string(inner) or pa.types.is_large_string(inner) else None
+    return None
+
+
+def _time(file: TableFile, field: pa.Field, given: pa.DataType, time_zone: str | None) -> str | None:
     name = f'"{field.name}"'
-    if pa.types.is_timestamp(field.type):
-        if kind in ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S", "DATE"):
-            raise RefusedInput(f"{uri}: column {field.name} has times without a zone; give them as UTC")
-        target, naive = "TIMESTAMPTZ", f"NOT regexp_matches({name}::VARCHAR, '{ZONED}')"
-    else:
-        types = {pa.float64(): "DOUBLE", pa.int32(): "INTEGER", pa.string(): "VARCHAR"}
-        target, naive = types.get(field.type, "VARCHAR[]"), "false"
-    value = f"CASE WHEN {name}::VARCHAR = '' THEN NULL ELSE {name} END" if kind == "VARCHAR" else name
-    bad = db.execute(
-        f"""SELECT row_number, {name} FROM raw WHERE {name} IS NOT NULL AND {name}::VARCHAR <> ''
-            AND (TRY_CAST({name} AS {target}) IS NULL OR {naive}) ORDER BY row_number LIMIT 1"""
-    ).fetchall()
-    for row, found in bad:
-        wanted = "a time with a zone, such as 2026-01-31T12:00:00Z" if target == "TIMESTAMPTZ" else target
-        raise RefusedInput(f"{_place(uri, data, row)}: {field.name} '{found}' is not {wanted}")
-    return f"CAST({value} AS {target}) AS {name}"
+    if pa.types.is_integer(given) or pa.types.is_floating(given) or pa.types.is_decimal(given):
+        raise RefusedInput(f"{file.address}: column {field.name} of type {given} {EPOCH}")
+    is_date = pa.types.is_date(given)
+    if is_date or (pa.types.is_timestamp(given) and given.tz is None):
+        if time_zone is None:
+            raise RefusedInput(
+                f"{file.address}: column {field.name} has times without a zone ({given}); give them as UTC, or set "
+                "input.time_zone"
+            )
+        return f"timezone('{time_zone}', {name}::TIMESTAMP)"
+    return f"{name}::TIMESTAMPTZ" if pa.types.is_timestamp(given) else None
 
 
-def _bytes(uri: str) -> bytes:
-    try:
-        return read_file(uri)
-    except OSError as error:
-        raise RefusedInput(f"{uri}: cannot be read ({error})") from error
+def _source(db: duckdb.DuckDBPyConnection, name: str, files: Sequence[TableFile]) -> str:
+    """Files on disk are read by DuckDB itself, all else through Arrow."""
+    if files[0].local:
+        return _parquet([file.path for file in files])
+    db.register(name, ds.dataset([file.path for file in files], format="parquet", filesystem=files[0].fs))
+    return name
 
 
-def _parse(contract: tables.Contract, uri: str, data: bytes) -> pa.Table:
-    if uri.endswith(".parquet"):
-        try:
-            return pq.read_table(pa.BufferReader(data))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise RefusedInput(f"{uri}: not a readable Parquet file ({error})") from error
-    try:
-        data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RefusedInput(f"{uri}:{data[: error.start].count(10) + 1}: not valid UTF-8") from error
-    if not data.strip():
-        raise RefusedInput(f"{uri}: the file is empty")
-    return _parse_csv(uri, data) if uri.endswith(".csv") else _parse_jsonl(contract, uri, data)
-
-
-def _parse_csv(uri: str, data: bytes) -> pa.Table:
-    header = next(_csv_rows(data))[1]
-    wrong: list[pacsv.InvalidRow] = []
-
-    def refuse(row: pacsv.InvalidRow) -> str:
-        wrong.append(row)
-        return "skip"
-
-    options = pacsv.ConvertOptions(column_types={name: pa.string() for name in header}, strings_can_be_null=False)
-    try:
-        table = pacsv.read_csv(
-            pa.BufferReader(data),
-            parse_options=pacsv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
-            convert_options=options,
-        )
-    except pa.ArrowInvalid as error:
-        raise RefusedInput(f"{uri}: not a readable CSV file ({error})") from error
-    if wrong:
-        # Found again with the csv module: Arrow counts rows, and a quoted value may span lines.
-        line = next((n for n, row in _csv_rows(data) if row and len(row) != len(header)), 0)
-        raise RefusedInput(f"{uri}:{line}: {wrong[0].actual_columns} values where the header has {len(header)} columns")
-    return table
-
-
-def _parse_jsonl(contract: tables.Contract, uri: str, data: bytes) -> pa.Table:
-    try:
-        first = json.loads(next(_json_lines(data))[1])
-        texts = {key for key, value in first.items() if isinstance(value, str)}
-        # Times stay text until their zone is checked.
-        times = {field.name for field in contract.schema if pa.types.is_timestamp(field.type)}
-        texts |= {name for name in times if f'"{name}"'.encode() in data}
-        known = pa.schema([(name, pa.string()) for name in sorted(texts)])
-        return pajson.read_json(pa.BufferReader(data), parse_options=pajson.ParseOptions(explicit_schema=known))
-    except (pa.ArrowInvalid, ValueError, AttributeError) as error:
-        for number, line in _json_lines(data):
-            try:
-                fault = None if isinstance(json.loads(line), dict) else "not a JSON object"
-            except ValueError as bad:
-                fault = f"not valid JSON ({bad})"
-            if fault:
-                raise RefusedInput(f"{uri}:{number}: {fault}") from error
-        raise RefusedInput(f"{uri}: the lines do not agree on the type of a column ({error})") from error
-
-
-def _csv_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """(line on which the row begins, values); blank lines are skipped, as Arrow does."""
-    reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
-    begins = 1
-    for row in reader:
-        if row:
-            yield begins, row
-        begins = reader.line_num + 1
-
-
-def _json_lines(data: bytes) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(data.decode("utf-8-sig").split("\n"), 1):
-        if line.strip():
-            yield number, line
-
-
-def _place(uri: str, data: bytes, row: int) -> str:
-    """`file:line` of the row-th row (from 0)."""
-    if uri.endswith(".parquet"):
-        return f"{uri}, row {row + 1}"
-    rows = (n for n, _ in (_csv_rows(data) if uri.endswith(".csv") else _json_lines(data)))
-    skip = row + 1 if uri.endswith(".csv") else row
-    return f"{uri}:{next(n for i, n in enumerate(rows) if i == skip)}"
+def _parquet(paths: Sequence[str]) -> str:
+    literal = ", ".join("'" + re.sub(r"([*?\[])", r"[\1]", path).replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{literal}], hive_partitioning = false)"

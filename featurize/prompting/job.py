@@ -23,8 +23,9 @@ from featurize.config import Settings
 from featurize.errors import RefusedInput, RunFailed
 from featurize.execution import phases
 from featurize.inference.extractor import model_key
+from featurize.intake import inputs
 from featurize.job_run import JobRun
-from featurize.prompting import export, labels, recipe, sources, template, words
+from featurize.prompting import export, labels, recipe, template, words
 from featurize.report import Progress, shown
 from featurize.storage import tables
 from featurize.storage.store import part_name
@@ -73,7 +74,7 @@ class Prompting(JobRun):
             if name == "title":
                 words.titles(self.db, self.template, uri)
             else:
-                sources.view(self.db, name, uri)
+                inputs.view(self.db, name, uri, scratch=self.scratch.name, time_zone=self.settings.input.time_zone)
         if self.wanted.kind == "nightly" and not self.settings.input.impressions:
             tables.make(self.db, "impression")
         self.store.register(self.db, "artwork")

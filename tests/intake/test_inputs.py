@@ -74,7 +74,11 @@ def test_a_missing_column_is_named(tmp_path, suffix):
             "artwork_id,title_id,uri,valid_to\na,t,x,2026-01-01\n",
             r"m\.csv:2: valid_to '2026-01-01' is not a time",
         ),
-        ("m.csv", "artwork_id,title_id,uri,priority\na,t,x,high\n", r"m\.csv:2: priority 'high' is not DOUBLE"),
+        (
+            "m.csv",
+            "artwork_id,title_id,uri,priority\na,t,x,high\n",
+            r"m\.csv:2: priority 'high' is not a finite number",
+        ),
         ("m.jsonl", '{"artwork_id":"a","title_id":"t","uri":"x"}\n\n{"artwork_id": \n', r"m\.jsonl:3: not valid JSON"),
         ("m.jsonl", '{"artwork_id":"a","title_id":"t","uri":"x"}\n[1]\n', r"m\.jsonl:2: not a JSON object"),
         ("m.parquet", "PAR1 but not really", "not a readable Parquet file"),

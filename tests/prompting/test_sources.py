@@ -67,15 +67,15 @@ def test_a_store_and_inputs_on_s3_give_the_prompts_of_local_ones(tmp_path, s3_bu
     assert len(exported) == sum(row["reward"] >= 0.5 and row["split"] == "train" for row in local)
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_a_time_without_a_zone_is_refused_in_text(tmp_path, capsys, suffix):
+@pytest.mark.parametrize(("suffix", "place"), [("csv", 7), ("jsonl", 6)])
+def test_a_time_without_a_zone_is_refused_in_text(tmp_path, capsys, suffix, place):
     world = worlds.plain()
     world.write(tmp_path)
     path = rewrite(tmp_path, "impression", suffix, world.impression)
     path.write_text(path.read_text().replace("2025-03-02T01:00:00+00:00", "2025-03-02T01:00:00"))
     assert worlds.run(tmp_path, input__impressions=path) == 2
     told = capsys.readouterr().err
-    assert f"impression.{suffix}: at '2025-03-02T01:00:00' is not a time with a zone" in told
+    assert f"impression.{suffix}:{place}: at '2025-03-02T01:00:00' is not a time with a zone" in told
 
 
 @pytest.mark.parametrize(("name", "setting"), [("impression", "input__impressions"), ("history", "input__history")])
