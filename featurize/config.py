@@ -25,6 +25,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
+    ValidationInfo,
 )
 
 from featurize.errors import RefusedInput, did_you_mean
@@ -89,12 +90,17 @@ class Run(Section):
     max_failed: float = Field(0.5, gt=0, le=1, description="share of pictures failing at which the run stops")
 
 
-def _backend_settings(value: Any) -> Any:
+def _backend_settings(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, dict):
         return value
     if "backend" not in value:
         raise ValueError("the key 'backend' is missing")
-    return load_backend(value["backend"]).Settings.model_validate(value)
+    backend = load_backend(value["backend"])
+    if info.field_name == "embed" and backend.Extractor.table != "image_embedding":  # the tags are made of its vectors
+        raise ValueError(
+            f"backend '{value['backend']}' makes rows of {backend.Extractor.table}, not of image_embedding"
+        )
+    return backend.Settings.model_validate(value)
 
 
 Model = Annotated[SerializeAsAny[ModelSettings] | None, BeforeValidator(_backend_settings)]

@@ -38,6 +38,7 @@ def test_null_unsets_and_names_that_look_like_numbers_or_dates_stay_names():
         ("embed.batchsize=9", r"no such setting of open_clip_image; did you mean embed\.batch_size\?"),
         ("describe={backend='openai_endpoint', adress='x'}", r"of openai_endpoint; did you mean describe\.address\?"),
         ("run.xyz=2", "run.xyz: no such setting$"),
+        ("embed.backend=openai_endpoint", "embed: backend 'openai_endpoint' makes rows of description, not of image_"),
         ("prompts=x", "prompts: a section, not a value; set one of its settings"),
         ("embed=clip", "embed: a section, not a value"),
         ("embed.batch_size=0", "embed.*batch_size: .*greater than or equal to 1"),

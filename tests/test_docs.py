@@ -92,6 +92,22 @@ def test_links_lead_somewhere(page):
             assert anchor in {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}, target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_settings_that_a_page_names_are_there(page):
+    text, makefile = page.read_text(encoding="utf-8"), (ROOT / "Makefile").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"^    .*$|`[^`\n]+`", text, re.M))
+    targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
+    variables = set(re.findall(r"\$\(([A-Z_]+)\)", makefile))
+    for target, rest in re.findall(r"(?:^|[ `])make ([a-z-]+)([^`#\n]*)", code, re.M):
+        assert target in targets, target
+        assert set(re.findall(r"(?:^| )([A-Z_]+)=", re.sub(r"\"[^\"]*\"|'[^']*'", "", rest))) <= variables, rest
+    told = {setting.key.removeprefix("MODEL.") for chapter in config.chapters() for setting in chapter.settings}
+    for key, of_model in re.findall(
+        r"\b((?:input|limits|run|prompts|(?:embed|describe|MODEL)\.([a-z_]+))[.a-z_]*)=", code
+    ):
+        assert key in told or of_model in told, key
+
+
 def test_own_data_as_in_readme(tmp_path):
     """The files and commands of README, word for word, but with models that cost nothing."""
     own = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Your own data")[2].partition("\n## ")[0]
@@ -107,7 +123,7 @@ def test_own_data_as_in_readme(tmp_path):
         describe = f'backend = "openai_endpoint"\naddress = "{server.address}"\nmodel = "m"\nrevision = "r"'
         (tmp_path / "own.toml").write_text(f'[run]\nexecutor = "local"\n[describe]\n{describe}\n')
         commands = [line.strip() for line in re.findall(r"^    (make .*)$", own, re.M) if "path/to" not in line]
-        assert [command.split()[1] for command in commands] == ["featurize", "prompts", "sql"]
+        assert [command.split()[1] for command in commands] == ["featurize", "sql", "prompts", "sql"]
         for command in commands:
             make = command.replace("make", f"make -f {ROOT / 'Makefile'} -o .venv/.ready PROFILE=own.toml", 1)
             environment = os.environ | {"PYTHONPATH": str(ROOT)}
