@@ -135,4 +135,4 @@ def test_own_data_as_in_readme(tmp_path):
     assert "a cat" in done.stdout
     told = duckdb.sql(f"SELECT answer, reward, prompt FROM '{tmp_path}/my-store/prompt/**/*.parquet'").fetchall()
     assert [(answer in "AB", reward) for answer, reward, _ in told] == [(True, 1.0)]
-    assert '"Midnight Comet": watched 96 min, 22 h ago' in told[0][2]
+    assert '"Midnight Comet" (science fiction, drama): watched 96 min, 22 h ago' in told[0][2]

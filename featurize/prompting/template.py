@@ -10,7 +10,7 @@ import hashlib
 import json
 import string
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -188,11 +188,22 @@ def load(name_or_path: str) -> Template:
         near = did_you_mean(name_or_path, bundled)
         raise RefusedInput(f"template '{name_or_path}' is neither a file nor one of: {names}{near}") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        # Before what is missing: a misspelt key is both.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         place = ".".join(map(str, first["loc"]))
-        raise RefusedInput(f"template {path}: {place}: {first['msg'].removeprefix('Value error, ')}") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            reason = f"no such key{did_you_mean(place, _keys(Template))}"
+        raise RefusedInput(f"template {path}: {place}: {reason}") from error
     except ValueError as error:  # not TOML, or not UTF-8
         raise RefusedInput(f"template {path}: {error}") from error
+
+
+def _keys(words: type[BaseModel]) -> Iterator[str]:
+    for name, field in words.model_fields.items():
+        yield name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{inner}" for inner in _keys(field.annotation))
 
 
 def _joined(words: _Title | _Candidate, values: Mapping[str, str]) -> str:

@@ -105,6 +105,8 @@ def test_wherever_hostile_text_stands_the_prompt_keeps_its_form(tmp_path, place)
         ("[limits]", "[limit]", "limits"),
         ('between = "; "', 'between = "; "\ntypo = "x"', "candidate.typo"),
         ("recent = 20", "recent = ", "template .*own.toml"),
+        ("\nyear = ", "\nyera = ", r"title\.yera: no such key; did you mean title\.year\?"),
+        ("\n[history.ago]", "\n[history.agos]", r"history\.agos: no such key; did you mean history\.ago\?"),
     ],
 )
 def test_a_template_of_ones_own_is_refused_by_key(tmp_path, old, new, told):
