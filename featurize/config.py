@@ -287,21 +287,18 @@ def chapters() -> Iterator[Chapter]:
     yield Chapter("At the top", "Above all sections.", _settings("", {"properties": top}))
     for name, section in sections.items():
         yield Chapter(f"[{name}]", section["description"], _settings(f"{name}.", section))
+    models = {name: load_backend(name) for name in backends()}
+    models = {name: model for name, model in models.items() if model.Extractor.table in SECTION_OF}
     shared = ModelSettings.model_json_schema()
-    names = " or ".join(SECTION_OF.values())
-    words = f"What every model section understands: MODEL is {names}."
+    shared["properties"]["backend"]["enum"] = list(models)
+    words = f"What every model section understands: MODEL is {' or '.join(SECTION_OF.values())}."
     yield Chapter(f"[{'], ['.join(SECTION_OF.values())}]", words, _settings("MODEL.", shared))
-    for backend in backends():
-        module = load_backend(backend)
-        if module.Extractor.table in SECTION_OF:
-            section = SECTION_OF[module.Extractor.table]
-            own = module.Settings.model_json_schema()
-            own["properties"].pop("backend")
-            changed = {k: v for k, v in own["properties"].items() if v != shared["properties"].get(k)}
-            words = " ".join((module.__doc__ or "").partition("\n\n")[0].split())
-            yield Chapter(
-                f'[{section}] backend = "{backend}"', words, _settings(f"{section}.", {**own, "properties": changed})
-            )
+    for name, model in models.items():
+        section, own = SECTION_OF[model.Extractor.table], model.Settings.model_json_schema()
+        del own["properties"]["backend"]
+        own["properties"] = {k: v for k, v in own["properties"].items() if v != shared["properties"].get(k)}
+        words = " ".join((model.__doc__ or "").partition("\n\n")[0].split())
+        yield Chapter(f'[{section}] backend = "{name}"', words, _settings(f"{section}.", own))
 
 
 def _settings(prefix: str, schema: Mapping[str, Any]) -> list[Setting]:

@@ -38,8 +38,8 @@ def page() -> Iterator[str]:
         yield from ("", chapter.title, *textwrap.wrap(chapter.words, width))
         for setting in chapter.settings:
             line = f"{setting.key} = {setting.default} ({setting.values})"
-            for words, indent in ((line, " " * 2), (setting.description, " " * 6)):
-                yield from textwrap.wrap(words, width, initial_indent=indent, subsequent_indent=indent)
+            for words, indent in ((line, "  "), (setting.description, "      ")):
+                yield from textwrap.wrap(words, width, initial_indent=indent, subsequent_indent="      ")
 
 
 def markdown() -> Iterator[str]:
