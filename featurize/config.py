@@ -32,6 +32,7 @@ from featurize.errors import RefusedInput, did_you_mean
 from featurize.images.decode import Limits
 from featurize.inference.extractor import ModelSettings
 from featurize.models import backends, load_backend
+from featurize.storage import secrets
 
 MUST = "must be given"
 NEAR = 0.6
@@ -179,10 +180,16 @@ def load(profile: str, overrides: Iterable[str] = ()) -> Settings:
             raise RefusedInput(f"--set {text}: expected a.b=value")
         _put(values, key.split("."), _literal(value))
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(_problem(e, values) for e in error.errors())
         raise RefusedInput(f"settings ({path.name} and --set): {problems}") from error
+    chosen = settings.model_dump(mode="json")
+    secrets.learn(chosen)
+    for name, text in secrets.texts(chosen):
+        if found := secrets.in_address(text):
+            raise RefusedInput(f"{name}: an address with {found} is refused; {secrets.WHERE_THEY_BELONG}")
+    return settings
 
 
 def profile_path(profile: str) -> Path:
@@ -354,5 +361,5 @@ def _written(value: Any) -> str:
 
 
 def as_json(settings: Settings) -> str:
-    """The resolved settings, for the `run` table."""
-    return json.dumps(settings.model_dump(mode="json"), sort_keys=True)
+    """The resolved settings without secrets, for the `run` table."""
+    return json.dumps(secrets.redact_all(settings.model_dump(mode="json")), sort_keys=True)

@@ -18,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 import featurize
-from featurize.storage import tables
+from featurize.storage import secrets, tables
 from featurize.storage.store import Store
 
 LINE_SECONDS = 10.0
@@ -146,7 +146,7 @@ class Report:
             "started_at": [self.started_at],
             "seconds": [self.seconds],
             "outcome": [outcome],
-            "message": [message],
+            "message": [secrets.redact(message)],
             "counts": [json.dumps(counts)],
         }
         store.commit("run", "", self.run_id, tables.rows("run", row))

@@ -9,20 +9,33 @@ import argparse
 import logging
 import signal
 import sys
+import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import NoReturn
 
 import duckdb
 
 from featurize import config
 from featurize.errors import ArtworkError, LeaseHeld, RefusedInput
+from featurize.storage import secrets
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(secrets.redact(message))
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return secrets.redact(super().format(record))
 
 
 def parser(job: str, doc: str) -> argparse.ArgumentParser:
     """The flags of every job; people script against them."""
-    made = argparse.ArgumentParser(prog=f"python -m jobs.{job}", description=doc.splitlines()[0])
+    made = _Parser(prog=f"python -m jobs.{job}", description=doc.splitlines()[0])
     made.add_argument("--profile", default="local", help="a name of infra/profiles or a TOML file (default: local)")
     made.add_argument(
         "--set", action="append", default=[], metavar="A.B=VALUE", help="override one setting; repeatable"
@@ -37,7 +50,10 @@ def main(
 ) -> int:
     """Parse, load the settings, do the work; returns the exit code, with one sentence on stderr when it is not 0."""
     arguments = parser(job, doc).parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setFormatter(_Formatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[to_terminal])
+    sys.excepthook = _unforeseen
     signal.signal(signal.SIGTERM, _interrupt)
     run_id = arguments.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
     try:
@@ -59,6 +75,11 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback, which is a fault of ours, tells no secret either."""
+    sys.stderr.write(secrets.redact("".join(traceback.format_exception(kind, error, trace))))
+
+
 def _say(problem: object, code: int) -> int:
-    print(f"error: {problem}", file=sys.stderr)
+    print(f"error: {secrets.redact(str(problem))}", file=sys.stderr)
     return code

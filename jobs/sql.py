@@ -17,7 +17,7 @@ import duckdb
 
 from featurize import config
 from featurize.errors import ArtworkError, RefusedInput
-from featurize.storage import views
+from featurize.storage import secrets, views
 from featurize.storage.store import Store
 
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 0 if _answer(db, asked.command) else 1
             _converse(db, store)
     except ArtworkError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {secrets.redact(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, RefusedInput) else 1
     return 0
 

@@ -30,7 +30,7 @@ from featurize.inference.extractor import Extractor, ModelSettings, model_key
 from featurize.intake.catalogue import quarantine_rows
 from featurize.intake.files import read_bytes
 from featurize.models import load_backend
-from featurize.storage import tables
+from featurize.storage import secrets, tables
 from featurize.storage.lease import Fence
 from featurize.storage.store import Store
 from featurize.storage.tables import Origin
@@ -286,7 +286,7 @@ def _rows(columns: Mapping[str, Sequence[Any]], length: int) -> list[Row]:
 
 
 def _sentence(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
+    return secrets.redact(f"{type(error).__name__}: {error}")[:500]  # before a cut that might leave half of one
 
 
 def _commit(shard: Shard, rows: dict[int, Row], failures: dict[int, tuple[str, BadImage]], phase: Phase) -> None:

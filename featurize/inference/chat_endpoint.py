@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from featurize.errors import BadImage, RunFailed
 from featurize.inference.inference_server import InferenceServer, Running
+from featurize.storage import secrets
 
 _BAD_REQUEST = {400, 413, 415, 422}
 _PASSING = {408, 425, 429}
@@ -27,13 +28,17 @@ _LONGEST_RETRY_AFTER_S = 300.0
 _DEATHS_OF_A_BAD_PICTURE = 2
 
 
+_Text = Annotated[str, AfterValidator(secrets.hide_known)]
+"""An endpoint is somebody else's program: what it says may repeat the key it was sent."""
+
+
 class _Message(BaseModel):
-    content: str | None = None
+    content: _Text | None = None
 
 
 class _Choice(BaseModel):
     message: _Message
-    finish_reason: str
+    finish_reason: _Text
 
 
 class _Usage(BaseModel):
@@ -77,6 +82,8 @@ class ChatEndpoint:
         self._attempts = attempts
         self._backoff_s = backoff_s
         self._closed = threading.Event()
+        if api_key:
+            secrets.keep(api_key)
         self._one_suspect = threading.Lock()
         self._http = httpx.Client(
             headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {}),
@@ -136,7 +143,7 @@ class ChatEndpoint:
                 return Answer.model_validate_json(response.content)
             except ValidationError:
                 raise BadImage("model_error", f"{url} answered with no chat completion", retryable=True) from None
-        detail = f"{url} answered {status}: {' '.join(response.text.split())[:300]}"
+        detail = f"{url} answered {status}: {' '.join(secrets.redact(response.text).split())[:300]}"
         if status in _PASSING or response.is_server_error:
             return _Failure(detail, in_work=response.is_server_error, retry_after_s=_retry_after_s(response))
         if status in _BAD_REQUEST:

@@ -14,15 +14,20 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from io import RawIOBase
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import httpx
 
 from featurize.errors import RunFailed
 from featurize.inference import server_guard
+from featurize.storage import secrets
 
 _POLL_S = 0.2
+_LINE = 1 << 16
+"""Bytes; a longer line of a log is taken in pieces."""
 
 
 class Running(NamedTuple):
@@ -30,6 +35,33 @@ class Running(NamedTuple):
 
     address: str
     generation: int
+
+
+class Log:
+    """The file with what one server prints, line by line as it comes, and without secrets: it repeats its arguments."""
+
+    def __init__(self, path: Path, printed: IO[bytes]) -> None:
+        self.path = path
+        self._copier = threading.Thread(
+            target=self._copy, args=(path.open("wb", buffering=0), printed), name="log", daemon=True
+        )
+        self._copier.start()
+
+    def tail(self) -> str:
+        """Where it is and what its last line says."""
+        self._copier.join(_POLL_S)  # of a server that has ended, the last words too
+        with self.path.open("rb") as file:
+            file.seek(max(0, self.path.stat().st_size - 4096))
+            lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        return f"its log is {self.path} and ends with: {lines[-1].strip() if lines else '(nothing)'}"
+
+    @staticmethod
+    def _copy(file: RawIOBase, printed: IO[bytes]) -> None:
+        with file, printed:
+            while line := printed.readline(_LINE):
+                text = line.decode("utf-8", "surrogateescape")
+                with suppress(OSError):  # a full disk costs the log, and not the server
+                    file.write(secrets.redact(text).encode("utf-8", "surrogateescape"))
 
 
 class InferenceServer:
@@ -102,23 +134,23 @@ class InferenceServer:
     def _restart(self) -> None:
         generation = self._running.generation + 1
         if generation > 1 + self._max_restarts:
-            raise RunFailed(f"the inference server died {self._running.generation} times; {_tail(self._log)}")
+            raise RunFailed(f"the inference server died {self._running.generation} times; {self._log.tail()}")
         self._guard, self._log, self._running = self._start(generation)
 
-    def _start(self, generation: int) -> tuple[subprocess.Popen[bytes], Path, Running]:
+    def _start(self, generation: int) -> tuple[subprocess.Popen[bytes], Log, Running]:
         port = _free_port()
         values = {**self._values, "port": str(port)}
         self._log_dir.mkdir(parents=True, exist_ok=True)
-        log = self._log_dir / f"server-{socket.gethostname()}-{os.getpid()}-{port}.log"
-        with log.open("wb") as output:
-            guard = subprocess.Popen(
-                [sys.executable, "-I", server_guard.__file__, str(os.getpid())]
-                + [_fill(part, values) for part in self._command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C on the terminal is for us, who then end it in good order
-            )
+        guard = subprocess.Popen(
+            [sys.executable, "-I", server_guard.__file__, str(os.getpid())]
+            + [_fill(part, values) for part in self._command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C on the terminal is for us, who then end it in good order
+        )
+        assert guard.stdout is not None
+        log = Log(self._log_dir / f"server-{socket.gethostname()}-{os.getpid()}-{port}.log", guard.stdout)
         running = Running(f"http://127.0.0.1:{port}/v1", generation)
         try:
             self._wait_until_ready(guard, log, running.address)
@@ -127,15 +159,15 @@ class InferenceServer:
             raise
         return guard, log, running
 
-    def _wait_until_ready(self, guard: subprocess.Popen[bytes], log: Path, address: str) -> None:
+    def _wait_until_ready(self, guard: subprocess.Popen[bytes], log: Log, address: str) -> None:
         deadline = time.monotonic() + self._start_s
         while not self._closing.wait(_POLL_S):
             if (code := guard.poll()) is not None:
-                raise RunFailed(f"the inference server ended with exit code {code} while starting; {_tail(log)}")
+                raise RunFailed(f"the inference server ended with exit code {code} while starting; {log.tail()}")
             if self._is_ready(address):
                 return
             if time.monotonic() > deadline:
-                raise RunFailed(f"the inference server was not ready after {self._start_s:g} s; {_tail(log)}")
+                raise RunFailed(f"the inference server was not ready after {self._start_s:g} s; {log.tail()}")
         raise RunFailed("the inference server was closed while starting")
 
     def _is_ready(self, address: str) -> bool:
@@ -169,10 +201,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _tail(log: Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 4096))
-        lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    return f"its log is {log} and ends with: {lines[-1].strip() if lines else '(nothing)'}"

@@ -23,7 +23,7 @@ from featurize.config import Run as RunSettings
 from featurize.errors import BadImage, RunFailed
 from featurize.images.decode import Limits, probe
 from featurize.intake import files, inputs
-from featurize.storage import tables
+from featurize.storage import secrets, tables
 from featurize.storage.lease import Fence
 from featurize.storage.store import Store, part_name
 from featurize.storage.tables import Origin, sql
@@ -216,7 +216,7 @@ def quarantine_rows(
             "stage": stages,
             "model_key": [model_key] * len(failures),
             "reason": [error.reason for error in errors],
-            "detail": [error.detail for error in errors],
+            "detail": [secrets.redact(error.detail) for error in errors],
             "retryable": [error.retryable for error in errors],
             "attempts": attempts,
             **origin.columns(len(failures)),

@@ -26,6 +26,7 @@ from featurize.inference import captions, weights
 from featurize.inference.chat_endpoint import ChatEndpoint
 from featurize.inference.extractor import Columns, ModelSettings
 from featurize.inference.inference_server import InferenceServer
+from featurize.storage import secrets
 
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 _JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": "4:4:4"}
@@ -111,6 +112,7 @@ class Extractor:
         self._prompt = captions.load_prompt(settings.prompt).text
         self._model = settings.model
         self._server: InferenceServer | None = None
+        secrets.learn(settings.model_dump(mode="json"))
         api_key = _api_key(settings.api_key_env)
         if settings.serve is not None:
             self._model = str(_weights(settings).fetch(_FILES).absolute())
