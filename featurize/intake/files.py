@@ -11,11 +11,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs as pafs
 
 from featurize.errors import BadImage, RefusedInput
 from featurize.intake import inputs, table_files
-from featurize.storage import tables
+from featurize.storage import secrets, tables
 from featurize.storage.store import filesystem, patiently, read_file
 
 HEAD_BELOW = 50
@@ -37,10 +38,21 @@ def listed(artwork: str, time_zone: str | None = None) -> tuple[str, pa.Table]:
         raise RefusedInput(f"artwork '{artwork}' is neither a folder nor a manifest file")
     if inputs.form_of(source) is None:
         raise RefusedInput(f"artwork '{artwork}' is a file but no manifest; one ends in {table_files.ENDINGS}")
-    rows = inputs.read("manifest", source, time_zone)
+    placed = inputs.placed("manifest", source, time_zone)
+    _refuse_secrets(placed)
+    rows = placed.select(tables.contract("manifest").schema.names)
     base = source.rpartition("/")[0]
     uris = [_absolute(base, uri) for uri in rows["uri"].to_pylist()]
     return source, rows.set_column(rows.schema.get_field_index("uri"), "uri", pa.array(uris, pa.string()))
+
+
+def _refuse_secrets(placed: pa.Table) -> None:
+    """Errors: RefusedInput for a uri with a user, password or query, by its line and without its words."""
+    suspect = placed.filter(pc.match_substring_regex(placed["uri"], "://.*[@?]"))
+    for row in suspect.select(["uri", "file", "line"]).to_pylist():
+        if found := secrets.in_address(row["uri"]):
+            where = inputs.place(row["file"], row["line"])
+            raise RefusedInput(f"{where}: uri is an address with {found}; {secrets.WHERE_THEY_BELONG}")
 
 
 def _absolute(base: str, uri: str) -> str:

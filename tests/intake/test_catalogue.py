@@ -13,7 +13,7 @@ from featurize.errors import RefusedInput, RunFailed
 from featurize.execution import plan
 from featurize.images.decode import Limits
 from featurize.inference.extractor import model_key
-from featurize.intake import catalogue
+from featurize.intake import catalogue, files
 from featurize.storage import tables
 from featurize.storage.lease import Lease
 from featurize.storage.store import Store
@@ -171,6 +171,21 @@ def test_what_is_neither_folder_nor_manifest_is_refused(tmp_path, pictures):
         scan(store, tmp_path / "nowhere")
     with pytest.raises(RefusedInput, match=r"ends in \.csv, \.jsonl"):
         scan(store, pictures / "top.png")
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("uri", ["s3://me:c4n4ry@bucket/a.jpg", "s3://bucket/a.jpg?X-Amz-Signature=c4n4ry"])
+def test_an_address_with_a_secret_is_refused_by_its_line_and_without_its_words(tmp_path, form, uri):
+    path = tmp_path / f"list.{form}"
+    rows = [("a", "t", "pictures/what?.jpg"), ("b", "t", "s3://bucket/me@home/1.jpg"), ("c", "t", uri)]
+    with tables.connect() as db:
+        db.execute("CREATE TABLE list (artwork_id VARCHAR, title_id VARCHAR, uri VARCHAR)")
+        db.executemany("INSERT INTO list VALUES (?, ?, ?)", rows)
+        db.execute(f"COPY list TO '{path}'")
+    line = f"{path}:4" if form == "csv" else f"{path}, row 3"
+    with pytest.raises(RefusedInput, match=f"{line}: uri is an address with a (user or password|query); ") as told:
+        files.listed(str(path))
+    assert "c4n4ry" not in str(told.value)
 
 
 def test_titles_are_checked(tmp_path, pictures):
