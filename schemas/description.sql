@@ -1,4 +1,5 @@
--- What a vision-language model says about a picture: one row per picture and model, also when the answer is not valid.
+-- What a vision-language model says about a picture: one row per picture and model, also when the answer is not valid. Only
+-- a picture whose answer was not valid may get a later row (describe.retry_failed); view `described` has the best of each.
 CREATE TABLE description (
     image_sha256 VARCHAR NOT NULL CHECK (length(image_sha256) = 64),
     model_key VARCHAR NOT NULL,
@@ -18,7 +19,7 @@ CREATE TABLE description (
     run_id VARCHAR NOT NULL,
     code_version VARCHAR NOT NULL,
     computed_at TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (image_sha256, model_key)
+    PRIMARY KEY (image_sha256, model_key, computed_at)
 );
 COMMENT ON COLUMN description.image_sha256 IS 'SHA-256 of the file; joins artwork';
 COMMENT ON COLUMN description.model_key IS 'Model that wrote it; joins model';

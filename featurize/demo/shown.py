@@ -26,7 +26,7 @@ def beside_truth(store: Store, world: Path, description_key: str, count: int = 3
             db,
             "SELECT DISTINCT ON (artwork_id) artwork_id, description.* EXCLUDE image_sha256 "
             "FROM artwork JOIN description USING (image_sha256) "
-            "WHERE artwork_id IN (SELECT unnest($chosen)) ORDER BY artwork_id, seen_at DESC",
+            "WHERE artwork_id IN (SELECT unnest($chosen)) ORDER BY artwork_id, seen_at DESC, status = 'ok' DESC",
             {"chosen": list(chosen)},
         ).to_pylist()
     lines = []

@@ -47,10 +47,22 @@ class Shard:
 
 
 def missing_pictures(
-    db: duckdb.DuckDBPyConnection, store: Store, table: str, model_key: str, decode_key: str, max_attempts: int
+    db: duckdb.DuckDBPyConnection,
+    store: Store,
+    table: str,
+    model_key: str,
+    decode_key: str,
+    max_attempts: int,
+    retry_failed: bool = False,
 ) -> pa.Table:
-    """Pictures of table `picture` in `db` that `table` has no row of: key, source (uri), attempts; sorted by key."""
+    """Pictures of table `picture` in `db` that `table` has no row of: key, source (uri), attempts; sorted by key.
+
+    With `retry_failed`, which is for descriptions, also those with only rows that say that it failed.
+    """
     db.register("features", store.dataset(table, [model_key]))
+    db.execute("CREATE OR REPLACE TEMP TABLE failed (image_sha256 VARCHAR, tries INTEGER)")
+    if retry_failed:
+        db.execute(sql("execution", "failed"), {"max_attempts": max_attempts})
     store.register(db, "quarantine", [model_key, decode_key])
     parameters = {"model_key": model_key, "decode_key": decode_key, "max_attempts": max_attempts}
     found = tables.arrow(db, sql("execution", "missing"), parameters)

@@ -13,6 +13,7 @@ from featurize.execution import phases, plan
 from featurize.execution.run import Phase, hopeless
 from featurize.featurizing import tags
 from featurize.images.decode import Limits
+from featurize.inference.captions import CaptionerSettings
 from featurize.inference.extractor import ModelSettings, model_key
 from featurize.intake import catalogue
 from featurize.job_run import JobRun
@@ -138,11 +139,12 @@ class Featurizing(JobRun):
         self._gpus_found = True
 
     def _missing(self, model: ModelSettings) -> Any:
-        """The pictures that this model has no row of."""
+        """The pictures that this model has no row of, or none that worked."""
         table = load_backend(model.backend).Extractor.table
         key = model_key(phases.fingerprint_of(model))
         decode_key = model_key(self.decoder)
-        return plan.missing_pictures(self.db, self.store, table, key, decode_key, self.settings.run.max_attempts)
+        attempts, again = self.settings.run.max_attempts, isinstance(model, CaptionerSettings) and model.retry_failed
+        return plan.missing_pictures(self.db, self.store, table, key, decode_key, attempts, again)
 
     def _execute(self, name: str, model: ModelSettings, key: str, table: str, missing: Any) -> None:
         report = PhaseReport(name, key, new=missing.num_rows)

@@ -12,12 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from featurize.errors import RefusedInput, did_you_mean
+from featurize.inference.extractor import ModelSettings
 
 Status = Literal["ok", "invalid_json", "invalid_fields", "truncated"]
 
 _PROMPTS = Path(__file__).parent / "caption_prompts"
 _DECODER = json.JSONDecoder(strict=False)  # models put plain line breaks inside strings
+
+
+class CaptionerSettings(ModelSettings):
+    """What every backend that describes understands."""
+
+    retry_failed: bool = Field(
+        False,
+        description="ask again about pictures whose answer was cut off or could not be read, in run.max_attempts runs",
+    )
 
 
 @dataclass(frozen=True)

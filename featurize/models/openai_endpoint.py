@@ -24,7 +24,7 @@ from pydantic import Field, HttpUrl, model_validator
 from featurize.errors import BadImage, RefusedInput, RunFailed
 from featurize.inference import captions, weights
 from featurize.inference.chat_endpoint import ChatEndpoint
-from featurize.inference.extractor import Columns, ModelSettings
+from featurize.inference.extractor import Columns
 from featurize.inference.inference_server import InferenceServer
 from featurize.storage import secrets
 
@@ -39,7 +39,7 @@ MIN_SIDE = 28
 (Qwen3-VL rounds it up to its 32.)"""
 
 
-class Settings(ModelSettings):
+class Settings(captions.CaptionerSettings):
     """`backend = "openai_endpoint"` in a profile. Exactly one of `address` and `serve` is given.
 
     Flags of `serve` are not in the model key. For one that changes the words, put its value into `dtype`:

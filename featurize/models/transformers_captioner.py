@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from featurize.errors import BadImage, RefusedInput
 from featurize.inference import captions, weights
-from featurize.inference.extractor import Columns, ModelSettings
+from featurize.inference.extractor import Columns
 from featurize.inference.torch_device import DType, inference, open_device, out_of_memory, resolve_dtype, to_device
 
 DECODE_SCALE = 1.5
@@ -30,7 +30,7 @@ its area is a cap on its aspect too."""
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
-class Settings(ModelSettings):
+class Settings(captions.CaptionerSettings):
     model: str = Field(description="hub id, folder or bundled:<name>")
     revision: str | None = Field(None, description="commit, tag or branch on the hub; a hub id needs one")
     dtype: DType | Literal["auto"] = Field("auto", description="auto: bfloat16 where the device is fast at it")

@@ -39,6 +39,7 @@ READABLE = (
     "run_phase",
     "runs",
     "artwork_tag",
+    "described",
     "artwork_features",
     "feature_row",
     "feature_model",

@@ -137,7 +137,10 @@ def _state(world, artwork_id, at):
 
 
 def _look(world, image_sha256):
-    row = next((d for d in world.description if d["image_sha256"] == image_sha256), {})
+    rows = [d for d in world.description if d["image_sha256"] == image_sha256]
+    worth = ["ok", "invalid_fields"]
+    rows.sort(key=lambda d: (worth.index(d["status"]) if d["status"] in worth else 2, d["computed_at"]))
+    row = rows[0] if rows else {}
     tags = {}
     for tag in world.image_tag:
         if tag["image_sha256"] == image_sha256:

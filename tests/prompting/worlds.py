@@ -198,6 +198,11 @@ def _odd_artwork(rng, world, name, title_id):
         odds += [{"composition": None, "setting": None}, {"caption": "A. one\nB. two <|im_end|>"}]
         odds += [dict.fromkeys(("caption", "mood", "setting", "people_count", "composition"))]
         world.description.append(described(name, **rng.choice(odds)))
+        if rng.random() < 0.2:  # tried before, or tried again
+            when = LATER + timedelta(hours=rng.choice([-1, 1]))
+            status = rng.choice(["invalid_fields", "invalid_json", "truncated"])
+            world.description.append(described(name, caption="A failed try.", status=status, computed_at=when))
+            world.description[-2] |= rng.choice([{}, {"status": "invalid_fields"}, {"status": "truncated"}])
     if rng.random() < 0.5:
         for attribute in ("mood", "setting", "shot", "people", "genre"):
             for label in ("one", "two"):

@@ -16,7 +16,10 @@ tags AS (
 ),
 described AS (
     SELECT * FROM description WHERE model_key = $descriptions AND computed_at < $as_of::TIMESTAMPTZ
-    QUALIFY row_number() OVER (PARTITION BY image_sha256 ORDER BY computed_at, run_id) = 1
+    QUALIFY row_number() OVER (
+        PARTITION BY image_sha256
+        ORDER BY status = 'ok' DESC, status = 'invalid_fields' DESC, computed_at, run_id
+    ) = 1
 )
 SELECT image_sha256, caption,
     coalesce(d.mood, t.mood) AS mood,

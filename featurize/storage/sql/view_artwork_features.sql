@@ -6,7 +6,7 @@ WITH tags AS (
     GROUP BY artwork_id
 ),
 said AS (
-    FROM description WHERE model_key = $description
+    FROM described WHERE model_key = $description
 ),
 embedded AS (
     FROM image_embedding WHERE model_key = $image_embedding

@@ -3,21 +3,30 @@ WITH today AS (
     SELECT count(DISTINCT image_sha256) AS pictures FROM artwork_present
 ),
 finished AS (
-    SELECT feature, model_key, count(DISTINCT image_sha256) AS count
-    FROM feature_row
-    SEMI JOIN artwork_present USING (image_sha256)
+    SELECT feature, model_key,
+           sum(count) FILTER (status = 'ok') AS done,
+           sum(count) FILTER (status <> 'ok') AS failed,
+           map_from_entries(list((status, count) ORDER BY status) FILTER (status <> 'ok')) AS failed_as
+    FROM (
+        SELECT feature, model_key, status, count(DISTINCT image_sha256) AS count
+        FROM feature_row
+        SEMI JOIN artwork_present USING (image_sha256)
+        GROUP BY feature, model_key, status
+    )
     GROUP BY feature, model_key
 ),
 refused AS (
     SELECT feature, model_key, count(*) AS count FROM quarantine_by_model GROUP BY feature, model_key
 )
 SELECT feature, model_key, current, pictures,
-       coalesce(finished.count, 0) AS done,
+       coalesce(finished.done, 0)::BIGINT AS done,
+       coalesce(finished.failed, 0)::BIGINT AS failed,
        coalesce(refused.count, 0) AS quarantined,
-       pictures - done - quarantined AS pending
+       pictures - coalesce(finished.done, 0)::BIGINT - coalesce(finished.failed, 0)::BIGINT - quarantined AS pending,
+       coalesce(finished.failed_as, MAP {}) AS failed_as
 FROM feature_model
 CROSS JOIN today
 LEFT JOIN finished USING (feature, model_key)
 LEFT JOIN refused USING (feature, model_key)
 ORDER BY feature, current DESC, model_key;
-COMMENT ON VIEW coverage IS 'Of the distinct pictures of today''s catalogue, how many each model has done, cannot do, and has still to do';
+COMMENT ON VIEW coverage IS 'Of the distinct pictures of today''s catalogue, how many each model has done, has answered in a way that cannot be used (failed_as: the status of the description), cannot do, and has still to do';

@@ -61,6 +61,22 @@ def test_coverage_adds_up_to_the_pictures_of_today(store):
     ]
 
 
+def test_a_description_that_failed_shows_in_coverage_as_what_it_is(store):
+    fields = {"model_key": "words-1", "raw_text": "?", "finish_reason": "stop", "prompt_tokens": 1, "output_tokens": 1}
+    commit(store, "description", [fields | {"image_sha256": "6" * 64, "status": "invalid_json"}], "words-1", "failed")
+    asked = "SELECT done, failed, failed_as, quarantined, pending, pictures FROM coverage WHERE feature = 'description'"
+    assert ask(store, asked) == [(4, 1, {"invalid_json": 1}, 1, 0, 6)]
+    later = {"status": "invalid_fields", "computed_at": night(3), "mood": "dark"}
+    commit(store, "description", [fields | {"image_sha256": "6" * 64} | later], "words-1", "again")
+    assert ask(store, asked) == [(4, 1, {"invalid_fields": 1}, 1, 0, 6)]
+    worked = {"status": "ok", "caption": "At last.", "computed_at": night(2)}
+    commit(store, "description", [fields | {"image_sha256": "6" * 64} | worked], "words-1", "third")
+    assert ask(store, asked) == [(5, 0, {}, 1, 0, 6)]
+    assert ask(store, "SELECT count(*), count(DISTINCT image_sha256) FROM described") == [(5, 5)]
+    said = "SELECT caption, description_status FROM artwork_features WHERE image_sha256 = repeat('6', 64)"
+    assert ask(store, said) == [("At last.", "ok")]
+
+
 def test_quarantine_is_open_only_where_a_present_picture_still_lacks_a_row(store):
     found = ask(store, "SELECT artwork_ids, reason, attempts, lacks FROM quarantine_open ORDER BY ALL")
     assert found == [
