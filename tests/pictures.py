@@ -48,12 +48,25 @@ def orientation(value: int) -> bytes:
     return exif.tobytes()
 
 
-def png(width: int, height: int, depth: int, kind: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG written by hand; `chunks` stand behind the pixels."""
+Chunk = tuple[bytes, bytes]
+
+
+def png(
+    width: int, height: int, depth: int, kind: int, rows: bytes, *behind: Chunk, before: tuple[Chunk, ...] = ()
+) -> bytes:
+    """A PNG written by hand, with chunks before and behind the pixels."""
     head = (b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
-    body = [head, (b"IDAT", zlib.compress(rows)), *chunks, (b"IEND", b"")]
-    packed = (struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in body)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+    body = [head, *before, (b"IDAT", zlib.compress(rows)), *behind, (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in body)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def with_chunk(data: bytes, packed: bytes) -> bytes:
+    """A PNG with some bytes between its header and the rest."""
+    return data[:33] + packed + data[33:]
 
 
 def tiff(width: int, height: int, tags: dict[int, int], body: bytes) -> bytes:

@@ -90,5 +90,6 @@ def shards(missing: pa.Table, model_key: str, size: int) -> Iterator[Shard]:
 
 
 def decoder(limits: Limits) -> dict[str, object]:
-    """The decoder's fingerprint: under other limits it has another key, and what it refused before is tried again."""
-    return {"backend": "decode", "version": 1, "max_bytes": limits.max_bytes, "max_pixels": limits.max_pixels}
+    """The decoder's fingerprint: under other limits, or as a version that decodes more, it has another key, and what it
+    refused before is tried again."""
+    return {"backend": "decode", "version": 2, "max_bytes": limits.max_bytes, "max_pixels": limits.max_pixels}

@@ -47,11 +47,10 @@ def test_empty_and_not_an_image() -> None:
         b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>',
         b"\xef\xbb\xbf <svg/>",
         b"%PDF-1.7\n",
-        b"8BPS\0\1",
-        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
-        b"\xff\x0a\0\0",
-        encode(square(RED), "ICO"),
-        encode(square(RED), "PPM"),
+        encode(square(RED), "EPS"),
+        b"\0\0\2\0\1\0",
+        b"\0\0\0\x18ftypcrx \0\0\0\1crx isom",
+        b"FUJIFILMCCD-RAW 0201",
     ],
 )
 def test_formats_that_are_known_but_not_decoded(data: bytes) -> None:
