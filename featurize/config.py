@@ -94,9 +94,9 @@ class Run(Section):
 def _backend_settings(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, dict):
         return value
-    if "backend" not in value:
+    if value.get("backend") is None:
         raise ValueError("the key 'backend' is missing")
-    backend = load_backend(value["backend"])
+    backend = load_backend(str(value["backend"]))
     if info.field_name == "embed" and backend.Extractor.table != "image_embedding":  # the tags are made of its vectors
         raise ValueError(
             f"backend '{value['backend']}' makes rows of {backend.Extractor.table}, not of image_embedding"
