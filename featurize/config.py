@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -71,6 +72,15 @@ class Input(Section):
     )
     demo: Literal["small", "paper"] = Field("small", description="the demo world to use where no files are given")
     verify: bool = Field(False, description="read and hash every file again, changed or not")
+    root: str | None = Field(
+        None, description="files outside this folder, links followed, are not read; for manifests from elsewhere"
+    )
+    read_seconds: float = Field(
+        60, gt=0, description="a file that is not read by then is quarantined as timeout; more for a slow network"
+    )
+    max_removed: float = Field(
+        0.2, ge=0, le=1, description="share of the source's artworks, from 20 on, that may be gone from it at once"
+    )
 
 
 class LimitSettings(Section):
@@ -107,6 +117,12 @@ def _backend_settings(value: Any, info: ValidationInfo) -> Any:
 Model = Annotated[SerializeAsAny[ModelSettings] | None, BeforeValidator(_backend_settings)]
 
 
+def _model_key(value: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", value):
+        raise ValueError("a model key is wanted, as in table model, and no path")
+    return value
+
+
 class Prompts(Section):
     """What `make prompts` asks."""
 
@@ -114,7 +130,9 @@ class Prompts(Section):
         "logged", description="logged: a prompt per impression, with its label; nightly: per pair to rank, without"
     )
     template: str = Field("multiple-choice-v1", description="a name of featurize/prompting/templates or a TOML file")
-    descriptions: str | None = Field(None, description="model key; default: the model of the newest finished run")
+    descriptions: Annotated[str, AfterValidator(_model_key)] | None = Field(
+        None, description="model key; default: the model of the newest finished run"
+    )
     missing_description: Literal["placeholder", "drop", "skip"] = Field(
         "placeholder", description="for a candidate without one: say so in the prompt, leave it out, or skip the prompt"
     )

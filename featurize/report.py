@@ -87,6 +87,11 @@ class Progress:
         """Say how many there are, once that is known."""
         self.total = self._bar.total = total
 
+    def say(self, sentence: str) -> None:
+        """A line of its own, above the bar where there is one."""
+        self._bar.write(sentence)
+        sys.stdout.flush()
+
     def advance(self, items: int) -> None:
         now = time.monotonic()
         if self.ready is None:

@@ -89,6 +89,7 @@ def test_only_ray_run_imports_ray():
 def test_a_dry_run_of_every_profile_loads_no_heavy_package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.jpg").write_bytes(b"not looked into")
     program = """
 import sys
 from jobs import featurize, cli

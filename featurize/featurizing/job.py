@@ -6,6 +6,7 @@ Each step asks the committed rows what is missing, so the steps can be stopped a
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from featurize.config import Settings
@@ -72,11 +73,11 @@ class Featurizing(JobRun):
                 decode_key=model_key(self.decoder),
                 origin=self.origin,
                 fence=None if self.dry_run else self.lease.fence,
-                settings=self.settings.run,
-                verify=wanted.verify,
-                titles=wanted.titles,
-                time_zone=wanted.time_zone,
+                run=self.settings.run,
+                wanted=wanted,
+                leave_out=[self.store.uri, *(str(world.parent) for world in Path.cwd().glob("demo/*/world.json"))],
                 advance=advance,
+                tell=progress.say,
             )
         self.report.unreadable = scan.quarantined
         self.report.counts = {
@@ -86,8 +87,7 @@ class Featurizing(JobRun):
             "removed": scan.removed,
             "distinct pictures": scan.pictures,
         }
-        if scan.unknown_titles:
-            self.report.notes.append(f"{scan.unknown_titles} artworks name a title that {wanted.titles} does not have")
+        self.report.notes += scan.notes
 
     def compute(self, name: str, model: ModelSettings) -> str:
         """Embed or describe every picture that this model has no row of; returns the model key."""

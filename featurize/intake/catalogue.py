@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,18 +18,22 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from featurize.config import Input as InputSettings
 from featurize.config import Run as RunSettings
-from featurize.errors import BadImage, RunFailed
+from featurize.errors import BadImage, RefusedInput, RunFailed
 from featurize.images.decode import Limits, probe
-from featurize.intake import files, inputs
+from featurize.intake import files, inputs, waiting
+from featurize.intake.files import Confines, Kind
+from featurize.intake.hints import hint
 from featurize.storage import secrets, tables
 from featurize.storage.lease import Fence
-from featurize.storage.store import Store, part_name
+from featurize.storage.store import Store, address, part_name
 from featurize.storage.tables import Origin, sql
 
-READERS = 16
 CHUNK = 4096
 COMMIT_SECONDS = 30.0
+LOST_FROM = 20
+"""Artworks gone or unreadable below which a catalogue never counts as lost."""
 HASHED = pa.schema(
     [
         ("uri", pa.string()),
@@ -51,8 +54,8 @@ class Scan:
     changed: int = 0
     removed: int = 0
     pictures: int = 0
-    unknown_titles: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
 
 
 def scan(
@@ -64,93 +67,182 @@ def scan(
     decode_key: str,
     origin: Origin,
     fence: Fence | None,
-    settings: RunSettings,
-    verify: bool = False,
-    titles: str | None = None,
-    time_zone: str | None = None,
+    run: RunSettings,
+    wanted: InputSettings,
+    leave_out: Collection[str] = (),
     advance: Callable[[int, int], None] = lambda done, total: None,
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> Scan:
     """Bring `artwork` up to date with the catalogue and leave the table `picture` (image_sha256, uri) in `db`.
 
     Without a fence nothing is read or written and files that would be read count as pictures of their own: this is
-    the dry run. `advance` is told how many files of how many are hashed. Errors: RefusedInput, RunFailed.
+    the dry run. A folder is listed without what lies below the addresses `leave_out`. `advance` is told how many files
+    of how many are hashed, `tell` what a person should know before that begins. Errors: RefusedInput, RunFailed.
     """
-    source, rows = files.listed(artwork, time_zone)
-    db.register("listed", rows)
-    db.register("files", files.look(rows["uri"].to_pylist()))
+    confines = Confines.of(wanted.root, wanted.read_seconds)
+    listing = files.listed(artwork, confines, leave_out, wanted.time_zone)
+    result = Scan(found=listing.rows.num_rows, notes=list(listing.notes))
+    db.register("listed", listing.rows)
     store.register(db, "artwork")
-    db.execute(sql("intake", "unread"), {"verify": verify})
-    result = Scan(found=rows.num_rows)
-    if titles is not None:
-        db.register("title", inputs.read("title", titles))
-        result.unknown_titles = tables.scalar(db, "SELECT count(*) FROM listed ANTI JOIN title USING (title_id)")
-    unread = db.execute(
-        "SELECT uri, any_value(size), any_value(kind_of_file) FROM catalogue WHERE image_sha256 IS NULL "
-        "GROUP BY uri ORDER BY uri"
-    ).fetchall()
-    result.read = sum(kind == "file" for _, _, kind in unread)
+    sources = _spellings(db, listing.source)
+    _refuse_lost(db, listing.source, sources, wanted.max_removed)
+    if wanted.titles is not None:
+        _check_titles(db, wanted.titles, result, tell)
+    db.register("files", files.look(listing, confines))
+    db.execute(sql("intake", "unread"), {"verify": wanted.verify})
+    unread = _unread(db)
+    failed = {file.uri: error for file in unread if (error := _unreadable(file, limits, wanted)) is not None}
+    due = [file for file in unread if file.uri not in failed]
+    result.read = len(due)
     if fence is None:
-        db.execute("UPDATE catalogue SET image_sha256 = uri WHERE image_sha256 IS NULL AND kind_of_file = 'file'")
-        _count_changes(result, _changes(db, source, origin))
+        db.register("due", pa.table({"uri": pa.array([file.uri for file in due], pa.string())}))
+        db.execute("UPDATE catalogue SET image_sha256 = uri WHERE image_sha256 IS NULL AND uri IN (FROM due)")
+        _count_changes(result, _changes(db, listing.source, sources, origin))
+        _refuse_hopeless(failed, result.found, run.max_failed)
     else:
 
         def commit() -> None:
-            changes = _changes(db, source, origin)
+            changes = _changes(db, listing.source, sources, origin)
             _count_changes(result, changes)
             _append(store, changes, fence)
             store.register(db, "artwork")
 
-        failed = _hash_all(db, unread, limits, commit, advance)
+        failed |= _hash_all(db, due, limits, wanted.read_seconds, commit, advance)
         commit()
-        _refuse_hopeless(failed, result.found, settings.max_failed)
-        _quarantine(db, store, failed, decode_key, origin, fence, settings.max_attempts)
-        result.quarantined.update(error.reason for error in failed.values())
+        _refuse_hopeless(failed, result.found, run.max_failed)
+        _quarantine(db, store, failed, decode_key, origin, fence, run.max_attempts)
+    result.quarantined.update(error.reason for error in failed.values())
+    examples = {failed[uri].reason: f"{uri}: {failed[uri].detail}" for uri in sorted(failed, reverse=True)}
+    result.notes += [f"{reason}, for example {example}" for reason, example in sorted(examples.items())]
     db.execute(sql("intake", "pictures"))
     result.pictures = tables.scalar(db, "SELECT count(*) FROM picture")
     return result
 
 
-Unread = tuple[str, int | None, str]
+def _spellings(db: duckdb.DuckDBPyConnection, source: str) -> list[str]:
+    """Every way in which this source is written in `artwork`: earlier versions kept it as it was given."""
+    known = [each for (each,) in db.execute("SELECT DISTINCT source FROM artwork").fetchall()]
+    return [source, *(each for each in known if each.startswith("file:") and address(each) == source)]
+
+
+def _refuse_lost(db: duckdb.DuckDBPyConnection, source: str, sources: list[str], max_removed: float) -> None:
+    """A share of which a part is not mounted must not empty the catalogue. Errors: RefusedInput."""
+    known, gone, example = db.execute(sql("intake", "removed"), {"sources": sources}).fetchall()[0]
+    if gone >= LOST_FROM and gone > max_removed * known:
+        raise RefusedInput(
+            f"{source} no longer lists {gone:,} of the {known:,} artworks it had, such as '{example}', more than "
+            f"input.max_removed = {max_removed:g} allows; if they are gone for good, --set input.max_removed=1 says so"
+        )
+
+
+def _check_titles(db: duckdb.DuckDBPyConnection, titles: str, result: Scan, tell: Callable[[str], None]) -> None:
+    """Say which titles of the catalogue the table does not have. Errors: RefusedInput when it has none of them."""
+    db.register("title", waiting.answer(lambda at: inputs.read("title", at), titles))
+    unknown = db.execute(
+        "SELECT title_id, count(*) FROM listed ANTI JOIN title USING (title_id) GROUP BY ALL ORDER BY title_id"
+    ).fetchall()
+    if not unknown:
+        return
+    artworks = sum(count for _, count in unknown)
+    theirs = [name for (name,) in db.execute("SELECT title_id FROM title ORDER BY title_id LIMIT 3").fetchall()]
+    ours = [name for name, _ in unknown]
+    if artworks == result.found:
+        raise RefusedInput(
+            f"{titles} has none of the catalogue's titles: it has {_some(theirs, 3)}, the catalogue {_some(ours, 3)}"
+        )
+    result.notes.append(
+        f"{artworks:,} artworks are of {len(ours):,} titles that {titles} does not have: {_some(ours, 10)}"
+    )
+    tell(result.notes[-1])
+
+
+def _some(ids: list[str], most: int) -> str:
+    return ", ".join(ids[:most]) + (", ..." if len(ids) > most else "")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A row of `look`, of which the store has no hash."""
+
+    uri: str
+    size: int | None
+    kind: Kind
+    trouble: str | None
+
+
+def _unread(db: duckdb.DuckDBPyConnection) -> list[_File]:
+    rows = db.execute(
+        "SELECT uri, any_value(size), any_value(kind_of_file), any_value(trouble) FROM catalogue "
+        "WHERE image_sha256 IS NULL GROUP BY uri ORDER BY uri"
+    ).fetchall()
+    return [_File(*row) for row in rows]
+
+
+def _unreadable(file: _File, limits: Limits, wanted: InputSettings) -> BadImage | None:
+    """Why there is no use in reading a file, from what `look` saw."""
+    match file.kind:
+        case "not_found":
+            return BadImage("not_found", file.trouble or f"there is no such file{hint(file.uri)}", retryable=True)
+        case "unreadable":
+            return BadImage("unreadable", file.trouble or "it is not a file that can be opened", retryable=True)
+        case "timeout":
+            return _timeout(wanted.read_seconds)
+        case "outside":
+            return BadImage("unreadable", f"it lies outside input.root = {wanted.root}")
+        case "no_text":
+            return BadImage("unreadable", "its name is no UTF-8; rename it")
+    if file.size is not None and file.size > limits.max_bytes:
+        return BadImage("too_many_bytes", f"{file.size} bytes, more than limits.max_bytes = {limits.max_bytes}")
+    return None
+
+
+def _timeout(seconds: float) -> BadImage:
+    return BadImage("timeout", f"no answer within input.read_seconds = {seconds:g}", retryable=True)
 
 
 def _hash_all(
     db: duckdb.DuckDBPyConnection,
-    unread: list[Unread],
+    due: list[_File],
     limits: Limits,
+    seconds: float,
     commit: Callable[[], None],
     advance: Callable[[int, int], None],
 ) -> dict[str, BadImage]:
-    """Put the hash and header of every unread file into `catalogue`; returns uri -> why not for those that fail.
+    """Put the hash and header of every file into `catalogue`; returns uri -> why not for those that fail.
 
     `commit` is called every `COMMIT_SECONDS`.
     """
     failed: dict[str, BadImage] = {}
+    hashed: list[dict[str, Any]] = []
     committed = time.monotonic()
-    with ThreadPoolExecutor(READERS, thread_name_prefix="hash") as pool:
-        for begin in range(0, len(unread), CHUNK):
-            chunk = unread[begin : begin + CHUNK]
-            hashed: list[dict[str, Any]] = []
-            for (uri, _, _), result in zip(chunk, pool.map(partial(_hash, limits), chunk), strict=True):
-                if isinstance(result, BadImage):
-                    failed[uri] = result
-                else:
-                    hashed.append({"uri": uri, **result})
-            db.register("hashed", pa.Table.from_pylist(hashed, schema=HASHED))
-            db.execute(
-                "UPDATE catalogue SET image_sha256 = hashed.image_sha256, format = hashed.format, "
-                "width = hashed.width, height = hashed.height FROM hashed WHERE catalogue.uri = hashed.uri"
-            )
-            advance(begin + len(chunk), len(unread))
-            if time.monotonic() - committed > COMMIT_SECONDS:
-                commit()
-                committed = time.monotonic()
+    uris = [file.uri for file in due]
+    reading = waiting.answers(partial(_hash, limits), uris, threads=files.READERS, seconds=seconds)
+    for done, (uri, result) in enumerate(reading, 1):
+        if result is None:
+            failed[uri] = _timeout(seconds)
+        elif isinstance(result, BadImage):
+            failed[uri] = result
+        else:
+            hashed.append({"uri": uri, **result})
+        if done % CHUNK and done < len(uris):
+            continue
+        db.register("hashed", pa.Table.from_pylist(hashed, schema=HASHED))
+        db.execute(
+            "UPDATE catalogue SET image_sha256 = hashed.image_sha256, format = hashed.format, "
+            "width = hashed.width, height = hashed.height FROM hashed WHERE catalogue.uri = hashed.uri"
+        )
+        hashed.clear()
+        advance(done, len(uris))
+        if time.monotonic() - committed > COMMIT_SECONDS:
+            commit()
+            committed = time.monotonic()
     return failed
 
 
 def _refuse_hopeless(failed: dict[str, BadImage], found: int, max_failed: float) -> None:
     """A share that is not mounted or a bucket without access is no reason to quarantine a catalogue."""
-    lost = {uri: error for uri, error in failed.items() if error.retryable}
-    if len(lost) >= 20 and len(lost) > max_failed * found:
+    lost = {uri: error for uri, error in failed.items() if error.reason != "too_many_bytes"}
+    if len(lost) >= LOST_FROM and len(lost) > max_failed * found:
         uri, error = next(iter(lost.items()))
         raise RunFailed(
             f"{len(lost)} of {found} files cannot be read, more than run.max_failed = {max_failed:g} allows; "
@@ -158,14 +250,7 @@ def _refuse_hopeless(failed: dict[str, BadImage], found: int, max_failed: float)
         )
 
 
-def _hash(limits: Limits, file: Unread) -> dict[str, Any] | BadImage:
-    uri, size, kind = file
-    if kind == "not_found":
-        return BadImage("not_found", "there is no such file", retryable=True)
-    if kind == "unreadable":
-        return BadImage("unreadable", "it is not a file that can be opened", retryable=True)
-    if size is not None and size > limits.max_bytes:
-        return BadImage("too_many_bytes", f"{size} bytes, more than limits.max_bytes = {limits.max_bytes}")
+def _hash(limits: Limits, uri: str) -> dict[str, Any] | BadImage:
     try:
         data = files.read_bytes(uri)
     except BadImage as error:
@@ -225,9 +310,9 @@ def quarantine_rows(
     )
 
 
-def _changes(db: duckdb.DuckDBPyConnection, source: str, origin: Origin) -> pa.Table:
+def _changes(db: duckdb.DuckDBPyConnection, source: str, sources: list[str], origin: Origin) -> pa.Table:
     """Rows of `artwork` that the catalogue adds to what it said before."""
-    found = tables.arrow(db, sql("intake", "artwork_changes"), {"source": source})
+    found = tables.arrow(db, sql("intake", "artwork_changes"), {"source": source, "sources": sources})
     columns = {name: found[name] for name in found.schema.names}
     seen_at = pa.array([datetime.now(UTC)] * found.num_rows, pa.timestamp("us", "UTC"))
     schema = tables.contract("artwork").schema

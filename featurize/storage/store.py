@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import duckdb
 import pyarrow as pa
@@ -25,25 +26,69 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from featurize.errors import RefusedInput, RunFailed
-from featurize.storage import tables
+from featurize.storage import s3_keys, tables
 
 T = TypeVar("T")
 RETRIES = 5
 
 
-def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
-    """The file system and path of a local path, `file://` or `s3://bucket/key` address.
+def address(uri: str) -> str:
+    """The one spelling of an address: an absolute local path, or `s3://bucket/key` without slashes at its end.
 
-    S3 takes credentials, region and endpoint from the usual AWS_* variables. Errors: RefusedInput for other schemes.
+    What begins with `file:/` is decoded here and nowhere else; the answer is a plain path, whose `%` and `#` stand for
+    themselves. Errors: RefusedInput for other schemes, a file of another machine, or s3:// without a bucket.
     """
-    scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+)://", uri)
-    if scheme is None:
-        return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
-    if scheme[1] == "file":
-        return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
-    if scheme[1] != "s3":
-        raise RefusedInput(f"'{uri}': only local paths and s3:// addresses can be used")
-    return _s3(), uri.removeprefix("s3://").rstrip("/")
+    if uri.startswith("s3://"):
+        if not uri.removeprefix("s3://").split("/", 1)[0]:
+            raise RefusedInput(f"'{uri}': the bucket is missing; write s3://bucket/key")
+        return uri.rstrip("/")
+    if uri[:6].lower() == "file:/":
+        rest = uri[len("file:") :]
+        host, path = "", rest
+        if rest.startswith("//"):
+            host, slash, path = rest.removeprefix("//").partition("/")
+            path = slash + path
+        if host not in ("", "localhost"):
+            raise RefusedInput(f"'{uri}': a file of this machine is written file:///path, and '{host}' is another one")
+        return _absolute(os.fsdecode(unquote_to_bytes(os.fsencode(path))) or "/")
+    if has_scheme(uri):
+        raise RefusedInput(f"'{uri}': only local paths, file:// and s3:// addresses can be used")
+    return _absolute(os.path.expanduser(uri))
+
+
+def has_scheme(uri: str) -> bool:
+    """Whether it is an address rather than a path (`C:/x` is neither, and a path to this machine)."""
+    return ":/" in uri and re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://|file:/", uri, re.IGNORECASE) is not None
+
+
+def is_text(name: str) -> bool:
+    """Whether a name that the system gave is UTF-8, and so can stand in a table."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _absolute(path: str) -> str:
+    found = os.path.abspath(path)
+    return found[1:] if found.startswith("//") else found  # POSIX lets `//x` be another place, and no system does
+
+
+def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
+    """The file system of an address, in any spelling, and the path on it.
+
+    S3 takes credentials, region and endpoint from the usual AWS_* variables. Errors: RefusedInput as `address`, and
+    for a key with an empty part, which `read_file` alone can read.
+    """
+    place = address(uri)
+    if not is_text(place) or "\0" in place:
+        raise RefusedInput(f"{uri!r} cannot be the name of a file: it is no UTF-8, or has a zero byte in it")
+    if not place.startswith("s3://"):
+        return pafs.LocalFileSystem(), place
+    if "//" in place.removeprefix("s3://"):
+        raise RefusedInput(f"'{uri}': there is nothing between two of its slashes; write one")
+    return _s3(), place.removeprefix("s3://")
 
 
 def _s3() -> pafs.FileSystem:
@@ -83,8 +128,13 @@ def patiently(what: str, action: Callable[[], T]) -> T:
 
 
 def read_file(uri: str) -> bytes:
-    """The bytes of a file on disk or object storage. Errors: OSError after the retries of `patiently`."""
-    fs, path = filesystem(uri)
+    """The bytes of a file on disk or object storage. Errors: OSError after the retries of `patiently`; RefusedInput."""
+    place = address(uri)
+    if not place.startswith("s3://"):
+        return patiently(f"reading {uri}", Path(place).read_bytes)
+    if s3_keys.unknown_to_arrow(place):
+        return patiently(f"reading {uri}", lambda: s3_keys.read(place))
+    fs, path = filesystem(place)
 
     def action() -> bytes:
         with fs.open_input_stream(path, compression=None) as stream:
@@ -97,8 +147,8 @@ class Store:
     """A folder of tables. Cheap to make; holds no connection and can be pickled."""
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/") if "://" in uri else str(Path(uri).expanduser().absolute())
-        self.fs, self.path = filesystem(uri)
+        self.uri = address(uri)
+        self.fs, self.path = filesystem(self.uri)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (self.uri,)

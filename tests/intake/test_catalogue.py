@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from PIL import Image
 
-from featurize.config import Run
+from featurize.config import Input, Run
 from featurize.errors import RefusedInput, RunFailed
 from featurize.execution import plan
 from featurize.images.decode import Limits
@@ -32,7 +32,8 @@ def pictures(tmp_path):
     return folder
 
 
-def scan(store, artwork, **options):
+def scan(store, artwork, **wanted):
+    told = []
     with tables.connect() as db, Lease(store, "test", "r") as lease:
         result = catalogue.scan(
             db,
@@ -42,9 +43,12 @@ def scan(store, artwork, **options):
             decode_key=DECODER,
             origin=Origin("r", "v"),
             fence=lease.fence,
-            settings=Run(),
-            **options,
+            run=Run(),
+            wanted=Input(**wanted),
+            leave_out=[store.uri],
+            tell=told.append,
         )
+        result.told = told
         return result, dict(db.execute("SELECT uri, image_sha256 FROM picture").fetchall())
 
 
@@ -191,4 +195,5 @@ def test_an_address_with_a_secret_is_refused_by_its_line_and_without_its_words(t
 def test_titles_are_checked(tmp_path, pictures):
     (tmp_path / "titles.csv").write_text("title_id,name\nsome title,Some Title\n", encoding="utf-8")
     result, _ = scan(Store(str(tmp_path / "store")), pictures, titles=str(tmp_path / "titles.csv"))
-    assert result.unknown_titles == 1
+    assert result.told == result.notes
+    assert result.told == [f"1 artworks are of 1 titles that {tmp_path}/titles.csv does not have: top"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import boto3
 import duckdb
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from featurize.errors import LeaseHeld, RefusedInput, RunFailed
 from featurize.storage import lease, tables
 from featurize.storage.lease import Lease
-from featurize.storage.store import Store, part_name
+from featurize.storage.store import Store, address, filesystem, part_name, read_file
 
 
 def rows(letter, run_id="r"):
@@ -116,3 +117,62 @@ def test_a_lease_of_another_machine_expires(tmp_path):
     store.write("_lease/featurize.json", json.dumps(holder).encode(), replace=True)
     with Lease(store, "featurize", "near"):
         assert lease.read(store, "featurize").run_id == "near"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("file:///a%20b/%C3%A9%23%25.jpg", "/a b/é#%.jpg"),
+        ("file:///a b/é#%.jpg", "/a b/é#%.jpg"),
+        ("file://localhost/a", "/a"),
+        ("file:/a/", "/a"),
+        ("FILE:////a//b/../c", "/a/c"),
+        ("file:///%FF", "/\udcff"),
+        ("/a/%41.jpg", "/a/%41.jpg"),
+        ("//a", "/a"),
+        ("s3://b/k%20/#?é", "s3://b/k%20/#?é"),
+        ("s3://b/k//", "s3://b/k"),
+        ("s3://b//k", "s3://b//k"),
+    ],
+)
+def test_an_address_has_one_spelling(written, meant):
+    assert address(written) == meant
+    assert address(meant) == meant, "and that is decoded no second time"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("file://server/share/a", "'server' is another one"),
+        ("s3://", "the bucket is missing"),
+        ("s3:///k", "the bucket is missing"),
+        ("https://example.com/a.jpg", "only local paths, file:// and s3:// addresses"),
+        ("gs://b/k", "only local paths, file:// and s3:// addresses"),
+        ("s3://b//k", "nothing between two of its slashes"),
+        ("file:///a%00b", "zero byte"),
+        ("file:///%FF", "no UTF-8"),
+    ],
+)
+def test_an_address_of_nothing_we_reach_is_refused(written, told):
+    with pytest.raises(RefusedInput, match=told):
+        filesystem(written)
+
+
+def test_a_store_in_any_spelling_is_one_store(tmp_path):
+    folder = tmp_path / "my store"
+    Store(str(folder)).commit("image_embedding", "m", "p", rows("a"))
+    for uri in (f"file://{tmp_path}/my%20store", f"file:{folder}/", f"{folder}/../my store/"):
+        store = Store(uri)
+        assert store.uri == str(folder)
+        assert duckdb.sql(f"SELECT run_id FROM '{store.glob('image_embedding')}'").fetchall() == [("r",)]
+
+
+def test_every_key_of_a_bucket_can_be_read(s3_bucket):
+    s3 = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name="us-east-1")
+    keys = ["k", "k//a", "/a", "é #%20?", "x/y"]
+    for key in keys:
+        s3.put_object(Bucket=s3_bucket, Key=key, Body=key.encode())
+    assert [read_file(f"s3://{s3_bucket}/{key}").decode() for key in keys] == keys
+    for missing in ("gone", "k//gone"):
+        with pytest.raises(FileNotFoundError):
+            read_file(f"s3://{s3_bucket}/{missing}")

@@ -17,4 +17,4 @@ said AS (
 (SELECT * FROM now_listed EXCEPT SELECT * FROM said)
 UNION ALL
 SELECT * REPLACE (false AS present) FROM said
-WHERE present AND source = $source AND artwork_id NOT IN (SELECT artwork_id FROM listed)
+WHERE present AND list_contains($sources, source) AND artwork_id NOT IN (SELECT artwork_id FROM listed)

@@ -8,7 +8,7 @@ WITH known AS (
     WHERE modified IS NOT NULL AND NOT $verify
     GROUP BY uri, size, modified
 )
-SELECT listed.*, files.size, files.modified, files.kind_of_file,
+SELECT listed.*, files.size, files.modified, files.kind_of_file, files.trouble,
        known.image_sha256, known.format, known.width, known.height
 FROM listed
 JOIN files USING (uri)
