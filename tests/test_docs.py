@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from stand_in_endpoint import Reply, answering
 
 from featurize import config
+from featurize.errors import REASONS
 from featurize.models import backends, load_backend
 from jobs import settings
 
@@ -106,6 +107,20 @@ def test_commands_and_settings_that_a_page_names_are_there(page):
         r"\b((?:input|limits|run|prompts|(?:embed|describe|MODEL)\.([a-z_]+))[.a-z_]*)=", code
     ):
         assert key in told or of_model in told, key
+
+
+def test_every_reason_and_exit_code_is_explained():
+    """Under the headings where people look for them."""
+    running = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    table = running.partition("\n## Quarantine\n")[2].partition("\n## ")[0]
+    assert set(REASONS) <= set(re.findall(r"`(\w+)`", table))
+    assert re.findall(r"^\| (\d) \|", running, re.M) == ["0", "1", "2", "3"]
+    lost = (ROOT / "docs" / "prompts.md").read_text(encoding="utf-8").partition("\n## Nothing lost\n")[2]
+    folder = ROOT / "featurize" / "prompting" / "sql"
+    queries = "".join((folder / f"{name}.sql").read_text(encoding="utf-8") for name in ("impressions", "reasons"))
+    reasons = set(re.findall(r"THEN '([a-z_]+)'", queries))
+    assert "few_candidates" in reasons
+    assert reasons <= set(re.findall(r"`(\w+)`", lost.partition("\n## ")[0]))
 
 
 def test_own_data_as_in_readme(tmp_path):
