@@ -13,9 +13,10 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -28,6 +29,7 @@ from featurize.execution import ray_guard, run
 from featurize.execution.plan import Shard
 from featurize.execution.run import Advance, Outcome, Phase
 from featurize.inference.extractor import ModelSettings
+from featurize.inference.server_guard import RAY_MARK
 
 log = logging.getLogger("featurize")
 
@@ -56,14 +58,37 @@ def start() -> None:
     own: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": 128 * 2**20}
     if address:
         _refuse_deaf(address)
-    before = _descendants()
+    with nullcontext() if address else _guarded():
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        except (ConnectionError, RayError) as error:
+            raise RunFailed(f"the Ray cluster at RAY_ADDRESS={address} does not answer: {error}") from error
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """What is started in here ends with this process, however that goes: a guard is started first."""
+    if sys.platform != "linux":
+        yield
+        return
+    mark = uuid.uuid4().hex
+    subprocess.Popen(
+        [sys.executable, "-I", ray_guard.__file__, str(os.getpid()), f"{RAY_MARK}={mark}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    # Ray's processes write their titles over their environment unless they are told not to.
+    before = {name: os.environ.get(name) for name in (RAY_MARK, "SPT_NOENV")}
+    os.environ.update({RAY_MARK: mark, "SPT_NOENV": "1"})
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (ConnectionError, RayError) as error:
-        raise RunFailed(f"the Ray cluster at RAY_ADDRESS={address} does not answer: {error}") from error
-    if not address and sys.platform == "linux":
-        helpers = map(str, _descendants() - before)
-        subprocess.Popen([sys.executable, "-I", ray_guard.__file__, str(os.getpid()), *helpers], start_new_session=True)
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _refuse_deaf(address: str) -> None:
@@ -75,12 +100,6 @@ def _refuse_deaf(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except OSError as error:
         raise RunFailed(f"the Ray cluster at RAY_ADDRESS={address} does not answer: {error}") from error
-
-
-def _descendants() -> set[int]:
-    import psutil  # a copy of it comes with ray
-
-    return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
 def stop() -> None:

@@ -144,6 +144,7 @@ class InferenceServer:
         guard = subprocess.Popen(
             [sys.executable, "-I", server_guard.__file__, str(os.getpid())]
             + [_fill(part, values) for part in self._command],
+            env={name: value for name, value in os.environ.items() if name != server_guard.RAY_MARK},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -22,6 +22,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+RAY_MARK = "ARTWORK_RAY"
+"""Environment variable of what is killed at once when the driver of a local Ray is gone. A server does not get it: this
+guard ends it, with time to clean up."""
 _POLL_S = 0.1
 _GRACE_S = 5.0
 """How long the command may take to end on SIGTERM; an engine uses it to free shared memory."""
