@@ -14,6 +14,7 @@ from stand_in_endpoint import Reply, answering
 
 from featurize import config
 from featurize.errors import REASONS
+from featurize.intake import inputs
 from featurize.models import backends, load_backend
 from jobs import settings
 
@@ -121,6 +122,17 @@ def test_every_reason_and_exit_code_is_explained():
     reasons = set(re.findall(r"THEN '([a-z_]+)'", queries))
     assert "few_candidates" in reasons
     assert reasons <= set(re.findall(r"`(\w+)`", lost.partition("\n## ")[0]))
+
+
+def test_lists_can_be_written_as_the_page_says(tmp_path):
+    page = (ROOT / "docs" / "your-data.md").read_text(encoding="utf-8")
+    spellings = re.findall(r"`([^`]*mystery[^`]*)`", page)
+    assert len(spellings) >= 4
+    for spelling in spellings:
+        field = spelling if spelling.startswith('"') or "," not in spelling else '"' + spelling.replace('"', '""') + '"'
+        (tmp_path / "titles.csv").write_text(f"title_id,name,genres\nt,Name,{field}\n", encoding="utf-8")
+        (row,) = inputs.read("title", str(tmp_path / "titles.csv")).to_pylist()
+        assert row["genres"] == ["mystery", "drama"], spelling
 
 
 def test_own_data_as_in_readme(tmp_path):
