@@ -52,8 +52,8 @@ class Listing:
 class Confines:
     """The folder that files must lie in, links followed, or none; and the seconds that storage has for an answer."""
 
-    root: str | None
-    seconds: float
+    root: str | None = None
+    seconds: float = math.inf
 
     @classmethod
     def of(cls, root: str | None, seconds: float) -> Confines:
@@ -74,7 +74,12 @@ class Confines:
         return not os.path.realpath(uri).startswith(self.root)
 
 
-def listed(artwork: str, confines: Confines, leave_out: Collection[str] = (), time_zone: str | None = None) -> Listing:
+ANYWHERE = Confines()
+
+
+def listed(
+    artwork: str, confines: Confines = ANYWHERE, leave_out: Collection[str] = (), time_zone: str | None = None
+) -> Listing:
     """What a folder of pictures or a manifest lists; a folder of tables is a manifest in parts.
 
     Of a folder, every file that is not hidden counts and none below `leave_out` (addresses); the id is its path in the
