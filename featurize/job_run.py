@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from featurize import config
 from featurize.config import Settings
-from featurize.errors import RunFailed
 from featurize.report import Report, code_version
 from featurize.storage import views
 from featurize.storage.lease import Lease
@@ -35,19 +34,24 @@ class JobRun:
 
     def __enter__(self) -> Self:
         if not self.dry_run:
-            self.lease.__enter__()
-            self.store.vacuum(self._tables)
+            with ExitStack() as undo:
+                undo.enter_context(self.lease)
+                self.store.vacuum(self._tables)
+                undo.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        first = suppress(Exception) if error else nullcontext()  # what went wrong first is what to tell
         try:
-            self.close()
+            with first:
+                self.close()
             if not self.dry_run:
                 outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
-                with suppress(RunFailed) if error else nullcontext():  # what went wrong first is what to tell
+                with first:
                     self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
+                with first:
                     views.refresh(self.store)
         finally:
             if not self.dry_run:

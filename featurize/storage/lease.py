@@ -1,6 +1,7 @@
 """One run per store and job: a small file in the store that the running one keeps renewing.
 
-A lease is dead when its process is known to be gone (same machine) or when it was not renewed for `TTL` seconds. Every
+A lease is dead when its process is known to be gone (same machine) or when it was not renewed for `TTL` seconds; a file
+that says nothing (empty, half-written, of another program) when it was not changed for as long. Every
 commit asks the lease's `Fence` at the last moment, and a run that takes over from a dead one waits until what passed
 the fence before must have appeared: a worker that outlives its run adds no rows next to those of the run after it.
 """
@@ -8,6 +9,7 @@ the fence before must have appeared: a worker that outlives its run adds no rows
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import threading
@@ -17,18 +19,22 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import TracebackType
 
+from pyarrow.fs import FileType
+from pydantic import TypeAdapter, ValidationError
+
 from featurize.errors import LeaseHeld, RunFailed
-from featurize.storage.store import Store
+from featurize.storage.store import Store, patiently
 
 TTL = 60.0
 """Seconds without renewal after which a lease of another machine counts as dead."""
+ATTEMPTS = 10
 SETTLE = {"local": 0.5, "remote": 5.0}
 """Seconds a worker of a dead run may take from asking the fence to its part's appearance: a link, or an upload."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """What the lease file says."""
+    """What the lease file says. `token` is empty where it says nothing; it was then renewed when the file changed."""
 
     token: str
     run_id: str
@@ -39,8 +45,16 @@ class Holder:
 
     def dead(self) -> bool:
         if self.host == _host():
-            return _birth(self.pid) != self.born
+            birth = _birth(self.pid)
+            return not birth or birth != self.born
         return time.time() - self.renewed > TTL
+
+    def ahead(self) -> float:
+        """Seconds that it was renewed after now; more than `TTL` of them are no matter of rounding."""
+        return 0.0 if self.host == _host() else self.renewed - time.time()
+
+
+_HOLDER = TypeAdapter(Holder)
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class Fence:
 class Lease:
     """Context manager that holds the lease of a store and job and renews it from a thread.
 
-    Errors: LeaseHeld on entry when a live run holds it.
+    Errors on entry: LeaseHeld when a live run holds it; RunFailed when it cannot be taken.
     """
 
     def __init__(self, store: Store, job: str, run_id: str) -> None:
@@ -76,18 +90,16 @@ class Lease:
 
     def __enter__(self) -> Lease:
         name = _name(self.job)
-        while not self.store.write(name, self._text()):
+        for _ in range(ATTEMPTS):
+            if self.store.write(name, self._text()):
+                break
             holder = read(self.store, self.job)
-            if holder is None:
-                continue
-            if not holder.dead():
-                raise LeaseHeld(
-                    f"run {holder.run_id} (process {holder.pid} on {holder.host}) is working on {self.store.uri}; "
-                    f"wait for it, or look at {self.store.uri}/{name}"
-                )
-            self.store.write(name, self._text(), replace=True)
-            time.sleep(SETTLE["local" if self.store.local else "remote"])
-            break
+            if holder is not None:
+                self._take_over(holder)
+                break
+            time.sleep(0.2)  # given back at this moment
+        else:
+            raise RunFailed(f"the lease {self.store.uri}/{name} can be neither made nor read; remove what is there")
         if not self.store.local:
             time.sleep(0.5)  # an object store cannot refuse the second of two writers; the last one stays
         if not self.fence.holds():
@@ -95,13 +107,35 @@ class Lease:
         self._thread.start()
         return self
 
+    def _take_over(self, holder: Holder) -> None:
+        """Errors: LeaseHeld unless the lease that is there is dead; RunFailed when its clock is wrong, or ours."""
+        where = f"{self.store.uri}/{_name(self.job)}"
+        who = f"run {holder.run_id} (process {holder.pid} on {holder.host})"
+        if holder.ahead() > TTL:
+            raise RunFailed(
+                f"the lease {where} was renewed {holder.ahead():.0f} s in the future: the clock of "
+                f"{holder.host or 'the storage'} or of this machine, {_host()}, is wrong; set it, or remove the lease "
+                "if its run is gone"
+            )
+        if not holder.dead():
+            if not holder.token:
+                raise LeaseHeld(
+                    f"the lease {where} is empty, half-written or of another program; it counts as dead {TTL:g} s "
+                    "after its last change, so try again then, or remove it"
+                )
+            raise LeaseHeld(f"{who} is working on {self.store.uri}; wait for it, or look at {where}")
+        self.store.write(_name(self.job), self._text(), replace=True)
+        time.sleep(SETTLE["local" if self.store.local else "remote"])
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
         self._thread.join()
-        if self.fence.holds():
-            self.store.delete(_name(self.job))
+        # Where the store can no longer be written, that was told by what failed first, and the lease dies by itself.
+        with suppress(RunFailed, OSError):
+            if self.fence.holds():
+                self.store.delete(_name(self.job))
 
     def _renew(self) -> None:
         while not self._stop.wait(TTL / 4):
@@ -118,7 +152,17 @@ class Lease:
 def read(store: Store, job: str) -> Holder | None:
     """Who holds the lease, or None."""
     text = store.read(_name(job))
-    return None if text is None else Holder(**json.loads(text))
+    if text is None:
+        return None
+    try:
+        holder = _HOLDER.validate_json(text, strict=True)
+    except ValidationError:
+        holder = None
+    if holder is not None and holder.token and math.isfinite(holder.renewed):
+        return holder
+    path = f"{store.path}/{_name(job)}"
+    info = patiently(f"looking at {path}", lambda: store.fs.get_file_info(path))
+    return None if info.type == FileType.NotFound else Holder("", "", "", 0, "", (info.mtime_ns or 0) / 1e9)
 
 
 def _name(job: str) -> str:

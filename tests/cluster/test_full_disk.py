@@ -1,11 +1,11 @@
-"""A store on a disk that fills up: one sentence, nothing lost, and the next run with room goes on."""
+"""A store on a disk that fills up or turns read-only: one sentence, nothing lost, and the next run goes on."""
 
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from catalogues import Reader, catalogue, error, parts, rows, run
+from catalogues import Reader, catalogue, error, parts, rows, run, start, wait_until
 
 
 @pytest.fixture
@@ -42,3 +42,26 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     run(tmp_path / "clean", artwork)
     assert rows(store) == rows(tmp_path / "clean")
     assert not list(small_disk.rglob("*.tmp"))
+
+
+def remount(disk: Path, how: str) -> bool:
+    """False while a file on it is open for writing."""
+    done = subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def test_a_disk_that_turns_read_only_keeps_its_first_error(small_disk: Path, tmp_path: Path) -> None:
+    """What is told is the part that could not be written, not the row of the run or the lease after it."""
+    remount(small_disk, "size=8m")
+    artwork, store = catalogue(tmp_path / "artwork", 40), small_disk / "store"
+    job = start(store, artwork, {"run.shard_images": 2, "embed.seconds": 0.1})
+    wait_until(lambda: parts(store) >= 2)
+    wait_until(lambda: remount(small_disk, "ro"))
+    said, _ = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert "Traceback" not in said
+    assert f"cannot write {store}/image_embedding/" in error(said)
+    assert "Read-only file system" in error(said)
+    remount(small_disk, "rw")
+    run(store, artwork)
+    assert len(rows(store)["image_embedding"]) == 40

@@ -176,3 +176,74 @@ def test_every_key_of_a_bucket_can_be_read(s3_bucket):
     for missing in ("gone", "k//gone"):
         with pytest.raises(FileNotFoundError):
             read_file(f"s3://{s3_bucket}/{missing}")
+
+
+LEASE = "_lease/featurize.json"
+FOREIGN = {"token": "t", "run_id": "far", "host": "elsewhere", "pid": 1, "born": "1", "renewed": 0.0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        json.dumps(FOREIGN).encode()[:40],
+        b"[1, 2]",
+        b"{}",
+        b"\xff\xfe\x00",
+        json.dumps({**FOREIGN, "renewed": "yesterday"}).encode(),
+        json.dumps({**FOREIGN, "renewed": float("nan")}).encode(),
+        json.dumps({**FOREIGN, "token": ""}).encode(),
+        json.dumps({**FOREIGN, "pid": [1]}).encode(),
+    ],
+)
+def test_a_lease_that_says_nothing_is_one_sentence_and_dead_after_the_ttl(tmp_path, text):
+    store = Store(str(tmp_path))
+    store.write(LEASE, text)
+    with pytest.raises(LeaseHeld, match=r"_lease/featurize.json is empty, half-written or of another program; .* 60 s"):
+        Lease(store, "featurize", "near").__enter__()
+    long_ago = time.time() - lease.TTL - 1
+    os.utime(tmp_path / LEASE, (long_ago, long_ago))
+    with Lease(store, "featurize", "near") as held:
+        held.fence.check()
+        assert lease.read(store, "featurize").run_id == "near"
+
+
+def test_a_lease_that_says_nothing_on_an_object_store(s3_bucket, monkeypatch):
+    store = Store(f"s3://{s3_bucket}/store")
+    store.write(LEASE, b"{")
+    with pytest.raises(LeaseHeld, match="half-written"):
+        Lease(store, "featurize", "near").__enter__()
+    time.sleep(1)
+    monkeypatch.setattr(lease, "TTL", 0.9)
+    monkeypatch.setitem(lease.SETTLE, "remote", 0)
+    with Lease(store, "featurize", "near"):
+        assert lease.read(store, "featurize").run_id == "near"
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_lease_from_the_future_is_a_clock_error(tmp_path, says):
+    store = Store(str(tmp_path))
+    future = time.time() + lease.TTL + 30
+    store.write(LEASE, json.dumps({**FOREIGN, "renewed": future}).encode() if says else b"")
+    os.utime(tmp_path / LEASE, (future, future))
+    clock = f"{'elsewhere' if says else 'the storage'} or of this machine"
+    with pytest.raises(RunFailed, match=rf"renewed \d\d s in the future: the clock of {clock}, .*, is wrong"):
+        Lease(store, "featurize", "near").__enter__()
+    store.write(LEASE, json.dumps({**FOREIGN, "renewed": time.time() + 5}).encode(), replace=True)
+    with pytest.raises(LeaseHeld, match="run far"):  # clocks differ by seconds
+        Lease(store, "featurize", "near").__enter__()
+
+
+def test_a_lease_of_this_machine_needs_no_clock(tmp_path):
+    store = Store(str(tmp_path))
+    dead = {**FOREIGN, "host": lease._host(), "pid": 2**22 + 1, "born": "", "renewed": time.time() + 9999}
+    store.write(LEASE, json.dumps(dead).encode())
+    with Lease(store, "featurize", "near"):
+        pass
+
+
+def test_a_lease_that_can_be_neither_made_nor_read_is_one_sentence(tmp_path):
+    (tmp_path / "_lease").mkdir()
+    (tmp_path / LEASE).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(RunFailed, match=r"_lease/featurize.json can be neither made nor read"):
+        Lease(Store(str(tmp_path)), "featurize", "near").__enter__()
