@@ -16,6 +16,7 @@ from featurize import config
 from featurize.errors import REASONS
 from featurize.intake import inputs
 from featurize.models import backends, load_backend
+from featurize.storage import views
 from jobs import settings
 
 ROOT = Path(__file__).parents[1]
@@ -133,6 +134,11 @@ def test_lists_can_be_written_as_the_page_says(tmp_path):
         (tmp_path / "titles.csv").write_text(f"title_id,name,genres\nt,Name,{field}\n", encoding="utf-8")
         (row,) = inputs.read("title", str(tmp_path / "titles.csv")).to_pylist()
         assert row["genres"] == ["mystery", "drama"], spelling
+
+
+def test_every_table_is_told_of():
+    results = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert set(views.TABLES) <= set(re.findall(r"^\| `(\w+)` \|", results, re.M))
 
 
 def test_own_data_as_in_readme(tmp_path):
