@@ -1,19 +1,25 @@
 # The front door: `make help` lists what there is. The first target you run sets everything up in .venv.
 PYTHON ?= python3
-PROFILE ?= local
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-SETTINGS = --profile '$(PROFILE)' \
-	$(if $(DEMO),--set 'input.demo=$(DEMO)') \
-	$(if $(ARTWORK),--set 'input.artwork=$(ARTWORK)') \
-	$(if $(TITLES),--set 'input.titles=$(TITLES)') \
-	$(if $(HISTORY),--set 'input.history=$(HISTORY)') \
-	$(if $(IMPRESSIONS),--set 'input.impressions=$(IMPRESSIONS)') \
-	$(if $(STORE),--set 'store=$(STORE)') \
-	$(foreach setting,$(SET),--set '$(setting)') \
-	$(if $(RUN_ID),--run-id '$(RUN_ID)') \
-	$(if $(DRY_RUN),--dry-run)
+
+# The variables that a target knows. Any other is refused: a misspelt ARTWORK would fill a store with the demo.
+JOB := ARTWORK TITLES HISTORY IMPRESSIONS STORE PROFILE SET DEMO RUN_ID DRY_RUN
+KNOWN_featurize := $(JOB)
+KNOWN_prompts := $(JOB)
+KNOWN_sql := STORE PROFILE ASK
+KNOWN_bench := ARTWORK SET ONLY
+KNOWN := $(sort $(foreach target,$(MAKECMDGOALS),$(KNOWN_$(target))))
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+UNKNOWN := $(filter-out $(KNOWN) PYTHON VENV PY SHELL,$(GIVEN))
+ifneq ($(UNKNOWN),)
+$(error $(or $(MAKECMDGOALS),help) knows no variable $(UNKNOWN); $(if $(KNOWN),it knows $(KNOWN),it knows none))
+endif
+
+# They go to jobs/from_make.py in the environment, as they were typed: here, make would expand what follows a `$$`.
+$(foreach name,$(JOB) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
+	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup featurize prompts settings sql test test-slow check bench bundle bundle-score clean
@@ -35,16 +41,16 @@ $(READY): pyproject.toml infra/constraints.txt
 	@touch $@
 
 featurize: $(READY) ## artwork files to embeddings, tags and descriptions in Parquet
-	@$(PY) -m jobs.featurize $(SETTINGS)
+	@$(PY) -m jobs.from_make featurize
 
 prompts: $(READY) ## features, histories and impressions to the prompts an LLM ranks
-	@$(PY) -m jobs.prompts $(SETTINGS)
+	@$(PY) -m jobs.from_make prompts
 
 settings: $(READY) ## all settings: what each may be, its default, and what it is for
 	@$(PY) -m jobs.settings
 
 sql: $(READY) ## ask the store questions: the DuckDB shell with every table and view, or ASK="SELECT ..."
-	@$(PY) -m jobs.sql --profile '$(PROFILE)' $(if $(STORE),--set 'store=$(STORE)') $(if $(ASK),-c "$$ASK")
+	@$(PY) -m jobs.from_make sql
 
 test: $(READY) ## the fast tests
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile
@@ -58,8 +64,7 @@ check: $(READY) ## lint, formatting and types
 	$(PY) -m mypy
 
 bench: $(READY) ## speed and memory, as a table and in bench.json [ARTWORK=folder] [ONLY="efficiency ..."]
-	@$(PY) -m jobs.bench $(if $(ARTWORK),--artwork '$(ARTWORK)') $(foreach setting,$(SET),--set '$(setting)') \
-		$(foreach name,$(ONLY),--only $(name))
+	@$(PY) -m jobs.from_make bench
 
 bundle: $(READY) ## train the models that ship with the package again: half a day on two cores, less on a GPU
 	@$(PY) -m jobs.bundle --scores featurize/bundled/scores.json

@@ -10,6 +10,7 @@ from typing import Self
 
 from featurize import config
 from featurize.config import Settings
+from featurize.errors import RefusedInput
 from featurize.report import Report, code_version
 from featurize.storage import views
 from featurize.storage.lease import Lease
@@ -20,7 +21,8 @@ from featurize.storage.tables import Origin
 class JobRun:
     """One run of a job. As a context manager it holds the lease, and however it ends it records that.
 
-    In a dry run nothing is written and no lease is taken. Errors on entering: LeaseHeld, RunFailed.
+    In a dry run nothing is written and no lease is taken. Errors on entering: LeaseHeld, RefusedInput when an earlier
+    run of the store has this id, RunFailed.
     """
 
     def __init__(self, job: str, tables: Sequence[str], settings: Settings, run_id: str, dry_run: bool) -> None:
@@ -33,6 +35,8 @@ class JobRun:
         self._tables = tables
 
     def __enter__(self) -> Self:
+        if self.store.exists(f"run/{self.origin.run_id}.parquet"):
+            raise RefusedInput(f"run id '{self.origin.run_id}' is taken in {self.store.uri}: give another, or none")
         if not self.dry_run:
             with ExitStack() as undo:
                 undo.enter_context(self.lease)

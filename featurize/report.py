@@ -18,6 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 import featurize
+from featurize.errors import RunFailed
 from featurize.storage import secrets, tables
 from featurize.storage.store import Store
 
@@ -137,7 +138,7 @@ class Report:
         return sum((phase.quarantined for phase in self.phases), self.unreadable)
 
     def record(self, store: Store, settings_json: str, outcome: str, message: str = "") -> None:
-        """Write the row of table `run`."""
+        """Write the row of table `run`. Errors: RunFailed, also when another run had this id meanwhile."""
         counts = {
             **self.counts,
             "quarantined": dict(self.quarantined),
@@ -154,7 +155,8 @@ class Report:
             "message": [secrets.redact(message)],
             "counts": [json.dumps(counts)],
         }
-        store.commit("run", "", self.run_id, tables.rows("run", row))
+        if not store.commit("run", "", self.run_id, tables.rows("run", row)):
+            raise RunFailed(f"another run took the id '{self.run_id}' meanwhile: this one has no row in table run")
 
     def text(self, place: str, example: str, dry_run: bool = False) -> str:
         """The table that ends a run."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import signal
 import sys
 import traceback
@@ -21,6 +22,8 @@ import duckdb
 from featurize import config
 from featurize.errors import ArtworkError, LeaseHeld, RefusedInput
 from featurize.storage import secrets
+
+LONGEST_RUN_ID = 200
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,8 +58,8 @@ def main(
     logging.basicConfig(level=logging.WARNING, handlers=[to_terminal])
     sys.excepthook = _unforeseen
     signal.signal(signal.SIGTERM, _interrupt)
-    run_id = arguments.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
     try:
+        run_id = _run_id(arguments.run_id)
         work(config.load(arguments.profile, arguments.set), run_id, arguments.dry_run)
     except RefusedInput as error:
         return _say(error, 2)
@@ -69,6 +72,18 @@ def main(
     except KeyboardInterrupt:
         return _say("interrupted; what is committed stays, and the next run goes on from there", 1)
     return 0
+
+
+def _run_id(given: str | None) -> str:
+    """The id that was given, which becomes the name of a file, or one made from the time. Errors: RefusedInput."""
+    if given is None:
+        return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+    if not re.fullmatch(r"\w[\w.:+@~-]*", given) or len(given.encode()) > LONGEST_RUN_ID:
+        raise RefusedInput(
+            f"run id '{given}' is refused: it must begin with a letter or digit, have only these and . : + @ ~ _ - in "
+            f"it, and be at most {LONGEST_RUN_ID} bytes long"
+        )
+    return given
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:

@@ -100,10 +100,12 @@ def test_commands_and_settings_that_a_page_names_are_there(page):
     text, makefile = page.read_text(encoding="utf-8"), (ROOT / "Makefile").read_text(encoding="utf-8")
     code = "\n".join(re.findall(r"^    .*$|`[^`\n]+`", text, re.M))
     targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
-    variables = set(re.findall(r"\$\(([A-Z_]+)\)", makefile))
+    lists = dict(re.findall(r"^([A-Z]+(?:_[a-z]+)?) := ((?:[A-Z_]+ ?)+)$", makefile, re.M))
+    lists |= dict.fromkeys(re.findall(r"^(KNOWN_[a-z]+) := \$\(JOB\)$", makefile, re.M), lists["JOB"])
+    variables = {target: set(lists.get(f"KNOWN_{target}", "PYTHON").split()) for target in targets}
     for target, rest in re.findall(r"(?:^|[ `])make ([a-z-]+)([^`#\n]*)", code, re.M):
         assert target in targets, target
-        assert set(re.findall(r"(?:^| )([A-Z_]+)=", re.sub(r"\"[^\"]*\"|'[^']*'", "", rest))) <= variables, rest
+        assert set(re.findall(r"(?:^| )([A-Z_]+)=", re.sub(r"\"[^\"]*\"|'[^']*'", "", rest))) <= variables[target], rest
     told = {setting.key.removeprefix("MODEL.") for chapter in config.chapters() for setting in chapter.settings}
     for key, of_model in re.findall(
         r"\b((?:input|limits|run|prompts|(?:embed|describe|MODEL)\.([a-z_]+))[.a-z_]*)=", code

@@ -1,0 +1,178 @@
+"""The front door: what `make` was given reaches the job as it was typed, or is refused."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+from PIL import Image
+
+from featurize import config
+from featurize.errors import RefusedInput
+from featurize.storage.lease import Lease
+from featurize.storage.store import Store
+from jobs import cli, featurize, from_make, prompts
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with an environment that is ready, where the job would look for its files."""
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def make(*words, **environment):
+    return subprocess.run(
+        ["make", "-f", str(ROOT / "Makefile"), "-o", ".venv/.ready", *words],
+        env=ENVIRONMENT | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def arguments_of(here, *words, **environment):
+    """The command line that make gives a job: a stand-in for python prints what it would start."""
+    program = "import json, os, sys; from jobs import from_make; "
+    program += "print(json.dumps(from_make.arguments(sys.argv[3], os.environ)))"
+    python = here / "python"
+    python.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-c", program])} "$@"\n')
+    python.chmod(0o755)
+    done = make(*words, f"PY={python}", **environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+ODD = 'my $pics $(x) $$/it\'s "q" #1, {a} \\ `b` é %41'
+
+
+@pytest.mark.parametrize("place", [ODD, "null", "2026", "true", "-x", "a=b", '"quoted"', "tab\there"])
+def test_a_path_reaches_the_job_as_it_was_typed(here, place):
+    given = [f"ARTWORK={place}", f"TITLES={place}", f"STORE={place}"]
+    for words, environment in ((given, {}), ([], dict(word.split("=", 1) for word in given))):
+        found = arguments_of(here, "featurize", *words, **environment)
+        assert len(found) == 3
+        settings = settings_of(found)
+        assert (settings.input.artwork, settings.input.titles, settings.store) == (place, place, place)
+
+
+def settings_of(found):
+    return config.load("local", [flag.removeprefix("--set=") for flag in found if flag.startswith("--set=")])
+
+
+def test_set_holds_several_settings(here):
+    written = """prompts.rank=["t1", "t 2"] labels='my labels' store="a b"  input.titles=it's null=x run.threads=4"""
+    found = arguments_of(here, "prompts", f"SET={written}", "RUN_ID=a.b:c+d", "PROFILE=gpu", "DRY_RUN=1")
+    assert found == [
+        "--profile=gpu",
+        '--set=prompts.rank=["t1", "t 2"]',
+        "--set=labels='my labels'",
+        '--set=store="a b"',
+        "--set=input.titles=it's",
+        "--set=null=x",
+        "--set=run.threads=4",
+        "--run-id=a.b:c+d",
+        "--dry-run",
+    ]
+    with pytest.raises(RefusedInput, match="a quote or bracket"):
+        from_make.settings('store="a b run.threads=4')
+
+
+def test_other_targets_get_theirs(here):
+    question = "SELECT \"a\", '$x' -- #1, $(y)"
+    assert arguments_of(here, "sql", "STORE=s 1", f"ASK={question}") == ['--set=store="s 1"', f"-c{question}"]
+    assert arguments_of(here, "bench", "ONLY=planning no_op", "ARTWORK=a b", "SET=a.b=1 c=2") == [
+        "--artwork=a b",
+        "--only=planning",
+        "--only=no_op",
+        "--set=a.b=1",
+        "--set=c=2",
+    ]
+
+
+@pytest.mark.parametrize("value", ["0", "no", "false", ""])
+def test_a_dry_run_is_one_when_it_says_so(here, value):
+    assert arguments_of(here, "featurize", f"DRY_RUN={value}") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["featurize", "ARTWORKS=pictures"], "featurize knows no variable ARTWORKS; it knows ARTWORK"),
+        (["featurize", "artwork=pictures"], "featurize knows no variable artwork"),
+        (["featurize", "prompts", "ASK=x"], "knows no variable ASK"),
+        (["sql", "ARTWORK=x"], "sql knows no variable ARTWORK; it knows ASK PROFILE STORE"),
+        (["test", "STORE=x"], "test knows no variable STORE; it knows none"),
+        (["ARTWORK=pictures"], "help knows no variable ARTWORK"),
+        (["featurize", "ARTWORK="], "error: ARTWORK is given and empty"),
+        (["prompts", "STORE="], "error: STORE is given and empty"),
+        (["featurize", "DRY_RUN=maybe"], "error: DRY_RUN=maybe"),
+    ],
+)
+def test_a_variable_that_means_nothing_is_refused_and_nothing_is_made(here, words, told):
+    done = make(*words)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(os.listdir(here)) == [".venv"]
+
+
+def test_a_whole_run_in_a_folder_with_an_odd_name(here):
+    pictures = here / ODD
+    pictures.mkdir(parents=True)
+    Image.new("RGB", (9, 9), "red").save(pictures / "a.png")
+    small = "embed=null describe=null run.executor=local"
+    done = make("featurize", f"ARTWORK={ODD}", "STORE=my $store", f"SET={small}", "RUN_ID=first")
+    assert done.returncode == 0, done.stderr
+    rows = duckdb.sql("SELECT uri, run_id FROM 'my $store/artwork/*.parquet'").fetchall()
+    assert rows == [(f"{pictures}/a.png", "first")]
+
+
+def test_the_exit_code_of_a_held_lease_is_told(here):
+    """3 from the job; make has a code of its own, 2, and names the job's."""
+    (here / "pictures").mkdir()
+    Image.new("RGB", (9, 9), "red").save(here / "pictures" / "a.png")
+    with Lease(Store("store"), "featurize", "r"):
+        done = make("featurize", "ARTWORK=pictures")
+        assert done.returncode == 2
+        assert "Error 3" in done.stderr
+        assert "run r " in done.stderr
+        flags = ["--set", "input.artwork=pictures"]
+        assert cli.main("featurize", "doc", featurize.featurize, flags) == 3
+
+
+@pytest.mark.parametrize(
+    "run_id", ["../../evil", "/evil", "a/b", "a\\b", ".x", "a b", "", "a\nb", "x" * 201, "*", "a=b"]
+)
+def test_a_run_id_with_parts_of_a_path_is_refused(here, run_id, capsys):
+    code = cli.main("featurize", "doc", featurize.featurize, ["--run-id", run_id, "--set", "embed=null"])
+    assert code == 2
+    assert "is refused: it must begin with a letter" in capsys.readouterr().err
+    assert sorted(os.listdir(here)) == [".venv"]
+
+
+def test_a_run_id_that_is_taken_is_refused(here, capsys):
+    (here / "pictures").mkdir()
+    Image.new("RGB", (9, 9), "red").save(here / "pictures" / "a.png")
+    flags = ["--set", "input.artwork=pictures", "--set", "embed=null", "--set", "describe=null"]
+    scheduled = "scheduled__2026-11-28T00:00:00+00:00"
+    assert cli.main("featurize", "doc", featurize.featurize, [*flags, "--run-id", scheduled]) == 0
+    assert cli.main("featurize", "doc", featurize.featurize, [*flags, "--run-id", scheduled]) == 2
+    assert f"run id '{scheduled}' is taken in" in capsys.readouterr().err
+    assert not (here / "store" / "_lease" / "featurize.json").exists()
+    assert duckdb.sql("SELECT run_id, outcome FROM 'store/run/*.parquet'").fetchall() == [(scheduled, "done")]
+
+
+def test_a_model_key_is_no_path(here, capsys):
+    flags = ["--set", "prompts.descriptions=../artwork"]
+    assert cli.main("prompts", "doc", prompts.prompts, flags) == 2
+    assert "prompts.descriptions: a model key is wanted, as in table model, and no path" in capsys.readouterr().err
+    assert sorted(os.listdir(here)) == [".venv"]
