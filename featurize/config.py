@@ -96,6 +96,12 @@ class Run(Section):
     executor: Literal["ray", "local"] = Field("ray", description="local: in this process, for a debugger or no Ray")
     shard_images: int = Field(512, ge=1, description="images of one unit of work and of one Parquet part")
     threads: int | None = Field(None, ge=1, description="decoding threads of a worker; default: its CPUs")
+    decode_pixels: int = Field(
+        Limits.max_pixels,
+        ge=1,
+        description="pixels a worker holds at once while it decodes, whatever its threads: about 1 GB; raise it for "
+        "many threads and large pictures, lower it where memory is short",
+    )
     stall_seconds: float = Field(300, gt=0, description="a worker without progress for so long is ended")
     max_attempts: int = Field(3, ge=1, description="how many runs try a picture that failed in a way that may pass")
     max_failed: float = Field(0.5, gt=0, le=1, description="share of pictures failing at which the run stops")

@@ -157,6 +157,7 @@ def _phase(settings: Settings, model: ModelSettings) -> Iterator[tuple[Phase, in
                 threads=settings.run.threads or crew.cpus,
                 cpus=crew.cpus,
                 max_failed=settings.run.max_failed,
+                decode_pixels=settings.run.decode_pixels,
                 store=lease.store,
                 fence=lease.fence,
                 origin=Origin("bench", "bench"),

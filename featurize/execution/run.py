@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ import pyarrow.parquet as pq
 
 from featurize.errors import ArtworkError, BadImage, RunFailed
 from featurize.execution.plan import Item, Shard
-from featurize.images.decode import Limits, decode
+from featurize.execution.room import Room
+from featurize.images.decode import Limits, open_picture
 from featurize.inference.extractor import Extractor, ModelSettings, model_key
 from featurize.intake.catalogue import quarantine_rows
 from featurize.intake.files import read_bytes
@@ -61,6 +63,7 @@ class Phase:
     store: Store
     fence: Fence
     origin: Origin
+    decode_pixels: int = Limits.max_pixels
 
 
 @dataclass
@@ -101,15 +104,18 @@ def run_local(phase: Phase, shards: Iterable[Shard], advance: Advance) -> Iterat
 def run_shard(shard: Shard, extractor: Extractor, phase: Phase, advance: Advance) -> Outcome:
     """Compute and commit one shard; `advance` is called with the number of items finished.
 
-    The quarantine part goes first, so that the feature part, where there is one, says that the shard is finished.
+    The quarantine part goes first, then that of damage, so that the feature part, where there is one, says that the
+    shard is finished.
     Errors: RunFailed (contract broken, storage full, lease lost).
     """
     rows: dict[int, Row] = {}
     failures: dict[int, tuple[str, BadImage]] = {}  # index -> stage, why
+    damage: dict[int, str] = {}
+    room = Room(phase.decode_pixels)
     with ThreadPoolExecutor(phase.threads, thread_name_prefix="decode") as decoders:
         depth = 2 * (extractor.batch_size + phase.threads)
-        ready = _prefetch(decoders, lambda item: _prepare(item, extractor, phase), shard.items, depth)
-        prepared = _without_failures(ready, failures, advance)
+        ready = _prefetch(decoders, lambda item: _prepare(item, extractor, phase, room), shard.items, depth)
+        prepared = _without_failures(ready, failures, damage, advance)
         with ThreadPoolExecutor(extractor.concurrency, thread_name_prefix="model") as callers:
             batches = _batches(prepared, extractor, depth)
             # One batch more than are computed at once, so that the model finds the next one ready.
@@ -124,7 +130,7 @@ def run_shard(shard: Shard, extractor: Extractor, phase: Phase, advance: Advance
     quarantined: Counter[str] = Counter(error.reason for _, error in failures.values())
     example = next((f"{shard.items[i].source}: {error}" for i, (_, error) in failures.items()), "")
     hopeless(quarantined, len(rows), phase, example)
-    _commit(shard, rows, failures, phase)
+    _commit(shard, rows, failures, phase, damage)
     return Outcome(shard, len(rows), quarantined, extractor.batch_size)
 
 
@@ -169,19 +175,30 @@ class _Failure:
     error: BadImage
 
 
-def _prepare(item: Item, extractor: Extractor, phase: Phase) -> Any:
-    """What the model eats, or a _Failure."""
+@dataclass(frozen=True)
+class _Ready:
+    prepared: Any
+    damage: str | None = None
+
+
+def _prepare(item: Item, extractor: Extractor, phase: Phase, room: Room) -> _Ready | _Failure:
+    """What the model eats. Pixels are held no longer than that takes."""
     if extractor.input == "text":
-        return extractor.prepare(item.source)  # type: ignore[arg-type]
+        return _Ready(extractor.prepare(item.source))  # type: ignore[arg-type]
     stage = "read"
     try:
         data = read_bytes(item.source)
         if hashlib.sha256(data).hexdigest() != item.key:
             raise BadImage("changed", "the file changed while the run was going on", retryable=True)
         stage = "decode"
-        picture = decode(data, phase.limits, extractor.at_least)
-        stage = "model"
-        return extractor.prepare(picture)
+        picture = open_picture(data, phase.limits, extractor.at_least)
+        with room.held(picture.weight):
+            pixels, damage = picture.rgb(), picture.header.damage
+            del picture  # with what it has decoded: it must not outlast its room
+            stage = "model"
+            ready = _Ready(extractor.prepare(pixels), damage)
+            del pixels
+        return ready
     except BadImage as error:
         return _Failure(stage, error)
     except ArtworkError:
@@ -192,14 +209,19 @@ def _prepare(item: Item, extractor: Extractor, phase: Phase) -> Any:
 
 
 def _without_failures(
-    ready: Iterable[Any], failures: dict[int, tuple[str, BadImage]], advance: Advance
+    ready: Iterable[_Ready | _Failure],
+    failures: dict[int, tuple[str, BadImage]],
+    damage: dict[int, str],
+    advance: Advance,
 ) -> Iterator[tuple[int, Any]]:
-    for index, prepared in enumerate(ready):
-        if isinstance(prepared, _Failure):
-            failures[index] = (prepared.stage, prepared.error)
+    for index, result in enumerate(ready):
+        if isinstance(result, _Failure):
+            failures[index] = (result.stage, result.error)
             advance(1)
         else:
-            yield index, prepared
+            if result.damage:
+                damage[index] = result.damage
+            yield index, result.prepared
 
 
 def _prefetch(
@@ -289,7 +311,13 @@ def _sentence(error: BaseException) -> str:
     return secrets.redact(f"{type(error).__name__}: {error}")[:500]  # before a cut that might leave half of one
 
 
-def _commit(shard: Shard, rows: dict[int, Row], failures: dict[int, tuple[str, BadImage]], phase: Phase) -> None:
+def _commit(
+    shard: Shard,
+    rows: dict[int, Row],
+    failures: dict[int, tuple[str, BadImage]],
+    phase: Phase,
+    damage: Mapping[int, str] = MappingProxyType({}),
+) -> None:
     check = phase.fence.check
     if failures:
         found = [
@@ -300,8 +328,32 @@ def _commit(shard: Shard, rows: dict[int, Row], failures: dict[int, tuple[str, B
             some = [failure for failure in found if failure[2] in stages]
             if some:
                 phase.store.commit("quarantine", folder, shard.id, quarantine_rows(some, folder, phase.origin), check)
+    noted = _damage(shard, [index for index in sorted(damage) if index in rows], damage, phase)
+    if noted is not None:
+        phase.store.commit("damage", phase.model_key, shard.id, noted, check)
     if rows:
         phase.store.commit(phase.table, phase.model_key, shard.id, _features(shard, rows, phase), check)
+
+
+def _damage(shard: Shard, indices: list[int], damage: Mapping[int, str], phase: Phase) -> pa.Table | None:
+    """Rows of `damage`, less those that a run left which died before it committed the features."""
+    if not indices:
+        return None
+    known = set(phase.store.dataset("damage", [phase.model_key]).to_table(["image_sha256"])["image_sha256"].to_pylist())
+    items = [(shard.items[index], damage[index]) for index in indices if shard.items[index].key not in known]
+    if not items:
+        return None
+    return tables.rows(
+        "damage",
+        {
+            "image_sha256": [item.key for item, _ in items],
+            "model_key": [phase.model_key] * len(items),
+            "uri": [item.source for item, _ in items],
+            "note": [note for _, note in items],
+            **phase.origin.columns(len(items)),
+            "computed_at": [datetime.now(UTC)] * len(items),
+        },
+    )
 
 
 def _features(shard: Shard, rows: dict[int, Row], phase: Phase) -> Any:

@@ -23,7 +23,7 @@ from featurize.report import PhaseReport, Progress, shown
 from featurize.storage import tables, views
 
 JOB = "featurize"
-TABLES = ("artwork", "image_embedding", "text_embedding", "image_tag", "description", "quarantine", "model")
+TABLES = ("artwork", "image_embedding", "text_embedding", "image_tag", "description", "damage", "quarantine", "model")
 _MEANINGLESS = "their words and numbers mean nothing (the profile 'gpu' has models for photographs)"
 
 
@@ -165,6 +165,7 @@ class Featurizing(JobRun):
                 threads=self.settings.run.threads or crew.cpus,
                 cpus=crew.cpus,
                 max_failed=self.settings.run.max_failed,
+                decode_pixels=self.settings.run.decode_pixels,
                 store=self.store,
                 fence=self.lease.fence,
                 origin=self.origin,

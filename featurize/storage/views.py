@@ -27,6 +27,7 @@ TABLES = (
     "text_embedding",
     "image_tag",
     "description",
+    "damage",
     "quarantine",
     "model",
     "run",

@@ -17,6 +17,7 @@ from featurize.execution.run import Phase, _as_completed, run_local
 from featurize.images.decode import Limits
 from featurize.inference.extractor import model_key
 from featurize.models import fake
+from featurize.storage import views
 from featurize.storage.lease import Lease
 from featurize.storage.store import Store
 from featurize.storage.tables import Origin
@@ -158,3 +159,25 @@ def test_a_slow_call_holds_up_no_other():
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(_as_completed(pool, call, range(10), 3)) == list(range(10))
+
+
+def test_a_damaged_file_whose_pixels_are_there_has_its_row_and_a_note(tmp_path, pictures):
+    cut = tmp_path / "cut.jpg"
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (24, 24, 3), np.uint8)).save(cut)
+    cut.write_bytes(cut.read_bytes()[:-2])
+    store = Store(str(tmp_path / "store"))
+    outcome, phase = run(store, [*pictures[:3], cut])
+    assert (outcome.done, outcome.quarantined) == (4, Counter())
+    assert item(cut).key in embeddings(store)
+    query = f"SELECT image_sha256, model_key, uri, note, run_id FROM '{store.glob('damage')}'"
+    expected = [(item(cut).key, phase.model_key, str(cut), "no end marker", "r")]
+    assert duckdb.sql(query).fetchall() == expected
+    # A run that died between the two parts: the next one, whose shards are others, repeats no note.
+    for part in store.parts("image_embedding"):
+        store.delete(part)
+    run(store, [*pictures[6:8], cut])
+    assert duckdb.sql(query).fetchall() == expected
+    assert item(cut).key in embeddings(store)
+    with views.connect(store) as db:
+        assert db.execute("SELECT note FROM damage").fetchall() == [("no end marker",)]
+        assert db.execute("SELECT damage FROM artwork_features").fetchall() == []
