@@ -129,6 +129,9 @@ def _model_key(value: str) -> str:
     return value
 
 
+ModelKey = Annotated[str, AfterValidator(_model_key)]
+
+
 class Prompts(Section):
     """What `make prompts` asks."""
 
@@ -136,9 +139,7 @@ class Prompts(Section):
         "logged", description="logged: a prompt per impression, with its label; nightly: per pair to rank, without"
     )
     template: str = Field("multiple-choice-v1", description="a name of featurize/prompting/templates or a TOML file")
-    descriptions: Annotated[str, AfterValidator(_model_key)] | None = Field(
-        None, description="model key; default: the model of the newest finished run"
-    )
+    descriptions: ModelKey | None = Field(None, description="model key; default: the current model (see pin)")
     missing_description: Literal["placeholder", "drop", "skip"] = Field(
         "placeholder", description="for a candidate without one: say so in the prompt, leave it out, or skip the prompt"
     )
@@ -172,6 +173,18 @@ class Prompts(Section):
     export: str | None = Field(None, description="folder to write sft-*.jsonl and dpo-*.jsonl to")
 
 
+class Pin(Section):
+    """Model keys of what is to be current, whatever covers most. A pin holds until another run says otherwise."""
+
+    embed: ModelKey | None = Field(None, description="model key of the current embeddings; 'coverage' takes a pin back")
+    tag: ModelKey | None = Field(None, description="model key of the current tags, or 'coverage'")
+    describe: ModelKey | None = Field(None, description="model key of the current descriptions, or 'coverage'")
+    recipe: ModelKey | None = Field(None, description="recipe key of the current logged prompts, or 'coverage'")
+    nightly_recipe: ModelKey | None = Field(
+        None, description="recipe key of the current nightly prompts, or 'coverage'"
+    )
+
+
 class Settings(Section):
     """All settings of a run. A model section is checked by the Settings of the backend it names."""
 
@@ -185,6 +198,7 @@ class Settings(Section):
     )
     describe: Model = Field(None, description="model of the descriptions: a section, or null for none")
     prompts: Prompts = Prompts()
+    pin: Pin = Pin()
 
 
 def load(profile: str, overrides: Iterable[str] = ()) -> Settings:

@@ -12,7 +12,7 @@ from featurize import config
 from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.report import Report, code_version
-from featurize.storage import views
+from featurize.storage import current, views
 from featurize.storage.lease import Lease
 from featurize.storage.store import Store
 from featurize.storage.tables import Origin
@@ -55,11 +55,19 @@ class JobRun:
                 outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
                 with first:
                     self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
+                if outcome == "done":
+                    used = {phase.model_key for phase in self.report.phases}
+                    self.report.notes += current.settle(self.store, used, self.origin)
                 with first:
                     views.refresh(self.store)
         finally:
             if not self.dry_run:
                 self.lease.__exit__(kind, error, trace)
+
+    def declare_current(self) -> None:
+        """What the settings `pin` say is current from now on. Errors: RefusedInput naming the setting."""
+        pins = self.settings.pin.model_dump()
+        self.report.notes += current.declare(self.store, pins, self.origin, dry_run=self.dry_run)
 
     def close(self) -> None:
         """Let go of what the job holds besides the lease."""

@@ -7,6 +7,7 @@ CREATE TABLE prompt (
     title_id VARCHAR NOT NULL CHECK (title_id <> ''),
     asked_at TIMESTAMPTZ NOT NULL,
     artwork_ids VARCHAR[] NOT NULL CHECK (len(artwork_ids) BETWEEN 2 AND 52),
+    same_as INTEGER[] CHECK (len(same_as) = len(artwork_ids)),
     messages STRUCT(role VARCHAR, content VARCHAR)[] NOT NULL,
     prompt VARCHAR NOT NULL CHECK (prompt <> ''),
     answer VARCHAR CHECK ((answer IS NULL) = (kind = 'nightly')),
@@ -31,6 +32,7 @@ COMMENT ON COLUMN prompt.member_id IS 'Member; a keyed hash where prompts.member
 COMMENT ON COLUMN prompt.title_id IS 'Title to choose an artwork of';
 COMMENT ON COLUMN prompt.asked_at IS 'Moment of the impression, or the moment to rank for: everything in the prompt is from before it';
 COMMENT ON COLUMN prompt.artwork_ids IS 'The candidates in the order of their letters';
+COMMENT ON COLUMN prompt.same_as IS 'For each candidate the first place described in the same words, its own where it differs from all before; NULL in rows of older versions';
 COMMENT ON COLUMN prompt.messages IS 'The prompt as chat messages: system, user';
 COMMENT ON COLUMN prompt.prompt IS 'The same as plain text';
 COMMENT ON COLUMN prompt.answer IS 'Letter of the artwork that was shown';

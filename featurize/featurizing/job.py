@@ -50,6 +50,7 @@ class Featurizing(JobRun):
 
     def look_at_catalogue(self) -> None:
         """Bring table `artwork` up to date; leaves the distinct pictures in table `picture` of `self.db`."""
+        self.declare_current()
         wanted = self.settings.input
         if wanted.artwork is None and not self.dry_run:
             from featurize import demo

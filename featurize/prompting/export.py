@@ -1,6 +1,7 @@
-"""Training files: JSON lines in the conversational form that TRL reads.
+"""Training files: JSON lines in the conversational form that TRL reads, of which it trains on the answer alone.
 
-`sft-<split>.jsonl`: {"messages": [...]}; `dpo-<split>.jsonl`: {"prompt": [...], "chosen": [...], "rejected": [...]}.
+`sft-<split>.jsonl`: {"prompt": [...], "completion": [...]}; `dpo-<split>.jsonl`: {"prompt": [...], "chosen": [...],
+"rejected": [...]}; each line also has its prompt_id, recipe_key, propensity and reward, for weights and for joining.
 Each file appears whole. Source of the forms: huggingface.co/docs/trl/dataset_formats.
 """
 
@@ -10,33 +11,34 @@ import duckdb
 import pyarrow.fs as pafs
 
 from featurize.errors import RunFailed
+from featurize.storage import views
 from featurize.storage.store import filesystem
-from featurize.storage.tables import sql
 
-FIELDS = {"sft": ("messages",), "dpo": ("prompt", "chosen", "rejected")}
+FIELDS = {"sft": ("prompt", "completion"), "dpo": ("prompt", "chosen", "rejected")}
+KEPT = ("prompt_id", "recipe_key", "propensity", "reward")
 SPLITS = ("train", "held_out")
 
 
-def write(db: duckdb.DuckDBPyConnection, folder: str) -> dict[str, int]:
-    """Write the four files from views `prompt` and `label` of `db`; returns the lines of each.
+def write(db: duckdb.DuckDBPyConnection, folder: str, recipe_key: str) -> dict[str, int]:
+    """Write the four files of a recipe from views `prompt` and `label` of `db`.
 
-    Errors: RefusedInput, RunFailed.
+    Returns the lines of each, and how many were left out. Errors: RefusedInput, RunFailed.
     """
     fs, path = filesystem(folder)
     counts = {}
+    views.training(db, recipe_key)
     try:
         fs.create_dir(path)
-        db.execute(sql("storage", "view_labelled_prompt"))
         for name, fields in FIELDS.items():
-            db.execute(sql("storage", f"view_{name}"))
-            values = ", ".join(f"'{field}': {field}" for field in fields)
+            values = ", ".join(f"'{field}': {field}" for field in (*fields, *KEPT))
             for split in SPLITS:
                 line = f"to_json({{{values}}})::VARCHAR AS line"
                 query = f"SELECT {line} FROM {name} WHERE split = '{split}' ORDER BY prompt_id, line"
                 counts[f"{name}-{split}.jsonl"] = _write_lines(db, query, fs, f"{path}/{name}-{split}.jsonl")
     except OSError as error:
         raise RunFailed(f"cannot write {folder}: {error}") from error
-    return counts
+    left_out = db.execute("SELECT form, sum(rows)::BIGINT FROM training_left_out GROUP BY form ORDER BY form DESC")
+    return counts | {f"{form} left out, same words": rows for form, rows in left_out.fetchall()}
 
 
 def _write_lines(db: duckdb.DuckDBPyConnection, query: str, fs: pafs.FileSystem, path: str) -> int:

@@ -26,8 +26,8 @@ from featurize.inference.extractor import model_key
 from featurize.intake import inputs
 from featurize.job_run import JobRun
 from featurize.prompting import export, labels, recipe, template, words
-from featurize.report import Progress, shown
-from featurize.storage import tables
+from featurize.report import PhaseReport, Progress, shown
+from featurize.storage import current, tables
 from featurize.storage.store import part_name
 from featurize.storage.tables import sql
 
@@ -70,6 +70,7 @@ class Prompting(JobRun):
 
     def read_inputs(self) -> None:
         """Look at files and features; leaves `history`, `impression` or `pair`, `title` and `artwork_state` in `db`."""
+        self.declare_current()
         for name, uri in self._files().items():
             if name == "title":
                 words.titles(self.db, self.template, uri)
@@ -79,14 +80,14 @@ class Prompting(JobRun):
             tables.make(self.db, "impression")
         self.store.register(self.db, "artwork")
         self._run("artwork", as_of=self._as_of, newest=self.wanted.kind == "nightly" and self.wanted.at is None)
-        models = recipe.current_models(self.store, self._as_of)
+        models = current.models(self.store, self._as_of, ("description", "image_tag"))
         if "description" not in models:
             before = f" from before prompts.as_of = {self._as_of}" if self.wanted.as_of else ""
             raise RefusedInput(f"{self.store.uri} has no descriptions{before}: run `make featurize` first")
-        self.descriptions = self.wanted.descriptions or models["description"]
+        self.descriptions = self.wanted.descriptions or models["description"].model_key
         if not self.store.parts("description", self.descriptions):
             raise RefusedInput(f"prompts.descriptions: there is no description of model '{self.descriptions}'")
-        self.tags = models.get("image_tag")
+        self.tags = models["image_tag"].model_key if "image_tag" in models else None
 
     @property
     def _on_demo(self) -> bool:
@@ -139,6 +140,8 @@ class Prompting(JobRun):
         self._run("choices", drop=self.wanted.missing_description == "drop")
         asked = tables.scalar(self.db, "SELECT count(*) FROM asked")
         self.new = tables.scalar(self.db, "SELECT count(*) FROM question")
+        self.phase = PhaseReport(JOB, self.recipe_key, new=self.new)
+        self.report.phases.append(self.phase)
         self.report.counts = {
             "impressions" if self.wanted.kind == "logged" else "pairs": asked,
             "committed before": committed,
@@ -235,6 +238,7 @@ class Prompting(JobRun):
                 written = writer.submit(self._commit, rows, parts, progress)
             if written is not None:
                 written.result()
+            self.phase.done, self.phase.startup_s, self.phase.work_s = self.new, progress.startup_s, progress.work_s
 
     def _commit(self, rows: pa.Table, parts: list[Part], progress: Progress) -> None:
         tables.check("prompt", rows)
@@ -296,7 +300,7 @@ class Prompting(JobRun):
         if self.wanted.export is not None and not self.dry_run:
             self.store.register(self.db, "prompt", [self.recipe_key])
             self.store.register(self.db, "label")
-            self.report.counts |= export.write(self.db, self.wanted.export)
+            self.report.counts |= export.write(self.db, self.wanted.export, self.recipe_key)
 
     def summary(self) -> str:
         """The last lines of the run, with a command that prints three prompts; on the demo world, with the prompts."""

@@ -18,9 +18,6 @@ import duckdb
 from featurize.config import Prompts
 from featurize.errors import RefusedInput
 from featurize.prompting.template import Template
-from featurize.storage import tables
-from featurize.storage.store import Store
-from featurize.storage.tables import sql
 
 HELD_OUT_OF = 10
 """Of fewer than twice the pairs to hold out, one in so many is."""
@@ -57,23 +54,6 @@ def tokenizer(settings: Prompts) -> tuple[Any, str]:
         return Tokenizer.from_buffer(data), f"tokenizer-{hashlib.sha256(data).hexdigest()[:16]}"
     except Exception as error:  # tokenizers raises nothing more precise
         raise RefusedInput(f"prompts.tokenizer: {path} is no tokenizer ({error})") from error
-
-
-def current_models(store: Store, as_of: str) -> dict[str, str]:
-    """The model in use, by table (`description`, `image_tag`), as it was at `as_of`; without those that have no rows.
-
-    In use is what the views of `catalog.duckdb` call current: the model of the newest finished run.
-    """
-    with tables.scratch() as db:
-        for table, moment in (("run", "started_at"), ("model", "computed_at")):
-            db.register("committed", store.dataset(table))
-            db.execute(f"CREATE TEMP TABLE {table} AS FROM committed WHERE {moment} < $1::TIMESTAMPTZ", [as_of])
-        db.execute("CREATE TEMP TABLE candidate (feature VARCHAR, model_key VARCHAR)")
-        for table in ("description", "image_tag"):
-            db.register("committed", store.dataset(table))
-            query = f"SELECT DISTINCT '{table}', model_key FROM committed WHERE computed_at < $1::TIMESTAMPTZ"
-            db.execute(f"INSERT INTO candidate {query}", [as_of])
-        return dict(db.execute(sql("storage", "current_models")).fetchall())
 
 
 def fingerprint(

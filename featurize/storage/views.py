@@ -13,11 +13,10 @@ from functools import cache
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurize.errors import RunFailed
-from featurize.storage import tables
+from featurize.storage import current, tables
 from featurize.storage.store import Store
 from featurize.storage.tables import sql
 
@@ -30,11 +29,13 @@ TABLES = (
     "damage",
     "quarantine",
     "model",
+    "production",
     "run",
     "prompt",
     "label",
 )
-FEATURES = ("image_embedding", "image_tag", "description")
+TRAINING = ("labelled_prompt", "current_prompt", "played", "sft", "dpo", "training_left_out")
+"""From prompts to what is trained on."""
 READABLE = (
     "artwork_present",
     "run_phase",
@@ -47,9 +48,9 @@ READABLE = (
     "quarantine_by_model",
     "coverage",
     "quarantine_open",
-    "labelled_prompt",
-    "sft",
-    "dpo",
+    *TRAINING,
+    "recipe",
+    "lineage",
     "prompt_lineage",
     "similar_artwork",
 )
@@ -115,29 +116,30 @@ def _table(store: Store, name: str) -> str:
 
 
 def _readable(store: Store) -> str:
-    models = _current_models(store)
-    rows = ", ".join(f"('{feature}', '{key}')" for feature, key in models.items() if key)
-    current = f"""CREATE OR REPLACE VIEW current_model AS
-FROM (VALUES {rows or "('', '')"}) AS model(feature, model_key) WHERE feature <> '';
-COMMENT ON VIEW current_model IS 'The models that the readable views show, per table: of those with rows in it, the one
-that the newest finished run used; before a run has finished, the one that was first used last';"""
-    text = "\n\n".join([current, *(sql("storage", f"view_{name}").strip() for name in READABLE)])
+    models = current.models(store)
+    rows = ", ".join(f"({_text(name)}, {_text(each.model_key)}, '{each.because}')" for name, each in models.items())
+    settled = f"""CREATE OR REPLACE VIEW current_model AS
+FROM (VALUES {rows or "('', '', '')"}) AS model(feature, model_key, because) WHERE feature <> '';
+COMMENT ON VIEW current_model IS 'What the readable views show: the model of each table of features, the recipe of each
+kind of prompts; because it is pinned, or by coverage. Table production says since when';"""
+    text = "\n\n".join([settled, *(sql("storage", f"view_{name}").strip() for name in READABLE)])
+    keys = {name: models[name].model_key if name in models else "" for name in current.FEATURES}
     # As constants: DuckDB then skips the other models' parts by their statistics.
-    for feature, key in models.items():
-        text = text.replace(f"${feature}", f"'{key}'")
-    return text.replace("$vector", _vector_type(store, models["image_embedding"]))
+    for name, key in keys.items():
+        text = text.replace(f"${name}", _text(key))
+    return text.replace("$vector", _vector_type(store, keys["image_embedding"]))
 
 
-def _current_models(store: Store) -> dict[str, str]:
-    """table -> model_key, empty where the table is."""
-    found = {(table, part.split("/")[1]) for table in FEATURES for part in store.parts(table)}
-    candidates = [{"feature": table, "model_key": key} for table, key in sorted(found)]
-    with tables.scratch() as db:
-        schema = pa.schema([("feature", pa.string()), ("model_key", pa.string())])
-        db.register("candidate", pa.Table.from_pylist(candidates, schema=schema))
-        store.register(db, "run")
-        store.register(db, "model")
-        return dict.fromkeys(FEATURES, "") | dict(db.execute(sql("storage", "current_models")).fetchall())
+def training(db: duckdb.DuckDBPyConnection, recipe_key: str) -> None:
+    """The views of `TRAINING` in `db`, of one recipe, over its view `prompt`."""
+    for name in TRAINING:
+        text = sql("storage", f"view_{name}").replace("$logged_prompt", _text(recipe_key))
+        db.execute(text.replace("$nightly_prompt", "''"))
+
+
+def _text(value: str) -> str:
+    """As a constant of SQL."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _vector_type(store: Store, model_key: str) -> str:

@@ -1,6 +1,7 @@
 """What is made of prompts: training files, pseudonyms, token counts, and a table that others can read."""
 
 import json
+import re
 
 import datasets
 import duckdb
@@ -33,11 +34,11 @@ def test_training_files_are_in_the_form_that_trl_reads(tmp_path):
         expected = [row for row in played if row["split"] == split]
         assert expected
         sft = lines(tmp_path / "out" / f"sft-{split}.jsonl")
-        answered = [{"messages": [*row["messages"], _says(row["answer"])]} for row in expected]
+        answered = [{"prompt": row["messages"], "completion": [_says(row["answer"])]} | _kept(row) for row in expected]
         assert sorted(map(str, sft)) == sorted(map(str, answered))
         dpo = lines(tmp_path / "out" / f"dpo-{split}.jsonl")
         pairs = [
-            {"prompt": row["messages"], "chosen": [_says(row["answer"])], "rejected": [_says(other)]}
+            {"prompt": row["messages"], "chosen": [_says(row["answer"])], "rejected": [_says(other)]} | _kept(row)
             for row in expected
             for other in "ABC".replace(row["answer"], "")
         ]
@@ -51,17 +52,82 @@ def _says(letter):
     return {"role": "assistant", "content": letter}
 
 
+def _kept(row):
+    return {name: row[name] for name in ("prompt_id", "recipe_key", "propensity", "reward")}
+
+
 def test_the_views_of_the_catalog_are_the_training_files(tmp_path, monkeypatch):
     worlds.plain(impressions=60).write(tmp_path)
     assert worlds.run(tmp_path, prompts__export=tmp_path / "out") == 0
     monkeypatch.chdir("/")
+    kept = "prompt_id, recipe_key, propensity, reward"
     with duckdb.connect(f"{tmp_path}/store/catalog.duckdb", read_only=True) as db:
-        for form, fields in (("sft", "messages"), ("dpo", "prompt, chosen, rejected")):
+        for form, fields in (("sft", "prompt, completion"), ("dpo", "prompt, chosen, rejected")):
             for split in ("train", "held_out"):
-                rows = db.execute(f"SELECT {fields} FROM {form} WHERE split = '{split}'").fetchall()
+                rows = db.execute(f"SELECT {fields}, {kept} FROM {form} WHERE split = '{split}'").fetchall()
                 assert rows
                 written = [tuple(line.values()) for line in lines(tmp_path / "out" / f"{form}-{split}.jsonl")]
                 assert sorted(map(str, rows)) == sorted(map(str, written))
+
+
+def test_what_words_cannot_tell_apart_is_left_out_and_counted(tmp_path, capsys):
+    world = worlds.plain(impressions=40)
+    for row in world.description:
+        if row["image_sha256"] in (worlds.sha("t0-0"), worlds.sha("t0-2"), worlds.sha("t1-1"), worlds.sha("t1-2")):
+            row["caption"] = "The same."  # t0: the one shown and another; t1: the two that were not shown
+    world.description = [row for row in world.description if row["image_sha256"] != worlds.sha("t2-1")]
+    world.write(tmp_path)
+    assert worlds.run(tmp_path, prompts__export=tmp_path / "out") == 0
+    rows = {row["prompt_id"]: row for row in worlds.rows(tmp_path)}
+    found = {form: lines(tmp_path / "out" / f"{form}-train.jsonl") for form in ("sft", "dpo")}
+    for form in found:
+        found[form] += lines(tmp_path / "out" / f"{form}-held_out.jsonl")
+    titles = {form: [rows[line["prompt_id"]]["title_id"] for line in each] for form, each in found.items()}
+    assert [titles["sft"].count(f"t{n}") for n in range(4)] == [0, 10, 10, 10]
+    assert [titles["dpo"].count(f"t{n}") for n in range(4)] == [10, 20, 20, 20]
+    for line in found["dpo"]:
+        row = rows[line["prompt_id"]]
+        said = dict(re.findall(r"^([ABC])\. (.*)$", row["prompt"], re.MULTILINE))
+        assert len(said) == 3
+        assert said[line["chosen"][0]["content"]] != said[line["rejected"][0]["content"]]
+        assert row["same_as"] == [list(said.values()).index(words) + 1 for words in said.values()]
+    assert worlds.counts(tmp_path)["sft left out, same words"] == 10
+    assert worlds.counts(tmp_path)["dpo left out, same words"] == 10
+    assert "sft left out, same words 10" in capsys.readouterr().out
+    with duckdb.connect(f"{tmp_path}/store/catalog.duckdb", read_only=True) as db:
+        query = "SELECT form, sum(rows) FROM training_left_out GROUP BY form ORDER BY form"
+        assert db.execute(query).fetchall() == [("dpo", 10), ("sft", 10)]
+
+
+def test_two_recipes_in_a_store_do_not_double_what_is_trained_on(tmp_path, capsys):
+    world = worlds.plain(impressions=30)
+    world.write(tmp_path)
+    assert worlds.run(tmp_path) == 0
+    (first,) = {row["recipe_key"] for row in worlds.rows(tmp_path)}
+    capsys.readouterr()
+    few = worlds.World(world.title, [], world.impression[:2], [], [], [])
+    (tmp_path / "few").mkdir()
+    few.write(tmp_path / "few")
+    experiment = {"prompts__seed": 1, "input__impressions": tmp_path / "few" / "impression.parquet"}
+    assert worlds.run(tmp_path, **experiment) == 0
+    told = capsys.readouterr().out
+    assert f"the current logged prompts are still those of {first}, which covers 30; prompts-" in told
+    assert trained(tmp_path) == {(first, 30)}
+    assert worlds.run(tmp_path, prompts__seed=1) == 0  # the whole of it, with the other recipe
+    (second,) = {row["recipe_key"] for row in worlds.rows(tmp_path)} - {first}
+    told = f"the current logged prompts are now those of {second}, by coverage; they were those of {first}"
+    assert told in capsys.readouterr().out
+    assert trained(tmp_path) == {(second, 30)}
+    assert worlds.run(tmp_path, prompts__seed=1, pin__recipe=first) == 0
+    assert f"the current logged prompts are now those of {first}, pinned" in capsys.readouterr().out
+    assert trained(tmp_path) == {(first, 30)}
+    assert worlds.run(tmp_path, pin__recipe="prompts-0") == 2
+    assert "pin.recipe: " in capsys.readouterr().err
+
+
+def trained(folder):
+    with duckdb.connect(f"{folder}/store/catalog.duckdb", read_only=True) as db:
+        return set(db.execute("SELECT recipe_key, count(*) FROM sft GROUP BY ALL").fetchall())
 
 
 def test_the_files_are_made_again_from_what_is_committed(tmp_path):

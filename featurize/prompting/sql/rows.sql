@@ -31,7 +31,7 @@ choices AS (
     GROUP BY question_no
 ),
 asked AS MATERIALIZED (
-    SELECT q.*, artwork_ids,
+    SELECT q.*, artwork_ids, descriptions,
         user_message(
             coalesce(nullif(concat_ws(chr(10), lines, line), ''), no_history()),
             text,
@@ -41,6 +41,7 @@ asked AS MATERIALIZED (
     LEFT JOIN recent_lines USING (moment_no) LEFT JOIN older_lines USING (moment_no)
 )
 SELECT prompt_id, $kind AS kind, impression_id, member AS member_id, title_id, asked_at, artwork_ids,
+    list_transform(descriptions, lambda words: list_position(descriptions, words)) AS same_as,
     [{'role': 'system', 'content': system_message()}, {'role': 'user', 'content': question}] AS messages,
     concat(system_message(), chr(10), chr(10), question) AS prompt,
     letter(list_position(artwork_ids, shown)) AS answer,

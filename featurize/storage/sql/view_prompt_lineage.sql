@@ -1,27 +1,3 @@
--- An artwork may change its file later: the state that counts is the newest one before the prompt was made.
 CREATE OR REPLACE VIEW prompt_lineage AS
-WITH candidate AS (
-    SELECT prompt_id, kind, impression_id, member_id, title_id, asked_at, template_key, recipe_key, model_key, answer,
-           run_id AS prompt_run_id,
-           least(computed_at, coalesce(as_of, computed_at)) AS known_until,
-           unnest(artwork_ids) AS artwork_id,
-           generate_subscripts(artwork_ids, 1)::INTEGER AS place
-    FROM prompt
-)
-SELECT prompt_id, candidate.kind, impression_id, member_id, candidate.title_id, asked_at, place,
-       candidate.artwork_id,
-       substr('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', place, 1) AS letter,
-       letter = answer AS shown,
-       artwork.uri, artwork.image_sha256,
-       description.caption, description.status AS description_status,
-       candidate.model_key, model.backend, model.fingerprint,
-       template_key, recipe_key, prompt_run_id,
-       artwork.run_id AS artwork_run_id, description.run_id AS description_run_id,
-       prompt_run.started_at AS prompt_run_at, prompt_run.code_version
-FROM candidate
-ASOF LEFT JOIN artwork ON artwork.artwork_id = candidate.artwork_id AND artwork.seen_at < known_until
-LEFT JOIN description
-    ON description.image_sha256 = artwork.image_sha256 AND description.model_key = candidate.model_key
-LEFT JOIN model ON model.model_key = candidate.model_key
-LEFT JOIN run AS prompt_run ON prompt_run.run_id = prompt_run_id;
-COMMENT ON VIEW prompt_lineage IS 'One row per prompt and candidate: from the letter back to the picture, the words about it, the model that said them and the runs that wrote them';
+FROM lineage WHERE current;
+COMMENT ON VIEW prompt_lineage IS 'One row per current prompt and candidate: from the letter back to the picture, the words about it, the model that said them and the runs that wrote them';

@@ -31,7 +31,7 @@ def artwork(artwork_id, title_id, sha, on, present=True):
         "artwork_id": artwork_id,
         "title_id": title_id,
         "uri": f"/pictures/{artwork_id}.jpg",
-        "image_sha256": sha * 64,
+        "image_sha256": sha * (64 // len(sha)),
         "size": 1,
         "source": "/pictures",
         "present": present,
@@ -44,10 +44,12 @@ def embed(store, key, vectors, part="p"):
     commit(store, "image_embedding", rows, key, part)
 
 
-def describe(store, key, captions):
-    fields = {"raw_text": "{}", "status": "ok", "finish_reason": "stop", "prompt_tokens": 1, "output_tokens": 1}
-    rows = [{"image_sha256": s * 64, "model_key": key, "caption": text, **fields} for s, text in captions.items()]
-    commit(store, "description", rows, key)
+def describe(store, key, captions, part="p", status="ok"):
+    """By SHA-256, of which one digit stands for the whole."""
+    fields = {"raw_text": "{}", "status": status, "finish_reason": "stop", "prompt_tokens": 1, "output_tokens": 1}
+    whole = {sha * (64 // len(sha)): caption for sha, caption in captions.items()}
+    rows = [{"image_sha256": sha, "model_key": key, "caption": text, **fields} for sha, text in whole.items()]
+    commit(store, "description", rows, key, part)
 
 
 def tag(store, key, best):

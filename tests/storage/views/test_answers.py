@@ -13,9 +13,10 @@ def ask(store, question):
         return db.execute(question).fetchall()
 
 
-def test_current_models_are_those_of_the_newest_finished_run(store):
+def test_of_models_that_cover_the_same_those_of_the_newest_finished_run_are_current(store):
     current = [("description", "words-1"), ("image_embedding", "clip-new"), ("image_tag", "tags-1")]
-    assert ask(store, "FROM current_model ORDER BY feature") == current
+    assert ask(store, "SELECT feature, model_key FROM current_model ORDER BY feature") == current
+    assert ask(store, "SELECT DISTINCT because FROM current_model") == [("coverage",)]
 
 
 def test_before_a_run_has_finished_the_newest_model_is_current(tmp_path):
@@ -144,13 +145,14 @@ def test_a_prompt_leads_back_to_the_picture_as_it_was(store):
         "run_id": "r2",
         "computed_at": night(3),
     }
-    commit(store, "prompt", [prompt])
+    model(store, "y", 3, kind="logged")
+    commit(store, "prompt", [prompt], "y")
     lineage = "SELECT letter, artwork_id, shown, image_sha256[1], caption, backend, prompt_run_id FROM prompt_lineage"
     assert ask(store, f"{lineage} ORDER BY place") == [
         ("A", "a3", False, "4", "four", "words", "r2"),
         ("B", "a1", True, "2", None, "words", "r2"),  # replaced after as_of
     ]
-    commit(store, "prompt", [prompt | {"prompt_id": "1" * 32, "as_of": None}], part="later")
+    commit(store, "prompt", [prompt | {"prompt_id": "1" * 32, "as_of": None}], "y", "later")
     assert ask(store, f"{lineage} WHERE prompt_id[1] = '1' AND shown")[0][3:5] == ("8", "eight")
 
 

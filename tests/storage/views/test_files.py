@@ -44,7 +44,7 @@ def test_a_refresh_leaves_an_open_reader_alone_and_writes_only_what_changed(stor
         before = os.stat(path).st_ino
         views.refresh(store)
         assert os.stat(path).st_ino == before
-        embed(store, "clip-next", {"1": [1, 0, 0, 0]})
+        embed(store, "clip-next", {sha: [1, 0, 0, 0] for sha in "1458"})
         run(store, "r9", 9, {"embed": "clip-next"})
         views.refresh(store)
         assert os.stat(path).st_ino != before
