@@ -1,6 +1,7 @@
 """Text from outside cannot end its quotation or line, start a chat turn, or hold a special token."""
 
 import re
+import time
 import unicodedata
 
 import pytest
@@ -52,6 +53,77 @@ def test_any_text_becomes_harmless_and_stays_so(text, limit):
     assert len(cleaned.splitlines()) <= 1
     assert clean(cleaned, limit) == cleaned
     assert re.fullmatch(r"[\w &'/+-]*", word(text, limit))
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("<p>A &amp; B</p>", "A & B"),
+        ("<p>One.</p><p>Two.</p>", "One. Two."),
+        ("One<br/>two<BR>three", "One two three"),
+        ("Hello <b>wo</b>rld<i class='x>y'>!</i>", "Hello world!"),
+        ('<a href="http://x/?a=1&b=2" target=_blank>link</a>', "link"),
+        ("<!-- no --><script>alert(1 > 0)</script>yes", "yes"),
+        ("&quot;Hi&quot;, it&#39;s &#x41;m&eacute;lie&hellip;", "'Hi', it's Amélie..."),
+        ("&lt;p&gt;escaped &amp;amp; escaped&lt;/p&gt;", "escaped & escaped"),
+        ("＜b＞wide＜/b＞ &\u200bamp; hidden", "wide & hidden"),
+        ("a < b, b > c", "a ‹ b, b › c"),
+        ("x<y and z>w; a<b and c>d", "x‹y and z›w; a‹b and c›d"),
+        ("I <3 you", "I ‹3 you"),
+        ("I &lt;3 you", "I ‹3 you"),
+        ("AT&T, R&D; Q&A;", "AT&T, R&D; Q&A;"),
+        ("&copy 2020 &nosuch; &notit; &;", "&copy 2020 &nosuch; &notit; &;"),
+        ("<Harmony/> and <Untitled>", "‹Harmony/› and ‹Untitled›"),
+    ],
+)
+def test_markup_becomes_plain_text_and_what_only_looks_like_it_stays(text, plain):
+    assert clean(text, 100) == plain
+    assert clean(plain, 100) == plain
+
+
+MARKUP = [
+    "<p>",
+    "</p",
+    ">",
+    "<b x='",
+    "'",
+    "&amp;",
+    "amp;",
+    "&",
+    "lt;",
+    "#38;",
+    ";",
+    "<!--",
+    "-->",
+    "<script>",
+    "＜",
+    " ",
+    "x",
+]
+
+
+@given(st.lists(st.sampled_from(MARKUP), max_size=60).map("".join), st.integers(4, 60))
+def test_markup_in_any_disorder_becomes_harmless_and_stays_so(text, limit):
+    cleaned = clean(text, limit)
+    assert not SPECIAL.search(cleaned)
+    assert clean(cleaned, limit) == cleaned
+
+
+@pytest.mark.parametrize("piece", ["&amp;", "amp;", "<p ", "<", "<p x='", "<!--", "<script>", "<a b=c ", "&#38;", "< "])
+def test_megabytes_of_markup_take_no_time(piece):
+    begun = time.monotonic()
+    clean("&" + piece * (1_000_000 // len(piece)), 100)
+    assert time.monotonic() - begun < 10
+
+
+@given(st.text(st.characters(exclude_characters="<&＜﹤＆﹠")), st.integers(4, 60))
+def test_text_without_markup_is_what_it_was_before_markup_was_known(text, limit):
+    words = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text))
+    words = "".join(c for c in words if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
+    words = words.translate(str.maketrans('<>[]{}|`"\\', "‹›()()¦''/"))
+    words = words.translate(str.maketrans(dict.fromkeys("“”„‟«»❝❞〝〞〟＂", "'")))
+    words = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", words)).strip()
+    assert clean(text, limit) == (words if len(words) <= limit else words[: limit - 3].rstrip() + "...")
 
 
 def test_plain_words_stay_as_they_are():
