@@ -163,6 +163,9 @@ class Prompts(Section):
         None, ge=1, description="nightly without input.pairs: members active in so many days"
     )
     rank: tuple[str, ...] = Field((), description="nightly without input.pairs: title ids to rank for each of them")
+    rebuild: bool = Field(
+        False, description="make prompts that are there again, of what the input asks for, in the place of the old ones"
+    )
     tokenizer: str | None = Field(None, description="folder with the ranker's tokenizer.json, to count tokens with")
     memory: str = Field(
         "3GB",

@@ -3,5 +3,6 @@
 job.py         the steps of the prompts job              words.py       titles and pictures, rendered once each
 recipe.py      what decides the words, and its key       text.py        text from outside made harmless
 template.py    the words around them, from a TOML file   templates/     the templates that ship
+rebuild.py     prompts made again                        labels.py      what came of impressions, late too
 export.py      JSON lines for training
 """

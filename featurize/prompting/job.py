@@ -25,9 +25,9 @@ from featurize.execution import phases
 from featurize.inference.extractor import model_key
 from featurize.intake import inputs
 from featurize.job_run import JobRun
-from featurize.prompting import export, labels, recipe, template, words
+from featurize.prompting import export, labels, rebuild, recipe, template, words
 from featurize.report import PhaseReport, Progress, shown
-from featurize.storage import current, tables
+from featurize.storage import current, switch, tables
 from featurize.storage.store import part_name
 from featurize.storage.tables import sql
 
@@ -70,6 +70,8 @@ class Prompting(JobRun):
 
     def read_inputs(self) -> None:
         """Look at files and features; leaves `history`, `impression` or `pair`, `title` and `artwork_state` in `db`."""
+        if not self.dry_run:
+            switch.recover(self.store, "prompt", self.lease.fence.check)
         self.declare_current()
         for name, uri in self._files().items():
             if name == "title":
@@ -132,7 +134,8 @@ class Prompting(JobRun):
         self._settle_recipe()
         dated = self.wanted.kind == "nightly" and self.wanted.at is None
         self._run("planned", recipe_key=self.recipe_key, dated=dated)
-        committed = self._leave_out_committed()
+        self.again = self.wanted.rebuild and rebuild.look(self.db, self.store, self.recipe_key)
+        committed = 0 if self.again else self._leave_out_committed()
         self._run("candidates")
         words.pictures(self.db, self.store, self.template, self.descriptions, self.tags, self._as_of)
         self._run("reasons", missing=self.wanted.missing_description, most=len(template.LETTERS))
@@ -147,6 +150,8 @@ class Prompting(JobRun):
             "committed before": committed,
             "new prompts": self.new,
         }
+        if self.again:
+            self.report.counts |= rebuild.counts(self.db)
         if self.wanted.kind == "logged":
             labels.read(self.db, self.store)
             self._run("labels")
@@ -155,6 +160,11 @@ class Prompting(JobRun):
             "SELECT reason, count(*) FROM asked WHERE reason IS NOT NULL GROUP BY reason ORDER BY reason"
         )
         self.report.counts |= {f"no prompt: {reason}": count for reason, count in reasons.fetchall()}
+        if self.again and not self.new:
+            told = ", ".join(f"{name} {count:,}" for name, count in self.report.counts.items())
+            raise RefusedInput(
+                f"prompts.rebuild would leave no prompt of these days ({told}); those that are there stay"
+            )
 
     def _name_members(self) -> None:
         query = "SELECT DISTINCT member_id FROM asked WHERE reason IS NULL ORDER BY member_id"
@@ -190,7 +200,7 @@ class Prompting(JobRun):
         there: dict[str, set[str]] = defaultdict(set)
         for part in self.store.parts("prompt", self.recipe_key):
             day, name = part.split("/")[-2:]
-            there[day].add(name.removesuffix(".parquet"))
+            there[day].add(name.removesuffix(".parquet").partition("-")[0])
         self.db.execute("CREATE OR REPLACE TEMP TABLE committed (prompt_id VARCHAR)")
         unsure = []
         for row in self._rows("ids", days=sorted(there)).to_pylist():
@@ -239,13 +249,19 @@ class Prompting(JobRun):
             if written is not None:
                 written.result()
             self.phase.done, self.phase.startup_s, self.phase.work_s = self.new, progress.startup_s, progress.work_s
+        if self.again:
+            with self._in_a_sentence():
+                rebuild.finish(self.db, self.store, self.recipe_key, self.lease.fence, PART)
 
     def _commit(self, rows: pa.Table, parts: list[Part], progress: Progress) -> None:
         tables.check("prompt", rows)
         for part in parts:
             some = rows.slice(part.first - parts[0].first, part.last - part.first + 1)
-            name = part_name(some["prompt_id"].to_pylist())
-            self.store.commit("prompt", f"{self.recipe_key}/{part.day}", name, some, self.lease.fence.check)
+            folder, name = f"{self.recipe_key}/{part.day}", part_name(some["prompt_id"].to_pylist())
+            if self.again:
+                rebuild.stage(self.store, folder, some, self.lease.fence)
+            else:
+                self.store.commit("prompt", folder, name, some, self.lease.fence.check)
             progress.advance(some.num_rows)
 
     def _batches(self) -> Iterator[list[Part]]:
