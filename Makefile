@@ -37,7 +37,7 @@ $(READY): pyproject.toml infra/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	@echo 'Setting up .venv (a few minutes and about 6 GB, once)'
 	@$(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[ray,dev]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[ray,posttrain,dev]'
 	@touch $@
 
 featurize: $(READY) ## artwork files to embeddings, tags and descriptions in Parquet
