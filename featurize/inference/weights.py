@@ -2,7 +2,7 @@
 
 A setting is `bundled:<name>`, a local folder, or a hub id with a revision. Invariants: `Weights.identity` changes when
 a file that can change the numbers does, never with the place the files lie in, and needs no torch; only safetensors are
-ever fetched or loaded.
+ever fetched or loaded, and only those that lie in the folder itself, whatever its other files point at.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Weights:
     digest: str | None
     repo: str | None
     commit: str | None
+    config: str
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -55,7 +57,7 @@ class Weights:
         assert self.repo is not None
         assert self.commit is not None
         folder = download(self.repo, self.commit, patterns)
-        check_safetensors(folder)
+        check_safetensors(folder, self.config)
         return folder
 
 
@@ -82,7 +84,8 @@ def resolve(model: str, revision: str | None, config: str) -> Weights:
         return _folder(Path(model).expanduser(), config)
     if revision is None:
         raise RefusedInput(f"model '{repo}' is a hub id: set its revision to a commit, so that a rerun means the same")
-    return Weights(None, None, repo, revision if _COMMIT.fullmatch(revision) else _commit(repo, revision, config))
+    commit = revision if _COMMIT.fullmatch(revision) else _commit(repo, revision, config)
+    return Weights(None, None, repo, commit, config)
 
 
 def download(repo: str, revision: str | None, patterns: Sequence[str]) -> Path:
@@ -91,17 +94,55 @@ def download(repo: str, revision: str | None, patterns: Sequence[str]) -> Path:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(patterns)))
+        # Some repositories have an index of pickled shards beside the other, which nobody here follows.
+        others = ["*.bin.index.json", "adapter_config.json"]
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(patterns), ignore_patterns=others))
     except (OSError, HFValidationError) as error:
         raise RefusedInput(_unreachable(repo, revision or "main")) from error
 
 
-def check_safetensors(folder: Path) -> None:
-    """Errors: RefusedInput when the folder has no safetensors."""
+def check_safetensors(folder: Path, config: str) -> None:
+    """Errors: RefusedInput when the folder has no safetensors, or a file of it points at anything else.
+
+    The files that can are an index of shards, `config` (transformers follows its `transformers_weights`), and the
+    description of an adapter, which names its base model.
+    """
     suffixes = {path.suffix for path in folder.iterdir()}
     if ".safetensors" not in suffixes:
         other = "only pickled weights; convert them to safetensors" if suffixes & _PICKLED else "no weights"
         raise RefusedInput(f"{folder} holds {other}")
+    if (folder / "adapter_config.json").exists():
+        raise RefusedInput(
+            f"{folder}/adapter_config.json makes it an adapter of other weights: merge it into those first"
+        )
+    named = None
+    with suppress(RefusedInput):  # a config that is none is for the library that loads it to refuse
+        named = _read_json(folder / config).get("transformers_weights")
+    if named is not None:
+        _refuse_elsewhere(folder / config, named, (".safetensors", ".safetensors.index.json"))
+    for index in sorted(folder.glob("*.index.json")):
+        shards = _read_json(index).get("weight_map")
+        if not isinstance(shards, dict):
+            raise RefusedInput(f"{index} has no weight_map from tensors to files")
+        for name in sorted(set(map(str, shards.values()))):
+            _refuse_elsewhere(index, name, (".safetensors",))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RefusedInput(f"{path} is not readable as JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise RefusedInput(f"{path} is not a JSON object")
+    return found
+
+
+def _refuse_elsewhere(source: Path, name: object, endings: tuple[str, ...]) -> None:
+    if not isinstance(name, str) or Path(name).name != name or "\\" in name or not name.endswith(endings):
+        raise RefusedInput(f"{source} points at {str(name)[:100]!r}; only safetensors in that folder itself are loaded")
+    if not (source.parent / name).is_file():
+        raise RefusedInput(f"{source} points at {name[:100]!r}, which is not there")
 
 
 def read_scalar(path: Path, name: str) -> float:
@@ -126,12 +167,12 @@ def _folder(folder: Path, config: str) -> Weights:
         raise RefusedInput(f"model '{folder}' is neither a folder nor a hub id such as owner/name")
     if not (folder / config).is_file():
         raise RefusedInput(f"model folder {folder} has no {config}")
-    check_safetensors(folder)
+    check_safetensors(folder, config)
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.suffix in _CHANGES_NUMBERS:
             digest.update(f"{path.name} {_file_digest(path)}\n".encode())
-    return Weights(folder, digest.hexdigest(), None, None)
+    return Weights(folder, digest.hexdigest(), None, None, config)
 
 
 def _file_digest(path: Path) -> str:

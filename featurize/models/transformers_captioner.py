@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Hashable, Sequence
+import resource
+import sys
+import time
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
 from PIL import Image
@@ -27,6 +31,9 @@ MAX_ASPECT = 100
 TOKEN_SIDE = 32
 """Pixels that a visual token of the coarsest Qwen-VL is wide. Every strip is one token high at least, so a low cap on
 its area is a cap on its aspect too."""
+_TEMPLATE_SECONDS = 10.0
+_TEMPLATE_KIB = 1 << 20
+_TEMPLATE_CHARACTERS = 100_000
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
@@ -62,10 +69,7 @@ class Extractor:
         self._model.to(self._device).eval()
         self._max_pixels = settings.max_pixels
         self._caps_area = _cap_pixels(self._processor.image_processor, settings.min_pixels, settings.max_pixels)
-        content = [{"type": "image"}, {"type": "text", "text": prompt.text}]
-        self._text = self._processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-        )
+        self._text = _fill_template(self._processor, prompt.text, settings.model)
         self._ends = _greedy(self._model, self._processor.tokenizer, settings.max_new_tokens)
         side = math.ceil(DECODE_SCALE * math.sqrt(settings.max_pixels))
         self.at_least: tuple[int, int] | None = (side, side)
@@ -136,7 +140,6 @@ def _resolve(settings: Settings) -> weights.Weights:
 def _load(settings: Settings, dtype: Any) -> tuple[Any, Any]:
     """Processor and model. Errors: RefusedInput when the folder is not complete or not of this kind."""
     import transformers
-    from safetensors import SafetensorError
 
     folder = _resolve(settings).fetch([*_FILES, "*.py"] if settings.trust_remote_code else _FILES)
     transformers.utils.logging.disable_progress_bar()  # the run shows its own
@@ -146,8 +149,12 @@ def _load(settings: Settings, dtype: Any) -> tuple[Any, Any]:
         model, report = transformers.AutoModelForImageTextToText.from_pretrained(
             folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
         )
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise RefusedInput(f"transformers cannot load {folder} as an image-text-to-text model: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # what a folder may hold instead of a model makes transformers raise any type
+        raise RefusedInput(
+            f"transformers cannot load {folder} as an image-text-to-text model: {type(error).__name__}: {error}"
+        ) from error
     absent = sorted(report["missing_keys"])
     if absent:  # transformers would go on with random numbers there
         raise RefusedInput(f"{folder} lacks {len(absent)} of the model's weights, such as {absent[0]}")
@@ -155,6 +162,47 @@ def _load(settings: Settings, dtype: Any) -> tuple[Any, Any]:
         raise RefusedInput(f"{folder} has no chat template")
     _patches_as_matrix(model)
     return processor, model
+
+
+def _fill_template(processor: Any, prompt: str, model: str) -> str:
+    """The chat template with a picture and the prompt in it. A template is a program that comes with the weights.
+
+    Errors: RefusedInput when it fails, takes too long or too much memory, or writes too much.
+    """
+    content = [{"type": "image"}, {"type": "text", "text": prompt}]
+    try:
+        with _bounded():
+            text = processor.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            )
+    except Exception as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise RefusedInput(f"the chat template of {model} fails: {why}") from error
+    if not isinstance(text, str) or len(text) > len(prompt) + _TEMPLATE_CHARACTERS:
+        raise RefusedInput(f"the chat template of {model} writes more than {_TEMPLATE_CHARACTERS:,} characters")
+    return text
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Ends Python code that runs in here, as templates do, at the next line. Errors: TimeoutError, MemoryError."""
+    deadline = time.monotonic() + _TEMPLATE_SECONDS
+    unit = 1024 if sys.platform == "darwin" else 1  # ru_maxrss is in bytes there, in KiB elsewhere
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + _TEMPLATE_KIB * unit
+
+    def watch(frame: Any, event: str, argument: Any) -> Any:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it takes more than {_TEMPLATE_SECONDS:g} s")
+        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > most:
+            raise MemoryError(f"it takes more than {_TEMPLATE_KIB >> 10} MiB")
+        return watch
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 def _greedy(model: Any, tokenizer: Any, max_new_tokens: int) -> set[int]:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +92,59 @@ def test_what_is_not_safetensors_is_refused(folder: Path) -> None:
     (folder / "pytorch_model.bin").unlink()
     with pytest.raises(RefusedInput, match="no weights"):
         identity(folder)
+
+
+def index(**shards: Any) -> str:
+    return json.dumps({"metadata": {}, "weight_map": shards})
+
+
+def test_an_index_of_shards_beside_it_is_taken(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text(index(a="model.safetensors"))
+    before = identity(folder)
+    (folder / "model.safetensors.index.json").write_text(index(a="model.safetensors", b="model.safetensors"))
+    assert identity(folder) != before
+
+
+ELSEWHERE = "; only safetensors in that folder itself are loaded"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("model.safetensors.index.json", index(a="evil.bin"), f"points at 'evil.bin'{ELSEWHERE}"),
+        ("model.safetensors.index.json", index(a="model.safetensors", b="evil.pt"), f"'evil.pt'{ELSEWHERE}"),
+        ("model.safetensors.index.json", index(a="../other/model.safetensors"), ELSEWHERE),
+        ("model.safetensors.index.json", index(a="sub/model.safetensors"), ELSEWHERE),
+        ("model.safetensors.index.json", index(a="/model.safetensors"), ELSEWHERE),
+        ("model.safetensors.index.json", index(a=".."), ELSEWHERE),
+        ("model.safetensors.index.json", index(a=["model.safetensors"]), ELSEWHERE),
+        ("model.safetensors.index.json", index(a="absent.safetensors"), "absent.safetensors', which is not there"),
+        ("pytorch_model.bin.index.json", index(a="pytorch_model-1.bin"), f"'pytorch_model-1.bin'{ELSEWHERE}"),
+        ("diffusion.safetensors.index.json", index(a="evil.ckpt"), ELSEWHERE),
+        ("model.safetensors.index.json", "{", "is not readable as JSON"),
+        ("model.safetensors.index.json", "[" * 100_000, "is not readable as JSON"),
+        ("model.safetensors.index.json", "[]", "is not a JSON object"),
+        ("model.safetensors.index.json", "{}", "has no weight_map"),
+        ("config.json", '{"transformers_weights": "adapter_model.bin"}', f"'adapter_model.bin'{ELSEWHERE}"),
+        ("config.json", '{"transformers_weights": "sub/model.safetensors"}', ELSEWHERE),
+        ("adapter_config.json", '{"base_model_name_or_path": "elsewhere"}', "merge it into those first"),
+    ],
+)
+def test_a_file_that_points_at_other_weights_is_refused(folder: Path, name: str, text: str, words: str) -> None:
+    (folder / "sub").mkdir()
+    for other in (
+        "evil.bin",
+        "evil.pt",
+        "evil.ckpt",
+        "pytorch_model-1.bin",
+        "adapter_model.bin",
+        "sub/model.safetensors",
+    ):
+        (folder / other).write_bytes(b"pickled")
+    (folder / name).write_text(text)
+    with pytest.raises(RefusedInput, match=re.escape(words)) as told:
+        identity(folder)
+    assert str(folder / name) in str(told.value)
 
 
 @pytest.mark.parametrize(

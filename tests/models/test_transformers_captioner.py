@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from featurize import config
 from featurize.errors import BadImage, RefusedInput
 from featurize.inference import captions
+from featurize.models import transformers_captioner
 from featurize.models.transformers_captioner import Extractor, Settings, _cap_pixels
 
 CAP = 60 * 28 * 28
@@ -160,6 +161,64 @@ def drop_a_tensor(folder: Path) -> None:
 def test_a_folder_that_is_not_a_captioner_is_refused(copy: Path, spoil: Callable[[Path], object], words: str) -> None:
     spoil(copy)
     with pytest.raises(RefusedInput, match=words):
+        Extractor(settings(copy))
+
+
+class Bomb:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("index", ["model.safetensors.index.json", "pytorch_model.bin.index.json"])
+def test_no_index_leads_to_a_pickle(copy: Path, tmp_path: Path, index: str) -> None:
+    mark = tmp_path / "went off"
+    torch.save(Bomb(mark), copy / "shard.bin")
+    (copy / "model.safetensors").rename(copy / "other.safetensors")
+    (copy / index).write_text(json.dumps({"metadata": {}, "weight_map": {"lm_head.weight": "shard.bin"}}))
+    with pytest.raises(RefusedInput, match=f"{index} points at 'shard.bin'"):
+        Extractor.fingerprint(settings(copy))
+    with pytest.raises(RefusedInput, match=f"{index} points at 'shard.bin'"):
+        Extractor(settings(copy))
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ messages.nothing.at.all }}", "fails: UndefinedError"),
+        ("{{ 1 / 0 }}", "fails: ZeroDivisionError"),
+        ("{% for", "fails: TemplateSyntaxError"),
+        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "fails: SecurityError"),
+        ("{{ messages.append(1) }}", "fails: SecurityError"),
+        ("{{ raise_exception('no pictures, please') }}", "fails: TemplateError: no pictures, please"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "fails: RecursionError"),
+        ("{{ range(10**9) }}", "fails: OverflowError"),
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "takes more than 0.5 s"),
+        ("{% for a in range(99999) %}{{ a ~ 'x' * 50000 }}{% endfor %}", "takes more than 128 MiB"),
+        ("{{ 'x' * 200000 }}", "writes more than 100,000 characters"),
+    ],
+)
+def test_a_hostile_chat_template_is_one_sentence(
+    folder: Path, template: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(folder)
+    processor.chat_template = template
+    monkeypatch.setattr(transformers_captioner, "_TEMPLATE_SECONDS", 0.5 if "0.5 s" in words else 10.0)
+    monkeypatch.setattr(transformers_captioner, "_TEMPLATE_KIB", 1 << 17)
+    with pytest.raises(RefusedInput, match="the chat template of some/model ") as told:
+        transformers_captioner._fill_template(processor, "Describe.", "some/model")
+    assert words in str(told.value)
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_one_with_the_weights_is_refused_as_the_model_loads(copy: Path) -> None:
+    (copy / "chat_template.jinja").write_text("{{ messages.nothing.at.all }}")
+    with pytest.raises(RefusedInput, match=r"the chat template of .*copy fails: UndefinedError"):
         Extractor(settings(copy))
 
 
