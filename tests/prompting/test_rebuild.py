@@ -294,3 +294,24 @@ def test_a_switch_on_s3_that_was_stopped_is_finished_by_the_next_run(tmp_path, s
     new = {row["impression_id"] for row in rows_of(place) if f"{row['asked_at']:%Y-%m-%d}" in days[:3]}
     assert {key for key, other in said(rows_of(place)).items() if other} == new
     assert len(rows_of(place)) == 30
+
+
+def test_lineage_tells_the_words_a_prompt_was_made_of(tmp_path):
+    """A description that was tried again counts in prompts from then on, and not in those from before."""
+    world = worlds.plain(impressions=4)
+    now = datetime.now(UTC)
+    world.description = [
+        row | {"status": "invalid_fields", "caption": "At first.", "computed_at": now} for row in world.description
+    ]
+    world.write(tmp_path)
+    assert worlds.run(tmp_path) == 0
+    world.description = [row | {"status": "truncated", "caption": None} for row in world.description]
+    later = [row | {"status": "ok", "caption": "Then.", "computed_at": datetime.now(UTC)} for row in world.description]
+    world.description = [*(row | {"computed_at": now + timedelta(microseconds=1)} for row in world.description), *later]
+    world.write(tmp_path)
+    said = "SELECT DISTINCT caption FROM prompt_lineage"
+    for settings, caption in (({}, "At first."), (AGAIN, "Then.")):
+        assert worlds.run(tmp_path, **settings) == 0
+        assert all(caption in row["prompt"] for row in worlds.rows(tmp_path))
+        with duckdb.connect(f"{tmp_path}/store/catalog.duckdb", read_only=True) as db:
+            assert db.execute(said).fetchall() == [(caption,)]
