@@ -105,12 +105,16 @@ def _nothing(name: str) -> str:
 
 
 def _table(store: Store, name: str) -> str:
-    """The view of a table. Without a part it is an empty relation: read_parquet refuses a glob that finds nothing."""
+    """The view of a table. Without a part it is an empty relation: read_parquet refuses a glob that finds nothing.
+
+    It has every column of the contract: parts of an earlier version may lack some.
+    """
     source = _nothing(name)
     if store.parts(name):
         # In a glob, * ? and [ of the store's own path must stand for themselves.
         folder = re.sub(r"([*?\[])", r"[\1]", store.uri).replace("'", "''")
-        source = f"* FROM read_parquet('{folder}/{name}/**/*.parquet', hive_partitioning = false)"
+        options = "hive_partitioning = false, union_by_name = true"
+        source += f"\nUNION ALL BY NAME SELECT * FROM read_parquet('{folder}/{name}/**/*.parquet', {options})"
     comments = [line for line in tables.contract(name).ddl.splitlines() if line.startswith("COMMENT ON")]
     return "\n".join([f"CREATE OR REPLACE VIEW {name} AS SELECT {source};", *comments])
 

@@ -1,11 +1,12 @@
 """The views show what is committed, by the models in use."""
 
+import pyarrow.parquet as pq
 import pytest
 
 from featurize.storage import views
 from featurize.storage.store import Store
 
-from .stores import artwork, commit, embed, fill, model, night, refuse, run
+from .stores import artwork, commit, describe, embed, fill, model, night, refuse, run
 
 
 def ask(store, question):
@@ -166,3 +167,12 @@ def test_a_store_without_any_part_has_every_view(tmp_path):
     fill(store)
     with views.connect(store) as db:
         assert {name: db.table(name).types for name in views.TABLES} == empty
+
+
+def test_parts_of_an_earlier_version_that_lack_a_column_are_read_with_null_there(store):
+    for part in store.parts("description"):
+        path = f"{store.path}/{part}"
+        pq.write_table(pq.read_table(path).drop_columns(["palette"]), path)
+    assert ask(store, "SELECT DISTINCT palette FROM artwork_features") == [(None,)]
+    describe(store, "words-2", {"3": "three"})
+    assert ("three", None) in ask(store, "SELECT caption, palette FROM description")
