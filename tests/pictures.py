@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import itertools
 import struct
@@ -99,6 +100,18 @@ def press_profile() -> bytes:
     body = head.ljust(128, b"\0") + struct.pack(">I4sII", 1, b"A2B0", 144, len(table)) + table
     return struct.pack(">I", len(body)) + body[4:]
 
+
+HEIC = zlib.decompress(
+    base64.b85decode(
+        "c-muNV30{GsVvAy%}izhg51nBLl8SRGck>Uf$>CcYDppk1Sn>t<P<^K3<a6VB@Af5Br_);Y>0~k0}}%yh{gB@LIXiNPz(r|is2$EKx~njnU@CU"
+        "fn-I2oK&zfpqh-bWJ3ldK}L`g*NRNAa=wDhl3WI;N=Ej~f}#Q-`&ni|az2nQ1L}2VWCjUM04tLF!0_kqj~@&S{LBeJ9TE<VJdFSUgA_1>R4{{("
+        "+%6`EM4+UW6C)#<%mRf*)@iSvEZez*Bf~%eD8vjR7!;F$%Gq2P4;CNj1X?1ToS##amz+}p6y;@LYXAy~WEK~sLcQw%#Tv;ui3LzLC@2)5G&m6c"
+        "|Ns908W;ivnH8BJL1qpP4j{#uS(IM_bPt1MW<f42QWzN+*&3OcSzFqG9I4Er)HJ9BUvf%uGB_GQW^c|-Nd(1Lvj*dO&Ih)imHz+#WN-fe&xUiS"
+        "e;+*(zW@L6=)?Q3OymFmM6@bV!$7<JWXjWeE9>>XZ`IF=bc-(ycX_H)uUeVlD|>#*9Glf!ChuJBJ}vEX)wxe$pO%EYI`YP{>h_ImGE>#l#Et|T"
+        "MtQVwlv)X&uKv69HTMep<-C7?uIl>fSbXEe@3!_npflJY(dg^TpatY{FfcL-fkGM-nh@6m0EL#FCI"
+    )
+)
+"""Red on the left and blue on the right, 64x32, to be shown turned by a quarter; no library in use here writes HEIC."""
 
 EVERY_FORMAT = {
     "jpeg": ("JPEG", {}),

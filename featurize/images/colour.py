@@ -35,8 +35,12 @@ def to_rgb(image: Image.Image, profile: bytes | None, alpha: Image.Image | None 
         image = image.convert("L") if image.mode in ("LA", "La") else rgba.convert("RGB")
     elif image.mode not in ("RGB", "L", "CMYK"):
         image = image.convert("RGB")
-    transform = _to_srgb(profile, image.mode) if profile and len(profile) <= MAX_PROFILE_BYTES else None
-    if transform is not None:
+    usable = profile if profile and len(profile) <= MAX_PROFILE_BYTES else None
+    table = _grey_to_srgb(usable, 8) if usable and image.mode == "L" else None
+    transform = _to_srgb(usable, image.mode) if usable and image.mode != "L" else None
+    if table is not None:
+        image = Image.fromarray(table[np.asarray(image)])
+    elif transform is not None:
         image = transform.apply(image)
     elif image.mode != "RGB":
         image = image.convert("RGB")
@@ -49,25 +53,26 @@ def to_rgb(image: Image.Image, profile: bytes | None, alpha: Image.Image | None 
 
 def deep_to_rgb(pixels: np.ndarray, profile: bytes | None, alpha: np.ndarray | None = None) -> Image.Image:
     """uint16 pixels of shape (height, width, 1, 3 or 4): grey, RGB or CMYK; `alpha` is uint8 of (height, width)."""
-    mode = {1: "L", 3: "RGB", 4: "CMYK"}[pixels.shape[2]]
     shade = None if alpha is None else Image.fromarray(alpha)
-    if profile and len(profile) <= MAX_PROFILE_BYTES and mode != "CMYK" and _to_srgb(profile, mode) is not None:
-        return to_rgb(Image.fromarray(_deep_transform(pixels, profile)), None, shade)
-    small = (pixels >> 8).astype(np.uint8)
-    return to_rgb(Image.fromarray(small[:, :, 0] if mode == "L" else small, mode), profile, shade)
+    usable = profile if profile and len(profile) <= MAX_PROFILE_BYTES else None
+    small = pixels >> 8
+    match pixels.shape[2]:
+        case 1:
+            table = _grey_to_srgb(usable, 16) if usable else None
+            if table is not None:
+                return to_rgb(Image.fromarray(table[pixels[:, :, 0]]), None, shade)
+            return to_rgb(Image.fromarray(small[:, :, 0].astype(np.uint8)), None, shade)
+        case 3 if usable and _to_srgb(usable, "RGB") is not None:
+            import imagecodecs
 
-
-def _deep_transform(pixels: np.ndarray, profile: bytes) -> np.ndarray:
-    import imagecodecs
-
-    if pixels.shape[2] == 1:
-        pixels, space = np.ascontiguousarray(pixels[:, :, 0]), "gray"
-    else:
-        pixels, space = np.ascontiguousarray(pixels), "rgb"
-    made: np.ndarray = imagecodecs.cms_transform(
-        pixels, profile, srgb_profile(), colorspace=space, outcolorspace="rgb", outdtype=np.uint8
-    )
-    return made
+            made = imagecodecs.cms_transform(
+                np.ascontiguousarray(pixels), usable, srgb_profile(), colorspace="rgb", outdtype=np.uint8
+            )
+            return to_rgb(Image.fromarray(made), None, shade)
+        case 3:
+            return to_rgb(Image.fromarray(small.astype(np.uint8)), None, shade)
+    inks = Image.frombytes("CMYK", (pixels.shape[1], pixels.shape[0]), small.astype(np.uint8).tobytes())
+    return to_rgb(inks, usable, shade)
 
 
 def lab_to_rgb(pixels: np.ndarray, white: Sequence[float] | None) -> Image.Image:
@@ -108,6 +113,28 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
     return transform
+
+
+@lru_cache(maxsize=8)
+def _grey_to_srgb(profile: bytes, bits: int) -> np.ndarray | None:
+    """uint8 of shape (2**bits, 3), what each level of grey looks like; None where the profile is not one of grey.
+
+    Worked out level by level: the shortcut that lcms takes for grey is off by up to ten levels in the shadows.
+    """
+    import imagecodecs
+
+    try:
+        if ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip() != "GRAY":
+            return None
+        levels = np.arange(2**bits, dtype=np.uint16 if bits == 16 else np.uint8)[None, :]
+        table = imagecodecs.cms_transform(
+            levels, profile, srgb_profile(), colorspace="gray", outcolorspace="rgb", outdtype=np.uint8,
+            flags=imagecodecs.CMS.FLAGS.NOOPTIMIZE,
+        )  # fmt: skip
+    except (ImageCms.PyCMSError, imagecodecs.CmsError, OSError, ValueError, TypeError):
+        return None
+    seen: np.ndarray = table[0]
+    return seen
 
 
 @lru_cache(maxsize=1)

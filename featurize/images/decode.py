@@ -38,7 +38,7 @@ from PIL import (
 )
 
 from featurize.errors import BadImage
-from featurize.images import colour, containers, jpeg_xl, streams, tiff
+from featurize.images import colour, containers, heif, jpeg_xl, streams, tiff
 from featurize.images.formats import is_whole, sniff
 
 _NEEDS = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}  # Pillow may be built without these
@@ -315,12 +315,20 @@ def _tiff(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
 
 
 def _heif(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
-    import pi_heif
+    def load() -> Image.Image:
+        import pi_heif
 
-    pi_heif.options.DECODE_THREADS = 1
-    opened = _pillow(pi_heif.HeifImageFile, data, limits, at_least)
-    opened.orientation = 1  # libheif turns by the container's own word, which overrules that of EXIF
-    return opened
+        options = pi_heif.options
+        options.DECODE_THREADS = 1
+        options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False  # what else is in a file is not for us
+        image = pi_heif.HeifImageFile(io.BytesIO(data))
+        if image.size != size:
+            raise ValueError(f"{image.size} pixels, but {size} in the header")
+        image.load()  # turned by the container's own word, which overrules that of EXIF
+        return _to_rgb(image, image.info.get("icc_profile"))
+
+    size = heif.size(data)
+    return _Opened(size, load)
 
 
 def _jpeg_xl(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
