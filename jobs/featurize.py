@@ -6,8 +6,6 @@ pictures, describe them. Every step asks the committed rows what is left to do, 
 
 from __future__ import annotations
 
-import sys
-
 from featurize.config import Settings
 from featurize.featurizing.job import Featurizing
 from jobs import cli
@@ -25,4 +23,4 @@ def featurize(settings: Settings, run_id: str, dry_run: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.main("featurize", __doc__ or "", featurize))
+    cli.leave(cli.main("featurize", __doc__ or "", featurize))

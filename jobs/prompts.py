@@ -6,8 +6,6 @@ before that moment, write the prompts. The committed rows say which are there; a
 
 from __future__ import annotations
 
-import sys
-
 from featurize.config import Settings
 from featurize.prompting.job import Prompting
 from jobs import cli
@@ -24,4 +22,4 @@ def prompts(settings: Settings, run_id: str, dry_run: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.main("prompts", __doc__ or "", prompts))
+    cli.leave(cli.main("prompts", __doc__ or "", prompts))

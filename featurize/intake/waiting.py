@@ -25,6 +25,14 @@ GRACE = 1.0
 """Seconds that calls get to return when the run ends early, so that few are under way when the process ends."""
 
 
+_under_way: set[threading.Thread] = set()
+
+
+def calls_under_way() -> bool:
+    """Whether a call of this process has not come back: one that took too long, or that was interrupted."""
+    return bool(_under_way)
+
+
 def answers(
     function: Callable[[Item], Result], items: Sequence[Item], *, threads: int, seconds: float = math.inf
 ) -> Iterator[tuple[Item, Result | None]]:
@@ -50,10 +58,13 @@ def answers(
                     return
                 busy[me] = item, time.monotonic()
             result, problem = None, None
+            _under_way.add(me)
             try:
                 result = function(item)
             except BaseException as error:
                 problem = error
+            finally:
+                _under_way.discard(me)
             with lock:
                 if busy.pop(me, None) is None:
                     return  # too late: another thread has taken this one's place

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -420,30 +421,46 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_
 JOB = [sys.executable, "-m", "jobs.featurize", "--set", "run.executor=local"]
 
 
+def interrupted(folder, number, artwork, **environment):
+    """Exit code, seconds it took to end, and stderr of a run that gets a signal when it waits for its files."""
+    run = subprocess.Popen(
+        [*JOB, "--set", f"input.artwork={artwork}"],
+        cwd=folder,
+        env=ENVIRONMENT | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (folder / "store" / "_lease").exists():
+        time.sleep(0.05)
+    time.sleep(1.5)  # by now it has read all that can be read
+    run.send_signal(number)
+    begun = time.monotonic()
+    _, errors = run.communicate(timeout=40)
+    return run.returncode, time.monotonic() - begun, errors
+
+
 @needs_leases
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_waits_for_such_a_file_can_be_interrupted(tmp_path, hundred, number):
     with stuck(hundred / "050.png"):
-        run = subprocess.Popen(
-            [*JOB, "--set", "input.artwork=pictures"],
-            cwd=tmp_path,
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        until = time.monotonic() + 60
-        while time.monotonic() < until and not (tmp_path / "store" / "_lease").exists():
-            time.sleep(0.05)
-        time.sleep(1.5)  # by now it has read all that can be read
-        run.send_signal(number)
-        begun = time.monotonic()
-        _, errors = run.communicate(timeout=20)
-        assert time.monotonic() - begun < 5
-    assert (run.returncode, errors.count("\n")) == (1, 1), errors
+        code, seconds, errors = interrupted(tmp_path, number, "pictures")
+    assert (code, errors.count("\n")) == (1, 1), errors
     assert "interrupted" in errors
+    assert seconds < 10
     rows = duckdb.sql(f"SELECT outcome FROM '{tmp_path}/store/run/*.parquet'").fetchall()
     assert rows == [("interrupted",)]
+
+
+def test_a_run_that_waits_for_a_server_that_never_answers_can_be_interrupted(tmp_path):
+    source = manifest(tmp_path, "s3://bucket/a.png", "s3://bucket//b.png")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        environment = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "x")
+        environment["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{server.getsockname()[1]}"
+        code, seconds, errors = interrupted(tmp_path, signal.SIGTERM, source, **environment)
+    assert (code, errors.count("\n")) == (1, 1), errors
+    assert seconds < 10
 
 
 # Manifests in parts
