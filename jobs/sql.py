@@ -1,7 +1,7 @@
 """Ask a store questions in SQL: every table, and readable views on top of them.
 
 Opens the DuckDB shell where there is one and it can read the store, else a small prompt of our own; `-c` asks one
-question and ends. The store is only read.
+question and ends. Of the store only `catalog.duckdb` and `catalog.sql` are written, where they are behind.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 
 import duckdb
 
 from featurize import config
-from featurize.errors import ArtworkError, RefusedInput
+from featurize.errors import ArtworkError, RefusedInput, RunFailed
 from featurize.storage import secrets, views
 from featurize.storage.store import Store
 
@@ -28,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         store = Store(config.load(asked.profile, asked.set).store)
         if not store.parts("run") and not store.parts("artwork"):
             raise RefusedInput(f"there is no store at {store.uri}; run a job first, or give --set store=...")
+        if store.local:
+            with suppress(RunFailed, OSError):  # a store that cannot be written can still be asked
+                views.refresh(store)
         if asked.command is None and store.local and (shell := shutil.which("duckdb")):
             return _shell(shell, store)
         with views.connect(store) as db:

@@ -90,9 +90,13 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
 
 
 def script(store: Store) -> str:
-    """The SQL that makes every view, with absolute paths; it works from any folder."""
+    """The SQL that makes every view. It works from any folder, as text for the store where it was written.
+
+    In the file `catalog.duckdb` the views read what lies beside that file, wherever it was moved or copied to.
+    """
     header = f"-- Views of {store.uri}, written by its jobs. From a shell: duckdb -init <this file>"
-    return "\n\n".join([header, *(_table(store, name) for name in TABLES), _readable(store)]) + "\n"
+    place = sql("storage", "place").replace("$written_for", _text(store.uri)).strip()
+    return "\n\n".join([header, place, *(_table(store, name) for name in TABLES), _readable(store)]) + "\n"
 
 
 @cache
@@ -107,14 +111,15 @@ def _nothing(name: str) -> str:
 def _table(store: Store, name: str) -> str:
     """The view of a table. Without a part it is an empty relation: read_parquet refuses a glob that finds nothing.
 
-    It has every column of the contract: parts of an earlier version may lack some.
+    A column that the contract got later is NULL in older parts.
     """
     source = _nothing(name)
     if store.parts(name):
         # In a glob, * ? and [ of the store's own path must stand for themselves.
-        folder = re.sub(r"([*?\[])", r"[\1]", store.uri).replace("'", "''")
+        folder = "store_folder() || '" if store.local else _text(re.sub(r"([*?\[])", r"[\1]", store.uri))[:-1]
         options = "hive_partitioning = false, union_by_name = true"
-        source += f"\nUNION ALL BY NAME SELECT * FROM read_parquet('{folder}/{name}/**/*.parquet', {options})"
+        source += f"\nUNION ALL BY NAME SELECT * FROM read_parquet({folder}/{name}/**/*.parquet', {options})"
+        source += " WHERE store_is_here()" if store.local else ""
     comments = [line for line in tables.contract(name).ddl.splitlines() if line.startswith("COMMENT ON")]
     return "\n".join([f"CREATE OR REPLACE VIEW {name} AS SELECT {source};", *comments])
 
@@ -160,7 +165,7 @@ def _vector_type(store: Store, model_key: str) -> str:
 
 def _database(store: Store, text: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, DATABASE)
+        path = Path(folder, "made.duckdb")  # not by its own name: it would look for the tables beside it
         with duckdb.connect(str(path)) as db:
             _execute(db, store, text)
         return path.read_bytes()

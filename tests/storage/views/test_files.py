@@ -2,16 +2,20 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
+import pytest
 
 from featurize.storage import views
 from featurize.storage.store import Store
 from jobs import sql
 
-from .stores import artwork, commit, embed, fill, run
+from .stores import artwork, commit, describe, embed, fill, model, night, run
 
 
 def everything(db):
@@ -64,6 +68,95 @@ def test_rows_committed_after_a_refresh_are_seen(store):
         commit(store, "artwork", [artwork("a9", "t1", "9", 2)], part="more")
         assert db.execute("SELECT count(*) FROM artwork_features").fetchall() == [(8,)]
         assert db.execute("SELECT done FROM coverage WHERE model_key = 'words-1'").fetchall() == before
+
+
+def test_the_database_reads_the_store_that_it_lies_in(store, tmp_path):
+    """Copied or moved, as it was opened; also through a link, and where the name has characters of patterns."""
+    views.refresh(store)
+    shutil.copytree(store.uri, tmp_path / "co[p]y")
+    shutil.rmtree(tmp_path / "co[p]y" / "description")
+    describe(Store(str(tmp_path / "co[p]y")), "words-1", {"1": "of the copy"})
+    captions = "SELECT DISTINCT caption FROM artwork_features WHERE caption IS NOT NULL ORDER BY ALL"
+    here = [("eight",), ("five",), ("four",), ("one",)]
+    (tmp_path / "link").symlink_to(tmp_path / "co[p]y")
+    for place in ("co[p]y", "link"):
+        with duckdb.connect(str(tmp_path / place / "catalog.duckdb"), read_only=True) as db:
+            assert db.execute(captions).fetchall() == [("of the copy",)]
+    with duckdb.connect(f"{store.uri}/catalog.duckdb", read_only=True) as db:
+        assert db.execute(captions).fetchall() == here
+    with duckdb.connect() as db:
+        db.execute("ATTACH '" + store.uri.replace("'", "''") + "/catalog.duckdb' AS it (READ_ONLY)")
+        assert db.execute(captions.replace("FROM ", "FROM it.")).fetchall() == here
+    os.rename(store.uri, tmp_path / "moved")
+    with duckdb.connect(str(tmp_path / "moved" / "catalog.duckdb"), read_only=True) as db:
+        assert db.execute(captions).fetchall() == here
+
+
+def test_a_database_that_cannot_tell_its_store_says_so_until_make_sql_writes_it_again(store, tmp_path):
+    views.refresh(store)
+    shutil.copytree(store.uri, tmp_path / "copy")
+    captions = "SELECT count(caption) FROM {}artwork_features"
+
+    def asked(statements, prefix, opened=":memory:"):
+        with duckdb.connect(opened) as db:
+            db.execute(statements)
+            return db.execute(captions.format(prefix)).fetchall()
+
+    copy, own = str(tmp_path / "copy" / "catalog.duckdb"), store.uri.replace("'", "''") + "/catalog.duckdb"
+    unsure = r"written for the store at .*open its catalog.duckdb by itself, or run `make sql`"
+    for statements, prefix, opened in (
+        (f"ATTACH '{copy}' AS copy", "copy.", ":memory:"),
+        (f"ATTACH '{own}' AS own", "own.", copy),
+        ("SET temp_directory = '/nowhere'", "", copy),
+    ):
+        with pytest.raises(duckdb.InvalidInputException, match=unsure):
+            asked(statements, prefix, opened)
+    assert sql.main(["--set", f"store={tmp_path / 'copy'}", "-c", "SELECT 1"]) == 0
+    assert asked(f"ATTACH '{copy}' AS copy", "copy.") == [(5,)]
+    assert asked("SET temp_directory = '/nowhere'", "", copy) == [(5,)]
+
+
+def test_a_store_that_cannot_be_written_is_asked_all_the_same(store, capsys):
+    (Path(store.uri) / "catalog.sql").mkdir()  # root writes into any folder, and nobody a file in the place of a folder
+    place = ["--set", f"store={json.dumps(store.uri)}"]
+    assert sql.main([*place, "-c", "SELECT caption FROM artwork_features WHERE artwork_id = 'a1'"]) == 0
+    assert "eight" in capsys.readouterr().out
+
+
+def test_parts_from_before_a_column_have_null_in_it(store):
+    prompt = {
+        "prompt_id": "0" * 32,
+        "kind": "logged",
+        "impression_id": "i1",
+        "member_id": "m1",
+        "title_id": "t1",
+        "asked_at": night(1),
+        "artwork_ids": ["a3", "a1"],
+        "messages": [{"role": "user", "content": "?"}],
+        "prompt": "?",
+        "answer": "B",
+        "reward": 1.0,
+        "propensity": 0.5,
+        "split": "train",
+        "template_key": "x",
+        "model_key": "words-1",
+        "recipe_key": "y",
+        "tokens": 1,
+        "tokens_by": "characters",
+    }
+    model(store, "y", 3, kind="logged")
+    commit(store, "prompt", [prompt], "y", "older")
+    older = Path(store.uri, "prompt", "y", "older.parquet")
+    pq.write_table(pq.read_table(older).drop_columns("same_as"), older)
+    for parts in ("older", "both"):
+        if parts == "both":
+            commit(store, "prompt", [prompt | {"prompt_id": "1" * 32, "same_as": [1, 1]}], "y", "newer")
+        views.refresh(store)
+        with duckdb.connect(f"{store.uri}/catalog.duckdb", read_only=True) as db:
+            known = db.execute("SELECT same_as FROM prompt ORDER BY prompt_id").fetchall()
+            assert known == [(None,), ([1, 1],)][: len(known)]
+            assert len(known) == (1 if parts == "older" else 2)
+            assert db.execute("SELECT prompt_id[1] FROM sft").fetchall() == [("0",)]
 
 
 def test_a_store_on_s3_gives_the_same_answers(tmp_path, s3_bucket, capsys):
