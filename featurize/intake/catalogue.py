@@ -88,7 +88,8 @@ def scan(
     _refuse_lost(db, listing.source, sources, wanted.max_removed)
     if wanted.titles is not None:
         _check_titles(db, wanted.titles, result, tell)
-    db.register("files", files.look(listing, confines))
+    seen = files.look(listing, confines)
+    db.register("files", seen)
     db.execute(sql("intake", "unread"), {"verify": wanted.verify})
     unread = _unread(db)
     failed = {file.uri: error for file in unread if (error := _unreadable(file, limits, wanted)) is not None}
@@ -98,7 +99,7 @@ def scan(
         db.register("due", pa.table({"uri": pa.array([file.uri for file in due], pa.string())}))
         db.execute("UPDATE catalogue SET image_sha256 = uri WHERE image_sha256 IS NULL AND uri IN (FROM due)")
         _count_changes(result, _changes(db, listing.source, sources, origin))
-        _refuse_hopeless(failed, result.found, run.max_failed)
+        _refuse_hopeless(failed, seen.num_rows, run.max_failed)
     else:
 
         def commit() -> None:
@@ -109,7 +110,7 @@ def scan(
 
         failed |= _hash_all(db, due, limits, wanted.read_seconds, commit, advance)
         commit()
-        _refuse_hopeless(failed, result.found, run.max_failed)
+        _refuse_hopeless(failed, seen.num_rows, run.max_failed)
         _quarantine(db, store, failed, decode_key, origin, fence, run.max_attempts)
     result.quarantined.update(error.reason for error in failed.values())
     examples = {failed[uri].reason: f"{uri}: {failed[uri].detail}" for uri in sorted(failed, reverse=True)}
@@ -242,12 +243,10 @@ def _hash_all(
 def _refuse_hopeless(failed: dict[str, BadImage], found: int, max_failed: float) -> None:
     """A share that is not mounted or a bucket without access is no reason to quarantine a catalogue."""
     lost = {uri: error for uri, error in failed.items() if error.reason != "too_many_bytes"}
-    if len(lost) >= LOST_FROM and len(lost) > max_failed * found:
+    if len(lost) == found or (len(lost) >= LOST_FROM and len(lost) > max_failed * found):
         uri, error = next(iter(lost.items()))
-        raise RunFailed(
-            f"{len(lost)} of {found} files cannot be read, more than run.max_failed = {max_failed:g} allows; "
-            f"for example {uri}: {error}"
-        )
+        limit = f", more than run.max_failed = {max_failed:g} allows" if len(lost) < found else ""
+        raise RunFailed(f"{len(lost):,} of {found:,} files cannot be read{limit}; for example {uri}: {error}")
 
 
 def _hash(limits: Limits, uri: str) -> dict[str, Any] | BadImage:

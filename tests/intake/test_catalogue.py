@@ -197,3 +197,12 @@ def test_titles_are_checked(tmp_path, pictures):
     result, _ = scan(Store(str(tmp_path / "store")), pictures, titles=str(tmp_path / "titles.csv"))
     assert result.told == result.notes
     assert result.told == [f"1 artworks are of 1 titles that {tmp_path}/titles.csv does not have: top"]
+
+
+def test_a_catalogue_of_which_nothing_can_be_read_stops_the_run_however_small(tmp_path, pictures):
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("artwork_id,title_id,uri\n1,t,gone.png\n2,t,away.png\n")
+    store = Store(str(tmp_path / "store"))
+    with pytest.raises(RunFailed, match=r"2 of 2 files cannot be read; for example .*away\.png: not_found"):
+        scan(store, manifest)
+    assert store.parts("quarantine") == []
