@@ -88,30 +88,57 @@ def _table(
     contract: tables.Contract,
     places: Sequence[int],
     columns: Mapping[str, Sequence[Any]],
-    text: Callable[[pa.Field, Any], Any],
+    text: Callable[[Kind, Any], Any],
+    *,
+    typed: bool = True,
 ) -> pa.Table:
-    """Values of a batch to arrays. `text` makes a value text, or a list of texts, and raises ValueError if it can't."""
+    """Values of a batch to arrays.
+
+    `text` makes a value text, or a list of texts, and raises ValueError if it can't; what is text already is taken as
+    it is, but for an id of a form without types.
+    """
     arrays = [pa.array(places, pa.int64())]
     for field in contract.schema:
-        target = pa.list_(pa.string()) if pa.types.is_list(field.type) else pa.string()
+        what = kind(field)
         values = columns.get(field.name)
         if values is None:
-            arrays.append(pa.nulls(len(places), target))
+            arrays.append(pa.nulls(len(places), _target(field)))
             continue
-        texts: list[Any] = []
+        texts: Sequence[Any] = values
+        if what in ("ids", "texts") or not {str, type(None)}.issuperset(map(type, values)):
+            texts = _texts(file, field, places, values, text)
         try:
-            for value in values:
-                texts.append(None if value is None or value == "" else text(field, value))
-        except ValueError as error:
-            what = f"{file.place(places[len(texts)])}: {field.name} '{shown(values[len(texts)])}'"
-            raise RefusedInput(f"{what} {_cannot(field)} ({error})") from error
-        try:
-            arrays.append(pa.array(texts, target))
+            array = pa.array(texts, _target(field))
         except UnicodeEncodeError:
             number = next(n for n, value in enumerate(texts) if not _is_unicode(value))
             where = file.place(places[number])
             raise RefusedInput(f"{where}: {field.name} '{shown(texts[number])}' holds half a character") from None
+        if what == "id" and not typed:
+            array = pc.replace_substring_regex(array, f"^{lists.WHOLE.pattern}$", r"\1")
+        arrays.append(array if what in ("ids", "texts") else _without_empty(array))
     return pa.table(arrays, names=["line", *contract.schema.names])
+
+
+def _target(field: pa.Field) -> pa.DataType:
+    return pa.list_(pa.string()) if pa.types.is_list(field.type) else pa.string()
+
+
+def _without_empty(array: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)
+
+
+def _texts(
+    file: TableFile, field: pa.Field, places: Sequence[int], values: Sequence[Any], text: Callable[[Kind, Any], Any]
+) -> list[Any]:
+    what = kind(field)
+    texts: list[Any] = []
+    try:
+        for value in values:
+            texts.append(None if value is None or value == "" else text(what, value))
+    except ValueError as error:
+        told = f"{file.place(places[len(texts)])}: {field.name} '{shown(values[len(texts)])}'"
+        raise RefusedInput(f"{told} {_cannot(field)} ({error})") from error
+    return texts
 
 
 def _cannot(field: pa.Field) -> str:
@@ -196,16 +223,14 @@ def _csv(file: TableFile, contract: tables.Contract) -> Iterator[pa.Table]:
     places: list[int] = []
     rows: list[list[str]] = []
 
-    def text(field: pa.Field, value: str) -> Any:
-        if pa.types.is_list(field.type):
-            return spelled(value, kind(field) == "ids")
-        return lists.untyped(value) if kind(field) == "id" and "." in value else value
+    def text(what: Kind, value: str) -> Any:
+        return spelled(value, what == "ids")
 
     def batch() -> pa.Table:
         assert header is not None
         columns = list(zip(*rows, strict=True))
         named = {name: columns[n] for n, name in enumerate(header) if name in contract.schema.names and columns}
-        return _table(file, contract, places, named, text)
+        return _table(file, contract, places, named, text, typed=False)
 
     try:
         for row in reader:
@@ -271,8 +296,8 @@ def _json(file: TableFile, contract: tables.Contract) -> Iterator[pa.Table]:
     rows: list[dict[str, Any]] = []
     size = 0
 
-    def text(field: pa.Field, value: Any) -> Any:
-        return _json_text(kind(field), value, spelled)
+    def text(what: Kind, value: Any) -> Any:
+        return _json_text(what, value, spelled)
 
     def batch() -> pa.Table:
         columns = {name: [row.get(name) for row in rows] for name in contract.schema.names if name in names}
@@ -391,8 +416,7 @@ def _parquet(file: TableFile, contract: tables.Contract) -> Iterator[pa.Table]:
                     if field.name in ours:
                         arrays.append(_arrow_text(file, field, table[field.name].combine_chunks(), done))
                     else:
-                        kind_of_list = pa.list_(pa.string()) if pa.types.is_list(field.type) else pa.string()
-                        arrays.append(pa.nulls(len(table), kind_of_list))
+                        arrays.append(pa.nulls(len(table), _target(field)))
                 done += len(table)
                 yield pa.table(arrays, names=["line", *contract.schema.names])
     except (pa.ArrowException, OSError) as error:
@@ -400,7 +424,7 @@ def _parquet(file: TableFile, contract: tables.Contract) -> Iterator[pa.Table]:
             f"{file.address}: cannot be read from row {done + 1} on, not a readable Parquet file ({one_line(error)})"
         ) from error
     if not done:
-        yield _table(file, contract, [], {}, lambda field, value: value)
+        yield _table(file, contract, [], {}, lambda what, value: value)
 
 
 def _arrow_text(file: TableFile, field: pa.Field, array: pa.Array, before: int) -> pa.Array:
@@ -412,14 +436,15 @@ def _arrow_text(file: TableFile, field: pa.Field, array: pa.Array, before: int) 
         if given == pa.null():
             return pa.nulls(len(array), pa.list_(pa.string()))
         return _arrow_lists(file, field, array, before)
-    if pa.types.is_nested(given) or (what == "id" and pa.types.is_boolean(given)):
+    useless = pa.types.is_nested(given) or (what == "id" and pa.types.is_boolean(given))
+    if useless or (what in ("number", "whole") and pa.types.is_temporal(given)):
         raise RefusedInput(f"{file.address}: column {field.name} is of type {given}, which {_cannot(field)}")
     if what in ("id", "text") and pa.types.is_floating(given):
         return _digits(file, field, array, before)
     text = pc.cast(array, pa.string())
     if what == "id" and pa.types.is_decimal(given):
         return _by_value(file, field, text, before, lambda _, value: lists.whole(value))
-    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+    return _without_empty(text)
 
 
 def _plain(file: TableFile, field: pa.Field, array: pa.Array, before: int) -> pa.Array:
@@ -469,7 +494,7 @@ def _arrow_lists(file: TableFile, field: pa.Field, array: pa.Array, before: int)
     spelled = _Lists()
     is_id = kind(field) == "ids"
 
-    def text(_: pa.Field, value: Any) -> Any:
+    def text(_: Kind, value: Any) -> Any:
         if isinstance(value, list):
             return _elements(map(_python_value, value), is_id=is_id, typed=True)
         if isinstance(value, str):
@@ -482,11 +507,10 @@ def _arrow_lists(file: TableFile, field: pa.Field, array: pa.Array, before: int)
 
 
 def _by_value(
-    file: TableFile, field: pa.Field, array: pa.Array, before: int, text: Callable[[pa.Field, Any], Any]
+    file: TableFile, field: pa.Field, array: pa.Array, before: int, text: Callable[[Kind, Any], Any]
 ) -> pa.Array:
-    alone = tables.Contract("", "", pa.schema([field]), (), frozenset())
     places = range(before + 1, before + len(array) + 1)
-    return _table(file, alone, places, {field.name: array.to_pylist()}, text)[field.name].combine_chunks()
+    return pa.array(_texts(file, field, places, array.to_pylist(), text), _target(field))
 
 
 def _python_value(value: Any) -> Any:

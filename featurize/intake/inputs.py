@@ -82,24 +82,24 @@ def view(
     """
     contract = tables.contract(name)
     files = table_files.listed(uri)
-    scanned: dict[tuple[str, ...], list[TableFile]] = {}
+    scanned: dict[tuple[str, str], list[TableFile]] = {}
     converted = []
     with ThreadPoolExecutor(FOOTERS) as pool:
         plans = list(pool.map(lambda file: _scannable(file, contract, time_zone), files))
-    for file, columns in zip(files, plans, strict=True):
-        if columns is None:
+    for file, plan in zip(files, plans, strict=True):
+        if plan is None:
             converted.append(file)
         else:
-            scanned.setdefault(columns, []).append(file)
+            scanned.setdefault(plan, []).append(file)
     selects = []
-    for number, (columns, group) in enumerate(scanned.items()):
-        source = _source(db, f"{name}_file_{number}", group)
-        select = f"SELECT {', '.join(columns)} FROM {source}"
+    for number, ((types, columns), group) in enumerate(scanned.items()):
+        select = f"SELECT {columns} FROM {_source(db, f'{name}_file_{number}', group)}"
         try:
-            db.execute(f"DESCRIBE {select}")
+            # Milliseconds may be beyond what microseconds can hold.
+            db.execute(f'SELECT max("at") FROM ({select})' if "timestamp[ms" in types else f"DESCRIBE {select}")
             selects.append(select)
         except duckdb.Error:
-            converted += group  # a column that is none of ours is beyond DuckDB: Arrow passes over it
+            converted += group
     if converted:
         target = Path(scratch) / f"{name}.parquet"
         _convert(contract, converted, target, time_zone)
@@ -244,10 +244,11 @@ def _place(rows: pa.Table, number: int) -> str:
 # Parquet that DuckDB scans where it lies
 
 
-def _scannable(file: TableFile, contract: tables.Contract, time_zone: str | None) -> tuple[str, ...] | None:
-    """What to select from a Parquet file whose types need no more than a cast that can't fail; None of all others.
+def _scannable(file: TableFile, contract: tables.Contract, time_zone: str | None) -> tuple[str, str] | None:
+    """The types of a Parquet file, and what to select from it, if they need no more than casts that can't fail.
 
-    Errors: RefusedInput for a column that is missing, or whose type makes it useless.
+    DuckDB would unify the types of files that it scans as one; so they are part of the plan. Errors: RefusedInput for
+    a column that is missing, or whose type makes it useless.
     """
     if file.form != "parquet" or file.compression is not None:
         return None
@@ -265,23 +266,23 @@ def _scannable(file: TableFile, contract: tables.Contract, time_zone: str | None
             return None
         columns.append(f"{cast} AS {name}")
         if pa.types.is_floating(there[field.name]):
-            faults.append((f"NOT isfinite({name})", f"bad_{field.name}", f"{field.name} is not a finite number"))
+            why = f"{field.name} {WRONG['number']}"
+            faults.append((f"NOT isfinite({name})", f"'bad_{field.name}'", f"'{why}'"))
         elif field.name == "event":
             words = ", ".join(f"'{event}'" for event in EVENTS)
-            faults.append((f"lower(event) NOT IN ({words})", "unknown_event", f"event is none of {', '.join(EVENTS)}"))
+            why = f"'event ''' || event || ''' {WRONG['event']}'"
+            faults.append((f"lower(event) NOT IN ({words})", "'unknown_event'", why))
         elif kind(field) == "ids":
             empty = f"len({name}) > list_count({name}) OR list_contains({name}, '')"
-            faults.append((empty, f"bad_{field.name}", f"one of {field.name} is empty"))
+            faults.append((empty, f"'bad_{field.name}'", f"'one of {field.name} is empty'"))
     where = ""
     if file.local and not {"filename", "file_row_number"} & {name.lower() for name in there}:
         where = "filename || ', row ' || (file_row_number + 1) || ': ' || "
     for alias, part in (("fault", 1), ("fault_example", 2)):
-        whens = [f"WHEN {fault[0]} THEN {where if part == 2 else ''}'{fault[part]}'" for fault in faults]
+        whens = [f"WHEN {fault[0]} THEN {where if part == 2 else ''}{fault[part]}" for fault in faults]
         columns.append(f"CASE {' '.join(whens)} END AS {alias}" if whens else f"NULL::VARCHAR AS {alias}")
-    # DuckDB unifies the types of files that it scans as one.
-    kinds = [f"/* {there[name]} */" for name in contract.schema.names if name in there]
-    columns[0] += " ".join(kinds)
-    return tuple(columns)
+    types = ", ".join(f"{name} {there.get(name)}" for name in contract.schema.names)
+    return f"{type(file.fs).__name__}: {types}", ", ".join(columns)
 
 
 _TYPES = {"id": "VARCHAR", "text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMPTZ"} | {

@@ -40,6 +40,10 @@ def spelled(text: str) -> list[Any] | None:
         return _tokens(text[1:-1])  # as Postgres writes arrays
     if text[0] in "[{" or text[-1] in "]}":
         raise ValueError("its brackets do not match")
+    if text[0] == "(" and text[-1] == ")" and "," in text:
+        return _bracketed(f"[{text[1:-1]}]")
+    if text[0] == "'":
+        return _tokens(text)
     for separator in SEPARATORS:
         if separator in text:
             try:
@@ -47,7 +51,7 @@ def spelled(text: str) -> list[Any] | None:
             except (csv.Error, ValueError) as error:
                 raise ValueError("its quotes do not match") from error
             return [each.strip() for each in row]
-    return [text]
+    return _tokens(text) if text[0] == '"' else [text]
 
 
 def _bracketed(text: str) -> list[Any]:
@@ -88,6 +92,8 @@ def _tokens(text: str) -> list[Any]:
         if quoted is not None:
             found.append(_unquoted(quoted))
         else:
+            if re.fullmatch(r"[\d.+-]+(\s+[\d.+-]+)+", bare):
+                raise ValueError("its numbers are not separated by commas")
             found.append(None if bare in ("NULL", "null", "None") else bare)
         position = token.end()
     return found

@@ -135,7 +135,11 @@ def listed(uri: str) -> list[TableFile]:
     else:
         raise RefusedInput(f"{uri}: there is no such file")
     prefix = f"{address}/" if address or uri.startswith("/") else ""
-    return [_table_file(f"{prefix}{name}", fs, f"{base.rstrip('/')}/{name}") for name in names]
+    files = [_table_file(f"{prefix}{name}", fs, f"{base.rstrip('/')}/{name}") for name in names]
+    # A file under two names, by links, is one file: its rows must not count twice.
+    return list({os.path.realpath(file.path) if file.local else file.path: file for file in reversed(files)}.values())[
+        ::-1
+    ]
 
 
 def _table_file(address: str, fs: pafs.FileSystem, path: str) -> TableFile:
