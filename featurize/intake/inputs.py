@@ -93,7 +93,7 @@ def view(
             scanned.setdefault(plan, []).append(file)
     selects = []
     for number, ((types, columns), group) in enumerate(scanned.items()):
-        select = f"SELECT {columns} FROM {_source(db, f'{name}_file_{number}', group)}"
+        select = f"SELECT {columns} FROM {_source(db, contract, f'{name}_file_{number}', group)}"
         try:
             # Milliseconds may be beyond what microseconds can hold.
             db.execute(f'SELECT max("at") FROM ({select})' if "timestamp[ms" in types else f"DESCRIBE {select}")
@@ -210,12 +210,14 @@ class _Converter:
 
 
 def _check_rows(contract: tables.Contract, rows: pa.Table) -> None:
-    """Required values are there, keys are there once, and files are where they can be read."""
+    """Errors: RefusedInput for a required value that is not there, or a key that is there twice."""
     number = pa.array(range(len(rows)), pa.int64())
     with tables.scratch() as db:
         db.register("read", rows.append_column("number", number))
         for column in sorted(contract.required):
-            _refuse_first(db, rows, f'SELECT min(number) FROM read WHERE "{column}" IS NULL', f"{column} is empty")
+            first = tables.scalar(db, f'SELECT min(number) FROM read WHERE "{column}" IS NULL')
+            if first is not None:
+                raise RefusedInput(f"{_place(rows, first)}: {column} is empty")
         key = ", ".join(f'"{column}"' for column in contract.key)
         twice = db.execute(
             f"""SELECT number, first, {key} FROM (
@@ -225,16 +227,6 @@ def _check_rows(contract: tables.Contract, rows: pa.Table) -> None:
         for again, first, *values in twice:
             what = f"{', '.join(contract.key)} '{', '.join(map(shown, values))}'"
             raise RefusedInput(f"{_place(rows, again)}: {what} is there already, at {_place(rows, first)}")
-        if contract.name == "manifest":
-            scheme = "regexp_extract(uri, '^([a-zA-Z][a-zA-Z0-9+.-]+)://', 1)"
-            query = f"SELECT min(number) FROM read WHERE {scheme} NOT IN ('', 'file', 's3')"
-            _refuse_first(db, rows, query, "its uri can't be read: only local paths, file:// and s3:// addresses can")
-
-
-def _refuse_first(db: duckdb.DuckDBPyConnection, rows: pa.Table, query: str, why: str) -> None:
-    number = tables.scalar(db, query)
-    if number is not None:
-        raise RefusedInput(f"{_place(rows, number)}: {why}")
 
 
 def _place(rows: pa.Table, number: int) -> str:
@@ -328,11 +320,13 @@ def _time(file: TableFile, field: pa.Field, given: pa.DataType, time_zone: str |
     return f"{name}::TIMESTAMPTZ" if pa.types.is_timestamp(given) else None
 
 
-def _source(db: duckdb.DuckDBPyConnection, name: str, files: Sequence[TableFile]) -> str:
-    """Files on disk are read by DuckDB itself, all else through Arrow."""
+def _source(db: duckdb.DuckDBPyConnection, contract: tables.Contract, name: str, files: Sequence[TableFile]) -> str:
+    """Files on disk are read by DuckDB itself, all else through Arrow, which shows it the contract's columns only."""
+    paths = [file.path for file in files]
     if files[0].local:
-        return _parquet([file.path for file in files])
-    db.register(name, ds.dataset([file.path for file in files], format="parquet", filesystem=files[0].fs))
+        return _parquet(paths)
+    schema = pa.schema([field for field in forms.parquet_schema(files[0]) if field.name in contract.schema.names])
+    db.register(name, ds.dataset(paths, schema, format="parquet", filesystem=files[0].fs))
     return name
 
 

@@ -6,7 +6,6 @@ any other file that is no table is refused, since rows left out in silence would
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from featurize.errors import RefusedInput
-from featurize.storage.store import filesystem, patiently
+from featurize.storage.store import filesystem, is_text, patiently
 
 Form = Literal["csv", "json", "parquet"]
 FORMS: dict[str, Form] = {
@@ -127,8 +126,8 @@ def listed(uri: str) -> list[TableFile]:
         if not names:
             raise RefusedInput(f"{uri}: there is no file in this folder; one ends in {ENDINGS}")
     elif _is_pattern(path):
-        fixed = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
-        base, names = fixed, _matching(uri, fs, fixed, path)
+        base = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
+        names = _below(uri, fs, base or "/", path[len(base) :].strip("/").split("/"))
         address = re.split(r"[*?\[]", uri, maxsplit=1)[0].rpartition("/")[0]
         if not names:
             raise RefusedInput(f"{uri}: cannot be read (no file matches)")
@@ -144,6 +143,8 @@ def listed(uri: str) -> list[TableFile]:
 
 def _table_file(address: str, fs: pafs.FileSystem, path: str) -> TableFile:
     form = form_of(path)
+    if not is_text(path):
+        raise RefusedInput(f"{address!r}: its name is no UTF-8")
     if form is None:
         raise RefusedInput(f"{address}: a file must end in {ENDINGS}")
     return TableFile(address, fs, path, *form)
@@ -160,20 +161,26 @@ def _is_pattern(path: str) -> bool:
     return any(sign in path for sign in "*?[")
 
 
-def _below(uri: str, fs: pafs.FileSystem, folder: str) -> list[str]:
-    """Paths, relative to the folder, of the files in it and its folders that are not hidden. Errors: RefusedInput."""
+def _below(uri: str, fs: pafs.FileSystem, folder: str, wanted: list[str] | None = None) -> list[str]:
+    """Paths, relative to the folder, of the files below it that match the parts wanted and are not hidden.
+
+    Errors: RefusedInput.
+    """
+    wanted = ["**"] if wanted is None else wanted
     try:
         if isinstance(fs, pafs.LocalFileSystem):
-            return sorted(_walk(folder, "", set()))
-        selector = pafs.FileSelector(folder, recursive=True, allow_not_found=True)
-        infos = patiently(f"listing {uri}", lambda: fs.get_file_info(selector))
+            names = list(_walk(folder, [], wanted, set()))
+        else:
+            selector = pafs.FileSelector(folder, recursive=True, allow_not_found=True)
+            infos = patiently(f"listing {uri}", lambda: fs.get_file_info(selector))
+            names = [info.path[len(folder) :].strip("/") for info in infos if info.is_file]
     except OSError as error:
         raise RefusedInput(f"{uri}: cannot be listed ({one_line(error)})") from error
-    names = [info.path[len(folder) :].strip("/") for info in infos if info.is_file]
-    return sorted(name for name in names if not any(part.startswith(HIDDEN) for part in name.split("/")))
+    shown = (name for name in names if not any(part.startswith(HIDDEN) for part in name.split("/")))
+    return sorted(name for name in shown if _fits(name.split("/"), wanted))
 
 
-def _walk(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+def _walk(folder: str, above: list[str], wanted: list[str], seen: set[tuple[int, int]]) -> Iterator[str]:
     """Links are followed, but into each folder once."""
     there = os.stat(folder)
     if (there.st_dev, there.st_ino) in seen:
@@ -181,31 +188,17 @@ def _walk(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]
     seen.add((there.st_dev, there.st_ino))
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(HIDDEN):
-                continue
-            if entry.is_dir():
-                yield from _walk(entry.path, f"{prefix}{entry.name}/", seen)
-            else:
-                yield f"{prefix}{entry.name}"
+            parts = [*above, entry.name]
+            if not entry.is_dir():
+                yield "/".join(parts)
+            elif not entry.name.startswith(HIDDEN) and _fits(parts, wanted, so_far=True):
+                yield from _walk(entry.path, parts, wanted, seen)
 
 
-def _matching(uri: str, fs: pafs.FileSystem, base: str, pattern: str) -> list[str]:
-    """Paths, relative to `base`, of what matches a pattern; of a folder that does, the files in it."""
-    if isinstance(fs, pafs.LocalFileSystem):
-        found = []
-        for path in glob.glob(pattern, recursive=True):
-            name = path[len(base) :].lstrip("/")
-            found += [f"{name}/{each}" for each in _below(uri, fs, path)] if os.path.isdir(path) else [name]
-    else:
-        wanted = pattern[len(base) :].strip("/").split("/")
-        found = [name for name in _below(uri, fs, base) if _fits(name.split("/"), wanted)]
-    shown = {name for name in found if not any(part.startswith(HIDDEN) for part in name.split("/"))}
-    return sorted(shown)
-
-
-def _fits(parts: list[str], wanted: list[str]) -> bool:
-    if not wanted:
-        return True  # a folder that matches stands for what is in it
+def _fits(parts: list[str], wanted: list[str], so_far: bool = False) -> bool:
+    """Whether a path, or the folder of it that comes first, matches; `so_far`: whether what lies below may match."""
+    if not wanted or (so_far and not parts):
+        return True
     if wanted[0] == "**":
-        return _fits(parts, wanted[1:]) or (bool(parts) and _fits(parts[1:], wanted))
-    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
+        return so_far or _fits(parts, wanted[1:]) or (bool(parts) and _fits(parts[1:], wanted))
+    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:], so_far)

@@ -1,0 +1,83 @@
+"""The same small world in every form, and the same bytes of prompts from each."""
+
+import dataclasses
+import itertools
+import os
+
+import pyarrow.fs as pafs
+import pytest
+
+from featurize.storage import tables
+
+from . import spellings, worlds
+from .spellings import Spelling
+
+FEW = [
+    Spelling("comma.csv", "text", "json", times="utc"),
+    Spelling("comma.csv", "float", "comma", ".gz", "folder", "naive"),
+    Spelling("semicolon.csv", "text", "bar", ".zst", "pattern", "offset"),
+    Spelling("tab.tsv", "text", "braces", place="file://", times="utc"),
+    Spelling("bar.CSV", "text", "python", times="offset"),
+    Spelling("comma.csv", "float", "bare", place="s3", times="utc"),
+    Spelling("lines.jsonl", "whole", "native", ".gz", "folder", "utc"),
+    Spelling("array.json", "text", "structs", times="offset"),
+    Spelling("pretty.json", "float", "json", ".zst", "pattern", "naive"),
+    Spelling("lines.NDJSON", "whole", "bar", place="s3", times="utc"),
+    Spelling("rows.parquet", "whole", "native", place="folder", times="ms"),
+    Spelling("rows.parquet", "float", "structs", place="pattern", times="ns"),
+    Spelling("rows.parquet", "decimal", "json", times="naive"),
+    Spelling("rows.parquet", "dictionary", "native", place="s3", times="ms"),
+    Spelling("rows.parquet", "binary", "comma", ".gz", times="offset"),
+    Spelling("rows.parquet", "view", "native", place="file://", times="s"),
+]
+
+
+def every():
+    """All forms with all ids and lists; with each, the next compression, place and time."""
+    crossed = itertools.product(spellings.FORMS, spellings.IDS, spellings.LISTS)
+    for number, (form, ids, lists) in enumerate(crossed):
+        rest = itertools.product(spellings.COMPRESSIONS, spellings.PLACES, spellings.TIMES)
+        possible = [each for each in (Spelling(form, ids, lists, *others) for others in rest) if each.possible]
+        yield from possible[number * 11 % len(possible) :][:1] if possible else []
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The prompts from Parquet in the contract's own types."""
+    folder = tmp_path_factory.mktemp("expected")
+    spellings.world().write(folder)
+    return prompts(folder)
+
+
+def prompts(folder, **settings):
+    assert worlds.run(folder, **settings) == 0
+    with tables.connect() as db:
+        query = f"SELECT * EXCLUDE (run_id, computed_at) FROM '{folder}/store/prompt/**/*.parquet' ORDER BY prompt_id"
+        return tables.arrow(db, query).to_pylist()
+
+
+def check(folder, spelling, bucket, expected):
+    world = spellings.world()
+    world.write(folder)
+    s3 = (bucket, pafs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"])) if bucket else None
+    assert prompts(folder, **spellings.write(world, folder, spelling, s3)) == expected
+
+
+def test_the_world_is_worth_spelling(expected):
+    assert len(expected) == 12
+    text = "".join(row["prompt"] for row in expected)
+    assert "comédie" in text
+    assert "crime drama" in text
+    assert all(row["answer"] is not None for row in expected)
+
+
+@pytest.mark.parametrize("spelling", FEW, ids=lambda each: "-".join(dataclasses.astuple(each)))
+def test_a_spelling_gives_the_same_prompts(tmp_path, request, expected, spelling):
+    assert spelling.possible
+    check(tmp_path, spelling, request.getfixturevalue("s3_bucket") if spelling.place == "s3" else None, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spelling", list(every()), ids=lambda each: "-".join(dataclasses.astuple(each)))
+def test_every_spelling_gives_the_same_prompts(tmp_path, request, expected, spelling):
+    check(tmp_path, spelling, request.getfixturevalue("s3_bucket") if spelling.place == "s3" else None, expected)
