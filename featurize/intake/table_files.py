@@ -174,6 +174,8 @@ def _below(uri: str, fs: pafs.FileSystem, folder: str, wanted: list[str] | None 
             selector = pafs.FileSelector(folder, recursive=True, allow_not_found=True)
             infos = patiently(f"listing {uri}", lambda: fs.get_file_info(selector))
             names = [info.path[len(folder) :].strip("/") for info in infos if info.is_file]
+    except FileNotFoundError:
+        return []
     except OSError as error:
         raise RefusedInput(f"{uri}: cannot be listed ({one_line(error)})") from error
     shown = (name for name in names if not any(part.startswith(HIDDEN) for part in name.split("/")))

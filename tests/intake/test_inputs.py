@@ -555,7 +555,7 @@ def test_a_file_of_a_folder_that_is_no_table_is_refused(tmp_path, viewed, name):
     folder.mkdir()
     pq.write_table(history(), folder / "a.parquet")
     (folder / name).write_text("hello")
-    with pytest.raises(RefusedInput, match="a file must end in|its name is no UTF-8"):
+    with pytest.raises(RefusedInput, match=r"a file must end in|its name is no UTF-8"):
         viewed("history", folder)
 
 
