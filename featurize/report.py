@@ -1,13 +1,19 @@
-"""What a run tells: progress while it goes, a table at its end, and one row in `run` whatever its outcome."""
+"""What a run tells: progress while it goes, a table at its end, and one row in `run` whatever its outcome.
+
+Lines fit `WIDTH` columns, on a terminal and in a log: only a name that cannot be broken may be longer.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+import textwrap
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -22,6 +28,8 @@ from featurize.errors import RunFailed
 from featurize.storage import secrets, tables
 from featurize.storage.store import Store
 
+WIDTH = 60
+NO_BREAK = "\N{NO-BREAK SPACE}"
 LINE_SECONDS = 10.0
 """Time between progress lines where there is no terminal."""
 
@@ -29,6 +37,26 @@ LINE_SECONDS = 10.0
 def shown(path: str) -> str:
     """A path below the current folder without that folder."""
     return path.removeprefix(os.getcwd() + os.path.sep)
+
+
+def wrapped(text: str, indent: str = "  ", more: str = "    ") -> str:
+    """A paragraph of lines of `WIDTH` columns. A no-break space keeps its words together and becomes a space."""
+    lines = textwrap.fill(
+        text, WIDTH, initial_indent=indent, subsequent_indent=more, break_long_words=False, break_on_hyphens=False
+    )
+    return lines.replace(NO_BREAK, " ")
+
+
+def ask(store: Store, question: str) -> str:
+    """A command to paste into a shell that answers a question in SQL."""
+    parts = [f"{shown(sys.executable)} -m jobs.sql", f"--set {shlex.quote(f'store={shown(store.uri)}')}"]
+    lines = [f"  try: {parts[0]}"]
+    for part in (parts[1], f"-c {shlex.quote(question)}"):
+        if len(lines[-1]) + len(part) < WIDTH - 2:
+            lines[-1] += f" {part}"
+        else:
+            lines += [f"     {part}"]
+    return " \\\n".join(lines)
 
 
 @cache
@@ -72,7 +100,9 @@ class Progress:
         self.ready: float | None = None
         self.finished = 0
         self._said = self.begun
-        self._bar = tqdm(total=total, desc=name, unit=unit, disable=not sys.stderr.isatty(), leave=False)
+        self._bar = tqdm(
+            total=total, desc=name, unit=unit, disable=not sys.stderr.isatty(), leave=False, dynamic_ncols=True
+        )
         if self._bar.disable and total:
             print(f"{name}: {total:,} {unit}s to do", flush=True)
 
@@ -159,23 +189,25 @@ class Report:
             raise RunFailed(f"another run took the id '{self.run_id}' meanwhile: this one has no row in table run")
 
     def text(self, place: str, example: str, dry_run: bool = False) -> str:
-        """The table that ends a run."""
+        """The table that ends a run. `example` is lines of `ask`."""
         what = "dry run, nothing written," if dry_run else f"run {self.run_id}"
-        lines = [f"{what} took {self.seconds:.1f} s"]
-        lines.append("  " + ", ".join(f"{name} {count:,}" for name, count in self.counts.items()))
+        lines = [f"{what} took {self.seconds:.1f} s", wrapped(_listed(self.counts), more="  ")]
         if self.phases:
-            width = max(len(phase.model_key) for phase in self.phases)
-            heads = f"{'new':>9}{'done':>9}{'quarantined':>13}{'start-up':>11}{'per second':>12}"
-            lines.append(f"  {'':9}{'model':{width}}  {heads}")
+            lines.append(f"  {'':8}{'new':>11}{'done':>11}{'quarantined':>12}{'start-up':>9}{'per s':>7}")
         for phase in self.phases:
-            speed = f"{phase.startup_s:>9.1f} s{phase.rate:>12.1f}" if phase.work_s else f"{'-':>11}{'-':>12}"
+            rate = f"{phase.rate:.1f}" if phase.rate < 1000 else f"{phase.rate:.0f}"
+            speed = f"{phase.startup_s:>7.1f} s{rate:>7}" if phase.work_s else f"{'-':>9}{'-':>7}"
             bad = phase.quarantined.total()
-            lines.append(f"  {phase.name:9}{phase.model_key:{width}}  {phase.new:>9,}{phase.done:>9,}{bad:>13,}{speed}")
+            lines.append(f"  {phase.name:8}{phase.new:>11,}{phase.done:>11,}{bad:>12,}{speed}")
         if self.quarantined:
-            reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(self.quarantined.items()))
-            lines.append(f"  quarantined: {reasons}")
-        lines.append(f"  tables: {place}")
+            lines.append(wrapped(f"quarantined: {_listed(dict(sorted(self.quarantined.items())))}"))
+        lines.extend(f"  {phase.name:8} {phase.model_key}" for phase in self.phases)
+        lines.append(wrapped(f"tables: {place.replace(' ', NO_BREAK)}"))
         if not dry_run:
-            lines.append(f"  try: {example}")
-        lines.extend(f"  note: {note}" for note in self.notes)
+            lines.append(example)
+        lines.extend(wrapped(f"note: {secrets.redact(note)}") for note in self.notes)
         return "\n".join(lines)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}".replace(" ", NO_BREAK) for name, count in counts.items())

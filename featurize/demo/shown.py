@@ -8,10 +8,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from featurize.report import WIDTH
 from featurize.storage import tables
 from featurize.storage.store import Store
 
-_INDENT = " " * 13
+_INDENT = " " * 15
 
 
 def beside_truth(store: Store, world: Path, description_key: str, count: int = 3) -> str:
@@ -32,7 +33,7 @@ def beside_truth(store: Store, world: Path, description_key: str, count: int = 3
     lines = []
     for row in said:
         lines.append(f"  {row['artwork_id']}  {world / uris[row['artwork_id']]}")
-        lines += _told("described", row) if row["status"] == "ok" else [f"    described: {row['raw_text']!r:.90}"]
+        lines += _told("described", row) if row["status"] == "ok" else [f"    described: {row['raw_text']!r:.45}"]
         lines += _told("drawn", chosen[row["artwork_id"]])
     return "\n".join(lines)
 
@@ -47,5 +48,5 @@ def _told(who: str, row: dict[str, Any]) -> list[str]:
         f'"{row["text_on_artwork"]}"' if row["text_on_artwork"] else "no text",
         " and ".join(row["palette"]),
     ]
-    first, *more = textwrap.wrap(row["caption"], 105)
-    return [f"{f'{who}:':>14} {first}", *(f"  {_INDENT}{line}" for line in more), f"  {_INDENT}{', '.join(facts)}"]
+    told = textwrap.wrap(row["caption"], WIDTH - len(_INDENT)) + textwrap.wrap(", ".join(facts), WIDTH - len(_INDENT))
+    return [f"{_INDENT}{line}" if number else f"{f'{who}:':>14} {line}" for number, line in enumerate(told)]

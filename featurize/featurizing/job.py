@@ -5,7 +5,6 @@ Each step asks the committed rows what is missing, so the steps can be stopped a
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from featurize.inference.extractor import ModelSettings, model_key
 from featurize.intake import catalogue
 from featurize.job_run import JobRun
 from featurize.models import load_backend
-from featurize.report import PhaseReport, Progress, shown
-from featurize.storage import tables, views
+from featurize.report import PhaseReport, Progress, ask, shown
+from featurize.storage import tables
 
 JOB = "featurize"
 TABLES = ("artwork", "image_embedding", "text_embedding", "image_tag", "description", "damage", "quarantine", "model")
@@ -186,20 +185,11 @@ class Featurizing(JobRun):
 
     def summary(self) -> str:
         """The last lines of the run; on the demo world, with a few descriptions beside the truth."""
-        told = self.report.text(shown(self.store.uri), self._example(), self.dry_run)
+        question = "SELECT artwork_id, caption FROM artwork_features"
+        told = self.report.text(shown(self.store.uri), ask(self.store, question), self.dry_run)
         described = [phase.model_key for phase in self.report.phases if phase.name == "describe"]
         if self.settings.input.artwork is None and described and not self.dry_run:
             from featurize.demo.shown import beside_truth
 
             told = "\n".join(filter(None, [told, beside_truth(self.store, self.demo, described[0])]))
         return told
-
-    def _example(self) -> str:
-        """A line to paste into a shell that shows some of what is in the store."""
-        python = shown(sys.executable)
-        if not self.store.local:
-            rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('artwork'))"
-            return f'{python} -c "import duckdb; from featurize.storage.store import Store; {rows}.show()"'
-        catalog = f"duckdb.connect('{shown(self.store.uri)}/{views.DATABASE}', read_only=True)"
-        query = "SELECT artwork_id, title_id, caption, mood, description_status FROM artwork_features"
-        return f"{python} -c \"import duckdb; {catalog}.sql('{query}').show()\""

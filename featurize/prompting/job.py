@@ -6,7 +6,6 @@ be stopped anywhere and run again, and a rerun costs what is new. Everything a p
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from featurize.inference.extractor import model_key
 from featurize.intake import inputs
 from featurize.job_run import JobRun
 from featurize.prompting import export, labels, rebuild, recipe, template, words
-from featurize.report import PhaseReport, Progress, shown
+from featurize.report import PhaseReport, Progress, ask, shown
 from featurize.storage import current, switch, tables
 from featurize.storage.store import part_name
 from featurize.storage.tables import sql
@@ -320,11 +319,7 @@ class Prompting(JobRun):
 
     def summary(self) -> str:
         """The last lines of the run, with a command that prints three prompts; on the demo world, with the prompts."""
-        rows = f"duckdb.sql(\\\"SELECT prompt FROM '{shown(self.store.glob('prompt'))}' ORDER BY prompt_id LIMIT 3\\\")"
-        if not self.store.local:
-            rows = f"duckdb.from_arrow(Store('{self.store.uri}').dataset('prompt')).project('prompt').limit(3)"
-        modules = "import duckdb" if self.store.local else "import duckdb; from featurize.storage.store import Store"
-        example = f'{shown(sys.executable)} -c "{modules}; print(*sum({rows}.fetchall(), ()), sep=chr(10) * 3)"'
+        example = ask(self.store, "SELECT prompt FROM prompt LIMIT 3")
         told = self.report.text(shown(self.store.uri), example, self.dry_run)
         return "\n".join([told, *self._three()]) if self._on_demo and not self.dry_run else told
 

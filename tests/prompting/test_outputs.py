@@ -110,16 +110,16 @@ def test_two_recipes_in_a_store_do_not_double_what_is_trained_on(tmp_path, capsy
     few.write(tmp_path / "few")
     experiment = {"prompts__seed": 1, "input__impressions": tmp_path / "few" / "impression.parquet"}
     assert worlds.run(tmp_path, **experiment) == 0
-    told = capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
     assert f"the current logged prompts are still those of {first}, which covers 30; prompts-" in told
     assert trained(tmp_path) == {(first, 30)}
     assert worlds.run(tmp_path, prompts__seed=1) == 0  # the whole of it, with the other recipe
     (second,) = {row["recipe_key"] for row in worlds.rows(tmp_path)} - {first}
     told = f"the current logged prompts are now those of {second}, by coverage; they were those of {first}"
-    assert told in capsys.readouterr().out
+    assert told in " ".join(capsys.readouterr().out.split())
     assert trained(tmp_path) == {(second, 30)}
     assert worlds.run(tmp_path, prompts__seed=1, pin__recipe=first) == 0
-    assert f"the current logged prompts are now those of {first}, pinned" in capsys.readouterr().out
+    assert f"the current logged prompts are now those of {first}, pinned" in " ".join(capsys.readouterr().out.split())
     assert trained(tmp_path) == {(first, 30)}
     assert worlds.run(tmp_path, pin__recipe="prompts-0") == 2
     assert "pin.recipe: " in capsys.readouterr().err
