@@ -39,7 +39,7 @@ from PIL import (
 
 from featurize.errors import BadImage
 from featurize.images import colour, containers, heif, jpeg_xl, streams, tiff
-from featurize.images.formats import is_whole, sniff
+from featurize.images.formats import is_whole, pnm_head, sniff
 
 _NEEDS = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}  # Pillow may be built without these
 _TURNS = {
@@ -53,6 +53,8 @@ _TURNS = {
 }
 _DEEP_WEIGHT = 3
 """16 bits a sample, and what is made of it, take this many times the memory of RGB."""
+
+_ALPHA_WEIGHT = 2
 
 _pixel_limit_lock = threading.Lock()
 
@@ -242,7 +244,8 @@ def _png(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
         return colour.to_rgb(image, stream.profile, alpha)
 
     width, height = image.size
-    weight = width * height * (_DEEP_WEIGHT if stream.deep else 1)
+    seen_through = image.has_transparency_data or stream.transparent
+    weight = width * height * (_DEEP_WEIGHT if stream.deep else _ALPHA_WEIGHT if seen_through else 1)
     return _Opened(image.size, load, orientation, stream.damage, weight)
 
 
@@ -264,14 +267,14 @@ def _jpeg(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
     stream = streams.jpeg(data)
     orientation = _orientation(stream.exif, stream.damage)
 
-    def read(ending: bytes) -> JpegImagePlugin.JpegImageFile:
+    def read(ending: bytes) -> tuple[JpegImagePlugin.JpegImageFile, Size]:
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(ending))
+        size = image.size
         if at_least:
             image.draft(None, _upright(at_least, orientation))
-        return image
+        return image, size
 
-    size = JpegImagePlugin.JpegImageFile(io.BytesIO(stream.data)).size
-    image = read(stream.data)
+    image, size = read(stream.data)
 
     def load() -> Image.Image:
         if stream.whole:
@@ -280,7 +283,7 @@ def _jpeg(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
         endings = streams.jpeg_endings(stream.data)
         if endings is None:
             raise BadImage("truncated", "JPEG: scans are missing")
-        first, second = map(read, endings)
+        (first, _), (second, _) = map(read, endings)
         first.load()
         second.load()
         if first.tobytes() != second.tobytes():
@@ -301,7 +304,8 @@ def _webp(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
         image.load()
         return _to_rgb(image, stream.profile)
 
-    return _Opened(image.size, load, orientation, stream.damage)
+    width, height = image.size
+    return _Opened(image.size, load, orientation, stream.damage, weight=width * height * _ALPHA_WEIGHT)
 
 
 def _tiff(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
@@ -310,7 +314,7 @@ def _tiff(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
     def load() -> Image.Image:
         return page.load(lambda segment: open_picture(segment, limits))
 
-    weight = page.width * page.height * max(1, page.sample_bytes // 2)
+    weight = page.width * page.height * max(1, page.sample_bytes // 2) * (_DEEP_WEIGHT if page.lab else 1)
     return _Opened((page.width, page.height), load, page.orientation, weight=weight, largest=page.largest)
 
 
@@ -405,15 +409,24 @@ def _qoi(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
 
 
 def _pnm(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
-    image = PpmImagePlugin.PpmImageFile(io.BytesIO(data))
+    head = pnm_head(data)
+    if head is not None and head[1] in (b"2", b"3") and int(head[4]) > 255:
+        raise BadImage("unsupported", "PNM: deep samples written out as text are not decoded")
+    if head is None or head[1] in (b"1", b"2", b"3", b"4") or head[4] == b"255":
+        return _pillow(PpmImagePlugin.PpmImageFile, data, limits, at_least)
+    # Pillow decodes the others sample by sample, in Python.
+    kind, width, height, most = map(int, head.groups())
+    if not 0 < most < 65536:
+        raise BadImage("decode_error", f"PNM with samples up to {most}")
 
     def load() -> Image.Image:
-        image.load()
-        if image.mode == "I":  # Pillow brings every maximum above 255 to 65535
-            return colour.deep_to_rgb(np.asarray(image).astype(np.uint16)[:, :, None], None)
-        return _to_rgb(image, None)
+        shape = (height, width, 3 if kind == 6 else 1)
+        code = ">u2" if most > 255 else "u1"
+        samples = np.frombuffer(data, code, count=shape[0] * shape[1] * shape[2], offset=head.end())
+        levels = np.minimum(samples, most).astype(np.uint32) * 65535 // most
+        return colour.deep_to_rgb(levels.astype(np.uint16).reshape(shape), None)
 
-    return _Opened(image.size, load)
+    return _Opened((width, height), load, weight=width * height * _DEEP_WEIGHT)
 
 
 def _to_rgb(image: Image.Image, profile: Any) -> Image.Image:

@@ -128,9 +128,14 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at = end + 4  # behind the checksum
 
 
+def pnm_head(data: bytes) -> re.Match[bytes] | None:
+    """The head of a portable map: groups of the kind, width, height and, but for bitmaps, the largest sample."""
+    return next(filter(None, (pattern.match(data) for pattern in _PNM_HEADS)), None)
+
+
 def _pnm_is_whole(data: bytes) -> bool:
     """Whether there are as many samples as the header asks for."""
-    head = next(filter(None, (pattern.match(data) for pattern in _PNM_HEADS)), None)
+    head = pnm_head(data)
     if head is None:
         return False
     kind, width, height, *most = map(int, head.groups())

@@ -41,6 +41,8 @@ class Tiff:
     """Pixels of the largest buffer: one tile is one, however small the picture."""
     sample_bytes: int
     profile: bytes | None
+    lab: bool
+    """L*a*b*: computed with in floating point."""
     _page: Any
     _data: bytes
 
@@ -82,6 +84,7 @@ def read(data: bytes) -> Tiff:
         largest=max(page.imagewidth * page.imagelength, page.tilewidth * page.tilelength),
         sample_bytes=samples * page.dtype.itemsize,
         profile=profile if isinstance(profile, bytes) else None,
+        lab=kind in (_CIELAB, _ICCLAB),
         _page=page,
         _data=data,
     )

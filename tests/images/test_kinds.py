@@ -273,6 +273,8 @@ def test_portable_maps() -> None:
         ("P5", "65535\n", (words * 257).tobytes(), SHADES),
         ("P5", "65535\n", words.tobytes(), SHADES * 0),  # nearly black, and not stretched
         ("P6", "65535\n", (COLOURS.astype(">u2") * 257).tobytes(), COLOURS),
+        ("P6", "100\n", (COLOURS // 3).tobytes(), np.minimum(COLOURS // 3, 100) * 2.55),
+        ("P6", "1023\n", (COLOURS.astype(int) * 4).astype(">u2").tobytes(), COLOURS * (4 * 255 / 1023)),
         ("P2", "255\n", " ".join(map(str, SHADES.ravel())).encode(), SHADES),
         ("P3", "255\n", " ".join(map(str, COLOURS.ravel())).encode(), COLOURS),
         ("P4", "", np.packbits(SHADES < 128, axis=1).tobytes(), (SHADES >= 128) * 255),
@@ -283,6 +285,7 @@ def test_portable_maps() -> None:
         assert reason(data[: len(data) * 2 // 3]) == "truncated", magic
     assert reason(b"P6\n60000 60000\n255\n") == "too_many_pixels"
     assert reason(b"P7\nWIDTH 1\n") == "unsupported"
+    assert reason(b"P2\n1 1\n65535\n7\n") == "unsupported"
 
 
 def test_qoi() -> None:
