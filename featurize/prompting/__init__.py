@@ -4,5 +4,5 @@ job.py         the steps of the prompts job              words.py       titles a
 recipe.py      what decides the words, and its key       text.py        text from outside made harmless
 template.py    the words around them, from a TOML file   templates/     the templates that ship
 rebuild.py     prompts made again                        labels.py      what came of impressions, late too
-export.py      JSON lines for training
+export.py      JSON lines for training                   kept.py        titles and impressions, for those who ask
 """

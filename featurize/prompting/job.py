@@ -24,7 +24,7 @@ from featurize.execution import phases
 from featurize.inference.extractor import model_key
 from featurize.intake import inputs
 from featurize.job_run import JobRun
-from featurize.prompting import export, labels, rebuild, recipe, template, words
+from featurize.prompting import export, kept, labels, rebuild, recipe, template, words
 from featurize.report import PhaseReport, Progress, ask, shown
 from featurize.storage import current, switch, tables
 from featurize.storage.store import part_name
@@ -48,7 +48,7 @@ class Prompting(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        super().__init__(JOB, ["prompt", "label"], settings, run_id, dry_run)
+        super().__init__(JOB, ["prompt", "label", "title_state", "impression_state"], settings, run_id, dry_run)
         self.wanted = settings.prompts
         self.moment = self.wanted.at or datetime.now(UTC)
         """What nightly prompts are for; their ids take the present moment by its day, so that a rerun asks the same."""
@@ -230,10 +230,13 @@ class Prompting(JobRun):
         self.db.execute("DROP TABLE event")
 
     def write(self) -> None:
-        """Commit what is new of the labels; then render the prompts, and commit them meanwhile, a part at a time."""
-        if self.wanted.kind == "logged" and not self.dry_run:
+        """Commit what is new of titles, impressions and labels; then render prompts and commit them, part by part."""
+        if not self.dry_run:
             with self._in_a_sentence():
-                labels.write(self.db, self.store, self.origin, self.lease.fence)
+                kept.titles(self.db, self.store, self.origin, self.lease.fence)
+                if self.wanted.kind == "logged":
+                    kept.impressions(self.db, self.store, self.origin, self.lease.fence)
+                    labels.write(self.db, self.store, self.origin, self.lease.fence)
         if self.dry_run or not self.new:
             return
         computed_at = datetime.now(UTC)

@@ -27,8 +27,13 @@ def numbered(**columns: list[str]) -> pa.Table:
 
 
 def titles(db: duckdb.DuckDBPyConnection, template: Template, uri: str) -> None:
-    """Tables `title` (text, label), `genre` and `title_genre`, numbered by id and by name. Errors: RefusedInput."""
-    rows = sorted(inputs.read("title", uri).to_pylist(), key=lambda row: str(row["title_id"]))
+    """Tables `given_title`, `title` (text, label), `genre` and `title_genre`, numbered by id and by name.
+
+    Errors: RefusedInput.
+    """
+    given = inputs.read("title", uri)
+    keep(db, "given_title", given)
+    rows = sorted(given.to_pylist(), key=lambda row: str(row["title_id"]))
     texts = [template.title_texts(row) for row in rows]
     ids = [row["title_id"] for row in rows]
     keep(db, "title", numbered(title_id=ids, text=[text for text, _ in texts], label=[label for _, label in texts]))

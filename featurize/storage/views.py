@@ -33,6 +33,8 @@ TABLES = (
     "run",
     "prompt",
     "label",
+    "title_state",
+    "impression_state",
 )
 TRAINING = ("labelled_prompt", "current_prompt", "played", "sft", "dpo", "training_left_out")
 """From prompts to what is trained on."""
@@ -48,6 +50,8 @@ READABLE = (
     "quarantine_by_model",
     "coverage",
     "quarantine_open",
+    "title",
+    "impression",
     *TRAINING,
     "recipe",
     "lineage",

@@ -4,7 +4,7 @@ CREATE OR REPLACE TEMP TABLE asked AS
 SELECT
     (row_number() OVER ())::INTEGER AS asked_no,
     impression_id, member_id, title_id, "at" AS asked_at,
-    artwork_id AS shown, list_distinct(candidates) AS candidates, propensity, reward, minutes,
+    artwork_id AS shown, list_distinct(candidates) AS candidates, propensity, reward, minutes, policy,
     CASE
         WHEN copy > 1 THEN 'duplicate_id'
         WHEN coalesce(impression_id, '') = '' OR coalesce(member_id, '') = '' OR coalesce(title_id, '') = ''
