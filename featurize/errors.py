@@ -33,8 +33,18 @@ Reason = Literal[
 REASONS: tuple[str, ...] = get_args(Reason)
 
 
+def sentence(text: str) -> str:
+    """`text` in one line of printable characters: it may quote a file that is damaged, or meant to upset a terminal."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in " ".join(text.split())
+    )
+
+
 class ArtworkError(Exception):
     """Base of the tree above; catch it to catch all of them."""
+
+    def __str__(self) -> str:
+        return sentence(super().__str__())
 
 
 class RefusedInput(ArtworkError):

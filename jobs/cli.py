@@ -21,7 +21,7 @@ from typing import NoReturn
 import duckdb
 
 from featurize import config
-from featurize.errors import ArtworkError, LeaseHeld, RefusedInput
+from featurize.errors import ArtworkError, LeaseHeld, RefusedInput, sentence
 from featurize.intake import waiting
 from featurize.storage import secrets
 
@@ -70,7 +70,7 @@ def main(
     except ArtworkError as error:
         return _say(error, 1)
     except (OSError, duckdb.IOException) as error:
-        return _say(f"the storage failed: {error}", 1)
+        return _say(sentence(f"the storage failed: {error}"), 1)
     except KeyboardInterrupt:
         return _say("interrupted; what is committed stays, and the next run goes on from there", 1)
     return 0
