@@ -1,4 +1,4 @@
-"""Damaged inputs of every form: a job reads them rightly or refuses them in one sentence; nothing is committed by half."""
+"""Damaged inputs of every form: read rightly or refused in one sentence, and nothing committed by half."""
 
 import json
 import random
