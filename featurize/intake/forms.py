@@ -397,9 +397,12 @@ def parquet_schema(file: TableFile) -> pa.Schema:
     """Errors: RefusedInput."""
     try:
         with file.random_access() as source:
-            return pq.read_schema(source)
-    except (pa.ArrowException, OSError) as error:
-        raise RefusedInput(f"{file.address}: cannot be read, not a readable Parquet file ({error})") from error
+            schema = pq.read_schema(source)
+            str(schema.names)  # a name that is no UTF-8 shows when it is asked for
+            return schema
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        why = one_line(error)
+        raise RefusedInput(f"{file.address}: cannot be read, not a readable Parquet file ({why})") from error
 
 
 def _parquet(file: TableFile, contract: tables.Contract) -> Iterator[pa.Table]:
