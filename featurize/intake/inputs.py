@@ -32,7 +32,7 @@ from featurize.intake.table_files import TableFile, form_of, is_table, one_line,
 from featurize.storage import tables
 from featurize.storage.tables import sql
 
-__all__ = ["EVENTS", "form_of", "is_table", "place", "placed", "read", "view"]
+__all__ = ["EVENTS", "form_of", "is_table", "place", "placed", "read", "refuse_broken", "view"]
 
 EVENTS = ("play", "thumbs_up", "thumbs_down", "list_add")
 CATALOGUES = ("manifest", "title")
@@ -105,6 +105,16 @@ def view(
         _convert(contract, converted, target, time_zone)
         selects.append(f"SELECT * FROM {_parquet([str(target)])}")
     db.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {' UNION ALL '.join(selects)}")
+
+
+def refuse_broken(name: str, uri: str) -> None:
+    """Read the table again, slowly, to tell where it breaks off, once a scan of its view has failed.
+
+    Errors: RefusedInput with file and row; none if nothing is wrong with the table.
+    """
+    for file in table_files.listed(uri):
+        for _ in forms.batches(file, tables.contract(name)):
+            pass
 
 
 def _convert(contract: tables.Contract, files: Sequence[TableFile], target: Path, time_zone: str | None) -> None:

@@ -357,3 +357,7 @@ class Prompting(JobRun):
             raise RunFailed(f"DuckDB needs more than prompts.memory = {self.wanted.memory} ({why})") from error
         except (duckdb.IOException, OSError) as error:
             raise RunFailed(f"reading the inputs or writing temporary files: {error}") from error
+        except duckdb.Error:
+            for name, uri in self._files().items():
+                inputs.refuse_broken(name, uri)
+            raise

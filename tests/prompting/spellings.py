@@ -83,7 +83,7 @@ def write(made, folder: Path, spelling: Spelling, s3=None) -> dict[str, str]:
         (place / ".part.crc").write_bytes(b"junk")
         for number, part in enumerate(parts):
             file = place / f"part-{number}.{spelling.form.partition('.')[2]}{spelling.compression}"
-            data = _bytes(name, part, spelling)
+            data = as_bytes(name, part, spelling)
             compress = {"": bytes, ".gz": gzip.compress, ".zst": lambda raw: pa.compress(raw, "zstd", asbytes=True)}
             file.write_bytes(compress[spelling.compression](data))
         settings[f"input__{setting}"] = _address(place, file, spelling.place, s3)
@@ -99,7 +99,7 @@ def _address(place, file, kind, s3):
     return {"file": str(file), "file://": f"file://{file}", "folder": str(place), "pattern": str(pattern)}[kind]
 
 
-def _bytes(name, rows, spelling):
+def as_bytes(name, rows, spelling):
     if spelling.form.endswith("parquet"):
         sink = io.BytesIO()
         pq.write_table(_arrow(name, rows, spelling), sink)

@@ -127,6 +127,21 @@ def test_what_a_user_gets_wrong_is_one_sentence(tmp_path, monkeypatch, capsys, c
     assert told in errors[-1]
 
 
+@pytest.mark.parametrize("name", ["history", "impression"])
+def test_bytes_overwritten_in_a_parquet_file_are_one_sentence(tmp_path, capsys, name):
+    world = worlds.plain()
+    world.history = [worlds.event(f"m{n % 5}", "t1", worlds.START) for n in range(10)]
+    world.write(tmp_path)
+    path = tmp_path / f"{name}.parquet"
+    data = bytearray(path.read_bytes())
+    data[4:40] = b"\xff" * 36  # the header of the first page
+    path.write_bytes(data)
+    assert worlds.run(tmp_path) == 2
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert f"{name}.parquet: cannot be read from row 1 on" in told
+    assert worlds.rows(tmp_path) == []
+
+
 def test_too_little_memory_is_one_sentence(tmp_path, capsys):
     worlds.plain(impressions=200).write(tmp_path)
     assert worlds.run(tmp_path, prompts__memory="1MB") == 1

@@ -1,12 +1,16 @@
-"""The same small world in every form, and the same bytes of prompts from each."""
+"""The same small world in every form, and the same bytes of prompts from each; damaged, one sentence."""
 
 import dataclasses
 import itertools
 import os
+import random
 
+import duckdb
 import pyarrow.fs as pafs
 import pytest
 
+from featurize.errors import RefusedInput
+from featurize.intake import inputs
 from featurize.storage import tables
 
 from . import spellings, worlds
@@ -81,3 +85,52 @@ def test_a_spelling_gives_the_same_prompts(tmp_path, request, expected, spelling
 @pytest.mark.parametrize("spelling", list(every()), ids=lambda each: "-".join(dataclasses.astuple(each)))
 def test_every_spelling_gives_the_same_prompts(tmp_path, request, expected, spelling):
     check(tmp_path, spelling, request.getfixturevalue("s3_bucket") if spelling.place == "s3" else None, expected)
+
+
+def damaged(data, rng):
+    """The bytes with one or a few of them changed, cut off, left out or said twice."""
+    data = bytearray(data)
+    for _ in range(rng.choice([1, 1, 5])):
+        at = rng.randrange(len(data))
+        change = rng.randrange(5)
+        if change == 0:
+            data[at] = rng.randrange(256)
+        elif change == 1:
+            del data[max(at, 1) :]
+        elif change == 2:
+            del data[max(at, 1) : at + 20]
+        elif change == 3:
+            data[at:at] = data[at // 2 : at // 2 + 40]
+        else:
+            data[at:at] = rng.choice([b"\0", b'"', b"\n", b"[", b"{", b",", b"\xff", b"\\ud800", b"1e999", b"NaN"])
+    return bytes(data)
+
+
+@pytest.mark.parametrize("form", ["comma.csv", "lines.jsonl", "array.json", "rows.parquet"])
+@pytest.mark.parametrize("name", ["title", "history", "impression"])
+def test_a_damaged_file_is_read_or_refused_on_one_line(tmp_path, form, name):
+    spelling = Spelling(form, lists="json" if form == "comma.csv" else "native", times="utc")
+    whole = spellings.as_bytes(name, getattr(spellings.world(), name), spelling)
+    path = tmp_path / form
+    told = []
+    for seed in range(15):
+        path.write_bytes(damaged(whole, random.Random(seed)))
+        try:
+            read(tmp_path, name, path)
+        except RefusedInput as refused:
+            told.append(str(refused))
+    assert len(told) > 3
+    assert all(sentence.startswith(str(path)) and "\n" not in sentence for sentence in told)
+
+
+def read(folder, name, path):
+    if name == "title":
+        inputs.read(name, str(path))
+        return
+    with tables.connect() as db:
+        inputs.view(db, name, str(path), scratch=folder)
+        try:
+            db.execute(f"CREATE TEMP TABLE found AS FROM {name}")
+        except duckdb.Error:
+            with pytest.raises(RefusedInput, match="cannot be read from row"):
+                inputs.refuse_broken(name, str(path))
