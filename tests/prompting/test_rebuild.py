@@ -107,8 +107,13 @@ def test_a_rebuild_says_what_is_known_now_under_the_same_ids(tmp_path, capsys):
     assert set(said(after).values()) == {True}
     assert not (tmp_path / "store" / "_new" / "prompt").exists()
     stamps = parts(tmp_path)
+    whole = {path: path.read_bytes() for path in stamps}
+    for path in stamps:
+        path.write_bytes(b"not to be read")
     assert worlds.run(tmp_path) == 0
     assert parts(tmp_path) == stamps
+    for path, data in whole.items():
+        path.write_bytes(data)
     (tmp_path / "clean").mkdir()
     world.write(tmp_path / "clean")
     assert worlds.run(tmp_path / "clean") == 0
