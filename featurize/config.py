@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -131,6 +131,53 @@ def _model_key(value: str) -> str:
 
 ModelKey = Annotated[str, AfterValidator(_model_key)]
 
+def _no_number(value: Any) -> Any:
+    # Read as seconds since 1970, 20260131 would be a day in August 1970.
+    if isinstance(value, int | float) or (isinstance(value, str) and value.lstrip("+-").isdecimal()):
+        raise ValueError("a time with a zone is wanted, such as 2026-01-31T12:00:00Z, and no number")
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC this is not in the years 1 to 9999") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
+"""A time with a zone, kept in UTC."""
+
+
+def _memory(text: str) -> str:
+    if not float(text.rstrip("KMGTiB ")):
+        raise ValueError("more than nothing is needed")
+    return text
+
+
+class MaxLost(Section):
+    """Shares of the input that may be lost for one reason before the run ends without having committed anything."""
+
+    history: float = Field(
+        0.5, ge=0, le=1, description="of history rows: unknown titles or events, incomplete, from the future"
+    )
+    unknown_title: float = Field(
+        0.2, ge=0, le=1, description="of impressions or pairs: for titles that input.titles lacks"
+    )
+    unknown_candidate: float = Field(
+        0.2, ge=0, le=1, description="of impressions: with a candidate that the catalogue did not offer then"
+    )
+    few_candidates: float = Field(
+        0.5, ge=0, le=1, description="of impressions or pairs: with fewer than two artworks to choose from"
+    )
+    no_description: float = Field(
+        0.2, ge=0, le=1, description="of impressions or pairs: for want of descriptions, see missing_description"
+    )
+    duplicate_id: float = Field(
+        0.5, ge=0, le=1, description="of impressions or pairs: there already; a log delivered twice has half of them"
+    )
+    other: float = Field(0.2, ge=0, le=1, description="of impressions or pairs: for each reason that is not named here")
+
 
 class Prompts(Section):
     """What `make prompts` asks."""
@@ -143,31 +190,51 @@ class Prompts(Section):
     missing_description: Literal["placeholder", "drop", "skip"] = Field(
         "placeholder", description="for a candidate without one: say so in the prompt, leave it out, or skip the prompt"
     )
-    as_of: AwareDatetime | None = Field(None, description="use only artwork and features from before this moment")
+    unknown_candidate: Literal["skip", "placeholder"] = Field(
+        "skip",
+        description="an impression with a candidate that the catalogue did not offer then: the propensity is of other"
+        " choices than a prompt without it would show, so make no prompt, or show the candidate as not described",
+    )
+    max_lost: MaxLost = Field(
+        MaxLost(), description="shares of the input that may be lost for a reason; above, the run ends without a commit"
+    )
+    min_described: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="share of the candidates' pictures that the model must have described, or the run ends",
+    )
+    min_with_history: float = Field(
+        0.2, ge=0, le=1, description="share of the members asked about that must have history, or the run ends"
+    )
+    as_of: Moment | None = Field(None, description="use only artwork and features from before this moment")
     member_key_env: str | None = Field(
         None, description="environment variable with a secret: member ids are written as keyed hashes"
     )
-    seed: int = Field(0, description="seed of the order of candidates and the choice of held-out pairs")
+    seed: int = Field(
+        0, ge=-(2**63), lt=2**63, description="seed of the order of candidates and the choice of held-out pairs"
+    )
     held_out: int = Field(
         5000,
         ge=0,
+        le=2**31,
         description="member-title pairs of the first run not to train on; a tenth of them where this is more than half",
     )
-    held_out_from: AwareDatetime | None = Field(
+    held_out_from: Moment | None = Field(
         None, description="hold out what was shown from this moment on, instead of pairs"
     )
-    at: AwareDatetime | None = Field(
+    at: Moment | None = Field(
         None, description="nightly: the moment to rank for; default: now, and asked once a day (UTC)"
     )
     active_days: int | None = Field(
-        None, ge=1, description="nightly without input.pairs: members active in so many days"
+        None, ge=1, le=36_500, description="nightly without input.pairs: members active in so many days"
     )
     rank: tuple[str, ...] = Field((), description="nightly without input.pairs: title ids to rank for each of them")
     rebuild: bool = Field(
         False, description="make prompts that are there again, of what the input asks for, in the place of the old ones"
     )
     tokenizer: str | None = Field(None, description="folder with the ranker's tokenizer.json, to count tokens with")
-    memory: str = Field(
+    memory: Annotated[str, AfterValidator(_memory)] = Field(
         "3GB",
         pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$",
         examples=["500MB"],

@@ -148,13 +148,14 @@ class Progress:
 
 
 class Report:
-    """What a run did. Numbers that are not of a phase are in `counts`."""
+    """What a run did. Numbers that are not of a phase are in `counts`, with an example of some in `examples`."""
 
     def __init__(self, job: str, run_id: str) -> None:
         self.job, self.run_id = job, run_id
         self.started_at = datetime.now(UTC)
         self._begun = time.monotonic()
         self.counts: dict[str, int] = {}
+        self.examples: dict[str, str] = {}
         self.unreadable: Counter[str] = Counter()
         self.phases: list[PhaseReport] = []
         self.notes: list[str] = []
@@ -171,6 +172,7 @@ class Report:
         """Write the row of table `run`. Errors: RunFailed, also when another run had this id meanwhile."""
         counts = {
             **self.counts,
+            "examples": self.examples,
             "quarantined": dict(self.quarantined),
             "phases": [{**vars(phase), "quarantined": dict(phase.quarantined)} for phase in self.phases],
         }
@@ -192,6 +194,7 @@ class Report:
         """The table that ends a run. `example` is lines of `ask`."""
         what = "dry run, nothing written," if dry_run else f"run {self.run_id}"
         lines = [f"{what} took {self.seconds:.1f} s", wrapped(_listed(self.counts), more="  ")]
+        lines.extend(wrapped(f"{name}, such as {one}") for name, one in self.examples.items())
         if self.phases:
             lines.append(f"  {'':8}{'new':>11}{'done':>11}{'quarantined':>12}{'start-up':>9}{'per s':>7}")
         for phase in self.phases:

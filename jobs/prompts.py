@@ -1,7 +1,7 @@
 """Features, histories and impressions to the prompts that an LLM ranks, trains on and is judged by.
 
 Read the inputs, ask one question per impression (or per member and title to rank tonight), recall what each member did
-before that moment, write the prompts. The committed rows say which are there; a rerun makes what is missing.
+before that moment, write the prompts. Before that every row that came in is accounted for. The committed rows say which are there; a rerun makes what is missing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ def prompts(settings: Settings, run_id: str, dry_run: bool) -> None:
     with Prompting(settings, run_id, dry_run) as job:
         job.read_inputs()
         job.ask()
+        job.account()
         job.recall()
         job.write()
         job.export()

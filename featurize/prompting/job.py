@@ -6,7 +6,6 @@ be stopped anywhere and run again, and a rerun costs what is new. Everything a p
 
 from __future__ import annotations
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +23,8 @@ from featurize.execution import phases
 from featurize.inference.extractor import model_key
 from featurize.intake import inputs
 from featurize.job_run import JobRun
-from featurize.prompting import export, kept, labels, rebuild, recipe, template, words
+from featurize.prompting import export, kept, labels, rebuild, recipe, scratch, template, words
+from featurize.prompting.accounting import Accounts
 from featurize.report import PhaseReport, Progress, ask, shown
 from featurize.storage import current, switch, tables
 from featurize.storage.store import part_name
@@ -49,23 +49,32 @@ class Prompting(JobRun):
 
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
         super().__init__(JOB, ["prompt", "label", "title_state", "impression_state"], settings, run_id, dry_run)
+        if not self.store.there():
+            raise RefusedInput(f"{self.store.uri} has no descriptions: run `make featurize` first")
         self.wanted = settings.prompts
         self.moment = self.wanted.at or datetime.now(UTC)
         """What nightly prompts are for; their ids take the present moment by its day, so that a rerun asks the same."""
         self.template = template.load(self.wanted.template)
         self.member_key = recipe.member_key(self.wanted)
         self.tokenizer, self.tokens_by = recipe.tokenizer(self.wanted)
-        self.scratch = tempfile.TemporaryDirectory(prefix="prompts-")
+        self.scratch = scratch.Folder()
         self.db = tables.connect()
-        self.db.execute(f"SET temp_directory = '{self.scratch.name}'")
-        self.db.execute(f"SET memory_limit = '{self.wanted.memory}'")
+        self.db.execute(f"SET temp_directory = '{self.scratch.path}'")
+        self._limit_memory()
+        self.accounts = Accounts(self.db, settings, self.report)
         self._run("macros")
         for statement in self.template.macros():
             self.db.execute(statement)
 
     def close(self) -> None:
         self.db.close()
-        self.scratch.cleanup()
+        self.scratch.remove()
+
+    def _limit_memory(self) -> None:
+        try:
+            self.db.execute(f"SET memory_limit = '{self.wanted.memory}'")
+        except duckdb.Error as error:
+            raise RefusedInput(f"prompts.memory: {self.wanted.memory} is no size that DuckDB takes") from error
 
     def read_inputs(self) -> None:
         """Look at files and features; leaves `history`, `impression` or `pair`, `title` and `artwork_state` in `db`."""
@@ -76,7 +85,7 @@ class Prompting(JobRun):
             if name == "title":
                 words.titles(self.db, self.template, uri)
             else:
-                inputs.view(self.db, name, uri, scratch=self.scratch.name, time_zone=self.settings.input.time_zone)
+                inputs.view(self.db, name, uri, scratch=self.scratch.path, time_zone=self.settings.input.time_zone)
         if self.wanted.kind == "nightly" and not self.settings.input.impressions:
             tables.make(self.db, "impression")
         self.store.register(self.db, "artwork")
@@ -124,11 +133,12 @@ class Prompting(JobRun):
     def ask(self) -> None:
         """Turn impressions or pairs into questions (table `question`) that are not committed yet, or count why not."""
         if self.wanted.kind == "logged":
-            self._run("impressions")
+            self._run("impressions", now=self.report.started_at)
         else:
             if self.wanted.active_days and self.wanted.rank:
                 self._run("active", moment=self.moment, days=self.wanted.active_days, titles=list(self.wanted.rank))
             self._run("pairs", moment=self.moment)
+        self.accounts.titles()
         self._name_members()
         self._settle_recipe()
         dated = self.wanted.kind == "nightly" and self.wanted.at is None
@@ -137,15 +147,16 @@ class Prompting(JobRun):
         committed = 0 if self.again else self._leave_out_committed()
         self._run("candidates")
         words.pictures(self.db, self.store, self.template, self.descriptions, self.tags, self._as_of)
-        self._run("reasons", missing=self.wanted.missing_description, most=len(template.LETTERS))
+        unknown = self.wanted.unknown_candidate
+        self._run("reasons", missing=self.wanted.missing_description, unknown=unknown, most=len(template.LETTERS))
         self._run("questions")
-        self._run("choices", drop=self.wanted.missing_description == "drop")
+        self._run("choices", drop=self.wanted.missing_description == "drop", unknown=unknown)
         asked = tables.scalar(self.db, "SELECT count(*) FROM asked")
         self.new = tables.scalar(self.db, "SELECT count(*) FROM question")
         self.phase = PhaseReport(JOB, self.recipe_key, new=self.new)
         self.report.phases.append(self.phase)
         self.report.counts = {
-            "impressions" if self.wanted.kind == "logged" else "pairs": asked,
+            self.accounts.asked: asked,
             "committed before": committed,
             "new prompts": self.new,
         }
@@ -155,15 +166,29 @@ class Prompting(JobRun):
             labels.read(self.db, self.store)
             self._run("labels")
             self.report.counts["labels changed"] = labels.changed(self.db)
-        reasons = self.db.execute(
-            "SELECT reason, count(*) FROM asked WHERE reason IS NOT NULL GROUP BY reason ORDER BY reason"
-        )
-        self.report.counts |= {f"no prompt: {reason}": count for reason, count in reasons.fetchall()}
-        if self.again and not self.new:
-            told = ", ".join(f"{name} {count:,}" for name, count in self.report.counts.items())
-            raise RefusedInput(
-                f"prompts.rebuild would leave no prompt of these days ({told}); those that are there stay"
-            )
+
+    def account(self) -> None:
+        """Count every row that came in; where too much of it is lost, the run ends here and has committed nothing.
+
+        Leaves the history of the members asked about as table `event`. Errors: RefusedInput.
+        """
+        now = self.report.started_at
+        with self._in_a_sentence():
+            self.accounts.questions()
+            if self.again and not self.new:
+                told = ", ".join(f"{name} {count:,}" for name, count in self.report.counts.items())
+                raise RefusedInput(
+                    f"prompts.rebuild would leave no prompt of these days ({told}); those that are there stay"
+                )
+            if self.new:
+                self._run("events", now=now)
+                self.accounts.members(now)
+                self.accounts.descriptions(self.descriptions)
+            used = tables.scalar(self.db, "SELECT count(*) FROM event") if self.new else 0
+            self.accounts.history(used, now)
+        self.accounts.check()
+        if not self.dry_run and self.recipe_is_new:
+            phases.record_model(self.store, self.lease.fence, self.recipe, self.origin)
 
     def _name_members(self) -> None:
         query = "SELECT DISTINCT member_id FROM asked WHERE reason IS NULL ORDER BY member_id"
@@ -172,7 +197,7 @@ class Prompting(JobRun):
         words.keep(self.db, "member", words.numbered(member_id=ids, member=names))
 
     def _settle_recipe(self) -> None:
-        """Find the recipe among the recorded ones, or decide which pairs are held out and record it."""
+        """Find the recipe among the recorded ones, or decide which pairs are held out."""
         self.store.register(self.db, "model")
         wanted = recipe.fingerprint(
             self.wanted,
@@ -188,8 +213,7 @@ class Prompting(JobRun):
             if "pairs" in wanted["held_out"]:
                 pairs = {"seed": self.wanted.seed, "pairs": self.wanted.held_out, "share": recipe.HELD_OUT_OF}
                 found["held_out"]["up_to"] = self._rows("held_out", **pairs)["up_to"][0].as_py()
-            if not self.dry_run:
-                phases.record_model(self.store, self.lease.fence, found, self.origin)
+        self.recipe, self.recipe_is_new = found, found is wanted
         self.recipe_key = model_key(found)
         self.held_out_up_to = found["held_out"].get("up_to")
         self.report.notes.append(f"recipe {self.recipe_key}: descriptions of {self.descriptions}, tags of {self.tags}")
@@ -221,12 +245,9 @@ class Prompting(JobRun):
         """The history of each question, as tables `recent` and `older`."""
         if self.dry_run or not self.new:
             return
-        self._run("events")
         self._run("past")
         self._run("recent", recent=self.template.history.recent)
         self._run("older", recent=self.template.history.recent)
-        events, lost = self.db.execute("SELECT count(member_no), count(*) - count(member_no) FROM event").fetchall()[0]
-        self.report.counts |= {"history rows used": events, "history rows left out": lost}
         self.db.execute("DROP TABLE event")
 
     def write(self) -> None:

@@ -67,7 +67,9 @@ def fingerprint(
 ) -> dict[str, Any]:
     """Everything of a recipe but the threshold that holds pairs out."""
     held_out: dict[str, Any] = {}
+    logged: dict[str, Any] = {}
     if settings.kind == "logged":
+        logged = {"unknown_candidate": settings.unknown_candidate}
         moment = _utc(settings.held_out_from)
         held_out = {"from": moment} if moment else {"pairs": settings.held_out}
     return {
@@ -77,6 +79,7 @@ def fingerprint(
         "descriptions": descriptions,
         "tags": tags,
         "missing_description": settings.missing_description,
+        **logged,
         "as_of": _utc(settings.as_of),
         "seed": settings.seed,
         "held_out": held_out,

@@ -49,9 +49,12 @@ def titles(db: duckdb.DuckDBPyConnection, template: Template, uri: str) -> None:
 def pictures(
     db: duckdb.DuckDBPyConnection, store: Store, template: Template, descriptions: str, tags: str | None, as_of: str
 ) -> None:
-    """Table `picture`: the description of each candidate's picture, NULL where nothing is known of it."""
+    """Table `picture`: the description of each candidate's picture, NULL where nothing is known of it.
+
+    `described` says whether the model has words for it; without, there may be tags.
+    """
     for table, key in (("description", descriptions), ("image_tag", tags)):
         store.register(db, table, [key] if key else [])
     looks = tables.arrow(db, sql("prompting", "looks"), {"descriptions": descriptions, "tags": tags, "as_of": as_of})
     texts = pa.array([template.candidate_text(row) for row in looks.to_pylist()], pa.string())
-    keep(db, "picture", pa.table({"image_sha256": looks["image_sha256"], "description": texts}))
+    keep(db, "picture", looks.select(["image_sha256", "described"]).append_column("description", texts))

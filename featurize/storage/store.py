@@ -198,6 +198,11 @@ class Store:
         except OSError as error:
             raise RunFailed(f"cannot write {self.uri}/{name}: {error}") from error
 
+    def there(self) -> bool:
+        """Whether the folder itself exists; on an object store, whether there is anything below its address."""
+        info = patiently(f"looking at {self.uri}", lambda: self.fs.get_file_info(self.path))
+        return bool(info.type == pafs.FileType.Directory)
+
     def exists(self, name: str) -> bool:
         info = patiently(f"looking at {self.uri}/{name}", lambda: self.fs.get_file_info(f"{self.path}/{name}"))
         return bool(info.type == pafs.FileType.File)

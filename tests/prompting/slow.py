@@ -15,14 +15,14 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 KINDS = ["play", "thumbs_up", "thumbs_down", "list_add"]
 
 
-def logged(world, missing="placeholder", seed=0):
+def logged(world, missing="placeholder", seed=0, unknown="skip"):
     """(impression_id -> dict of prompt columns, reason -> count)."""
     found, reasons, seen = {}, Counter(), set()
     for row in sorted(world.impression, key=_order):
         reason = "duplicate_id" if row["impression_id"] in seen else _wrong(row, world)
         seen.add(row["impression_id"])
         if reason is None:
-            reason, prompt = _prompt(world, row, row["impression_id"], missing, seed)
+            reason, prompt = _prompt(world, row, row["impression_id"], missing, seed, unknown)
         if reason is None:
             found[row["impression_id"]] = prompt | {"reward": row["reward"], "propensity": row["propensity"]}
         else:
@@ -74,24 +74,27 @@ def _wrong(row, world):
     return None if row["artwork_id"] in row["candidates"] else "shown_not_candidate"
 
 
-def _prompt(world, row, key, missing, seed):
+def _prompt(world, row, key, missing, seed, unknown=None):
+    """`unknown` is what becomes of candidates that were not on offer; None passes them over."""
     looks = {}
     for name in set(row["candidates"]):
         state = _state(world, name, row["at"])
         if state is not None and state["title_id"] == row["title_id"]:
             looks[name] = _look(world, state["image_sha256"])
     shown = row["artwork_id"]
-    if len(looks) < 2:
+    not_offered = set() if unknown is None else set(row["candidates"]) - set(looks)
+    if len(looks) + len(not_offered) < 2:
         return "few_candidates", None
-    if shown is not None and shown not in looks:
-        return "shown_not_candidate", None
+    if not_offered and unknown == "skip":
+        return "unknown_candidate", None
     with_words = {name: look for name, look in looks.items() if look}
     if not with_words or (missing == "skip" and len(with_words) < len(looks)):
         return "no_description", None
     if missing == "drop":
-        looks = with_words
-        if len(looks) < 2 or (shown is not None and shown not in looks):
+        if len(with_words) + len(not_offered) < 2 or (shown in looks and shown not in with_words):
             return "no_description", None
+        looks = with_words
+    looks |= dict.fromkeys(not_offered, "")
     if len(looks) > len(LETTERS):
         return "too_many_candidates", None
     order = sorted(looks, key=lambda name: hashlib.md5(f"{seed}|{key}|{name}".encode()).hexdigest())

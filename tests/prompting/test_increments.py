@@ -27,9 +27,9 @@ def without_run(rows):
 
 def test_a_rerun_writes_nothing(tmp_path):
     worlds.odd(7).write(tmp_path)
-    assert worlds.run(tmp_path) == 0
+    assert worlds.run(tmp_path, **worlds.ANY_LOSS) == 0
     before = parts(tmp_path)
-    assert worlds.run(tmp_path) == 0
+    assert worlds.run(tmp_path, **worlds.ANY_LOSS) == 0
     assert parts(tmp_path) == before
     counted = worlds.counts(tmp_path)
     assert (counted["new prompts"], counted["committed before"]) == (0, len(worlds.rows(tmp_path)))
@@ -66,14 +66,14 @@ def test_what_comes_late_or_becomes_possible_is_added(tmp_path):
     late, last = world.impression.pop(3), world.description.pop()
     lost = {row["impression_id"] for row in world.impression if row["title_id"] == "t3"}
     world.write(tmp_path)
-    assert worlds.run(tmp_path, prompts__missing_description="skip") == 0
+    assert worlds.run(tmp_path, **worlds.ANY_LOSS, prompts__missing_description="skip") == 0
     assert {row["impression_id"] for row in worlds.rows(tmp_path)} == {
         row["impression_id"] for row in world.impression
     } - lost
     world.impression.append(late)
     world.description = [last]
     world.write(tmp_path)
-    assert worlds.run(tmp_path, prompts__missing_description="skip") == 0
+    assert worlds.run(tmp_path, **worlds.ANY_LOSS, prompts__missing_description="skip") == 0
     assert len(worlds.rows(tmp_path)) == 20
     assert worlds.counts(tmp_path)["new prompts"] == len(lost) + 1
 
@@ -133,7 +133,7 @@ def test_nightly_asks_about_members_who_were_active(tmp_path):
     nightly = {"prompts__kind": "nightly", "prompts__at": tonight.isoformat(), "input__impressions": None}
     active = {"prompts__active_days": 7, "prompts__rank": '["t0", "t2", "t2", "t9"]'}
     for _ in range(2):
-        assert worlds.run(tmp_path, **nightly, **active) == 0
+        assert worlds.run(tmp_path, **nightly, **active, prompts__max_lost__unknown_title=0.5) == 0
     rows = worlds.rows(tmp_path)
     assert {(row["member_id"], row["title_id"]) for row in rows} == {(m, t) for m in ("m0", "m1") for t in ("t0", "t2")}
     assert {row["asked_at"] for row in rows} == {tonight}

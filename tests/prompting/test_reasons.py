@@ -14,9 +14,11 @@ NAN = float("nan")
     ("changes", "reason"),
     [
         ({"candidates": ["t1-0"]}, "few_candidates"),
-        ({"candidates": ["t1-0", "t1-0", "t2-0"]}, "few_candidates"),
+        ({"candidates": ["t1-0", "t1-0"]}, "few_candidates"),
+        ({"candidates": ["t1-0", "t1-0", "t2-0"]}, "unknown_candidate"),
+        ({"candidates": ["t1-0", "t1-1", "t9-9"]}, "unknown_candidate"),
         ({"artwork_id": "t1-9"}, "shown_not_candidate"),
-        ({"candidates": ["t1-0", "t1-1", "t2-0"], "artwork_id": "t2-0"}, "shown_not_candidate"),
+        ({"candidates": ["t1-0", "t1-1", "t2-0"], "artwork_id": "t2-0"}, "unknown_candidate"),
         ({"title_id": "t9"}, "unknown_title"),
         ({"propensity": 0.0}, "bad_propensity"),
         ({"propensity": 1.0000001}, "bad_propensity"),
@@ -28,6 +30,9 @@ NAN = float("nan")
         ({"impression_id": None}, "incomplete"),
         ({"at": None}, "incomplete"),
         ({"candidates": None}, "incomplete"),
+        ({"candidates": ["t1-0", "t1-1", ""]}, "incomplete"),
+        ({"candidates": ["t1-0", "t1-1", None]}, "incomplete"),
+        ({"at": worlds.datetime(2999, 1, 1, tzinfo=worlds.UTC)}, "bad_time"),
     ],
 )
 def test_each_reason_is_counted(tmp_path, capsys, changes, reason):
@@ -46,7 +51,7 @@ def test_more_candidates_than_letters(tmp_path):
     world = worlds.plain(impressions=2, candidates=53)
     world.impression[1]["candidates"] = world.impression[1]["candidates"][:52]
     world.write(tmp_path)
-    assert worlds.run(tmp_path) == 0
+    assert worlds.run(tmp_path, prompts__max_lost__other=0.5) == 0
     (row,) = worlds.rows(tmp_path)
     assert len(row["artwork_ids"]) == 52
     assert 'z. "A picture, ' in row["prompt"]
@@ -63,7 +68,7 @@ def test_a_candidate_without_a_description(tmp_path, missing, of_shown, of_other
     world.impression = [world.impression[0], world.impression[4] | {"artwork_id": "t0-1"}]
     world.description = [row for row in world.description if row["image_sha256"] != worlds.sha("t0-0")]
     world.write(tmp_path)
-    assert worlds.run(tmp_path, prompts__missing_description=missing) == 0
+    assert worlds.run(tmp_path, **worlds.ANY_LOSS, prompts__missing_description=missing) == 0
     lengths = {row["impression_id"]: len(row["artwork_ids"]) for row in worlds.rows(tmp_path)}
     assert (lengths.get("i0"), lengths.get("i4")) == (of_shown, of_other)
     assert worlds.counts(tmp_path).get("no prompt: no_description", 0) == (of_shown, of_other).count(None)
@@ -73,7 +78,7 @@ def test_nothing_is_asked_about_artwork_of_which_nothing_is_known(tmp_path):
     world = worlds.plain(impressions=4)
     world.description = [row for row in world.description if row["image_sha256"] == worlds.sha("t1-0")]
     world.write(tmp_path)
-    assert worlds.run(tmp_path) == 0
+    assert worlds.run(tmp_path, **worlds.ANY_LOSS) == 0
     assert [row["title_id"] for row in worlds.rows(tmp_path)] == ["t1"]
     assert worlds.counts(tmp_path)["no prompt: no_description"] == 3
 
@@ -89,9 +94,15 @@ def test_history_that_cannot_be_used_is_counted(tmp_path):
         worlds.event("m0", None, at),
     ]
     world.write(tmp_path)
-    assert worlds.run(tmp_path) == 0
+    assert worlds.run(tmp_path, prompts__max_lost__history=0.8) == 0
     counted = worlds.counts(tmp_path)
-    assert (counted["history rows used"], counted["history rows left out"]) == (1, 4)
+    assert {name: rows for name, rows in counted.items() if name.startswith("history")} == {
+        "history rows used": 1,
+        "history rows not needed": 0,
+        "history rows left out: incomplete": 2,
+        "history rows left out: unknown_event 'rewind'": 1,
+        "history rows left out: unknown_title": 1,
+    }
 
 
 def test_the_run_row_says_what_became_of_it(tmp_path):

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from featurize.config import MaxLost
 from featurize.demo.impressions import log
 from featurize.demo.members import history_batch
 from featurize.demo.scenes import describe
@@ -23,6 +24,9 @@ LATER = datetime(2026, 1, 1, tzinfo=UTC)
 GENRES = ["drama", "comedy", "crime", "western", "horror", "family", "war"]
 ORIGIN = {"run_id": "features", "code_version": "test", "computed_at": LATER}
 CAPTIONED = {"raw_text": "", "status": "ok", "finish_reason": "stop", "prompt_tokens": 1, "output_tokens": 1}
+ANY_LOSS = {f"prompts__max_lost__{name}": 1 for name in MaxLost.model_fields}
+ANY_LOSS |= {"prompts__min_described": 0, "prompts__min_with_history": 0}
+"""Settings under which a run goes on however much of its input is lost."""
 INPUTS = ("title", "history", "impression", "pair")
 
 
@@ -112,7 +116,7 @@ def impression(number, member, title_id, at, candidates, shown=None, **changes):
 
 
 def plain(impressions=20, candidates=3, members=5):
-    """One title after another, all of it in order; a member sees a title every other day."""
+    """One title after another, all of it in order; a member sees a title every other day, and has listed one before."""
     titles = [title(number) for number in range(4)]
     names = {row["title_id"]: [f"{row['title_id']}-{k}" for k in range(candidates)] for row in titles}
     shown = [
@@ -120,7 +124,8 @@ def plain(impressions=20, candidates=3, members=5):
         for n in range(impressions)
     ]
     artworks = [artwork(name, title_id) for title_id, each in names.items() for name in each]
-    return World(titles, [], shown, artworks, [described(row["artwork_id"]) for row in artworks], [])
+    listed = [event(f"m{n}", "t3", START - timedelta(days=1), "list_add", None) for n in range(members)]
+    return World(titles, listed, shown, artworks, [described(row["artwork_id"]) for row in artworks], [])
 
 
 def demo(impressions, of_titles=60, members=100, events=40):

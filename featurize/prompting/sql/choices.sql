@@ -1,6 +1,15 @@
--- The candidates of the questions to write.
+-- The candidates of the questions to write: those that the catalogue offered, and of an impression the others too.
 CREATE OR REPLACE TEMP TABLE choice AS
-SELECT question_no, artwork_id, description
-FROM candidate JOIN question USING (asked_no) JOIN artwork_state USING (state_no) LEFT JOIN picture USING (image_sha256)
-WHERE description IS NOT NULL OR NOT $drop
+WITH offered AS (
+    SELECT question_no, artwork_id, description
+    FROM candidate JOIN question USING (asked_no) JOIN artwork_state USING (state_no) LEFT JOIN picture USING (image_sha256)
+),
+unknown AS (
+    SELECT question_no, unnest(candidates) AS artwork_id
+    FROM question JOIN asked USING (asked_no)
+    WHERE $unknown = 'placeholder' AND question.shown IS NOT NULL
+)
+FROM offered WHERE description IS NOT NULL OR NOT $drop
+UNION ALL
+SELECT question_no, artwork_id, NULL FROM unknown ANTI JOIN offered USING (question_no, artwork_id)
 ORDER BY question_no;

@@ -4,12 +4,15 @@ CREATE OR REPLACE TEMP TABLE asked AS
 SELECT
     (row_number() OVER ())::INTEGER AS asked_no,
     impression_id, member_id, title_id, "at" AS asked_at,
-    artwork_id AS shown, list_distinct(candidates) AS candidates, propensity, reward, minutes, policy,
+    artwork_id AS shown, list_distinct(candidates) AS candidates, propensity, reward, minutes, policy, fault_example,
     CASE
         WHEN copy > 1 THEN 'duplicate_id'
+        WHEN fault IS NOT NULL THEN fault
         WHEN coalesce(impression_id, '') = '' OR coalesce(member_id, '') = '' OR coalesce(title_id, '') = ''
-            OR coalesce(artwork_id, '') = '' OR "at" IS NULL OR NOT isfinite("at") OR candidates IS NULL
+            OR coalesce(artwork_id, '') = '' OR "at" IS NULL OR candidates IS NULL
+            OR list_contains(candidates, '') OR len(candidates) > list_count(candidates)
             THEN 'incomplete'
+        WHEN wrong_clock("at", $now) THEN 'bad_time'
         -- Asked for by name: statistics of Parquet files leave NaN out, and comparisons are decided by them.
         WHEN (isfinite(propensity) AND propensity > 0 AND propensity <= 1) IS NOT TRUE THEN 'bad_propensity'
         WHEN (isfinite(reward) AND reward >= 0 AND reward <= 1) IS NOT TRUE THEN 'bad_reward'

@@ -26,6 +26,7 @@ SELECT image_sha256, caption,
     coalesce(d.setting, t.setting) AS setting,
     coalesce(d.people_count::VARCHAR, t.people) AS people,
     coalesce(d.composition, t.shot) AS composition,
-    d.text_on_artwork AS text_on_artwork
+    d.text_on_artwork AS text_on_artwork,
+    coalesce(d.caption, d.mood, d.setting, d.people_count::VARCHAR, d.composition, d.text_on_artwork) IS NOT NULL AS described
 FROM wanted LEFT JOIN described d USING (image_sha256) LEFT JOIN tags t USING (image_sha256)
 ORDER BY image_sha256;

@@ -1,5 +1,19 @@
 -- What several queries of the prompts job share.
 CREATE TYPE event_kind AS ENUM ('play', 'thumbs_up', 'thumbs_down', 'list_add');
+CREATE TEMP MACRO known_event(event) AS event IN ('play', 'thumbs_up', 'thumbs_down', 'list_add');
+CREATE TEMP MACRO wrong_clock(happened, now) AS
+    -- A day for clocks that are ahead and zones that were mistaken.
+    happened < TIMESTAMPTZ '0001-01-01 00:00:00Z' OR happened > now::TIMESTAMPTZ + INTERVAL 1 DAY;
+CREATE TEMP MACRO history_fault(fault, member_id, title_id, title_no, event, happened, now) AS
+    -- What keeps a row of history from being used, whoever is asked about.
+    CASE
+        WHEN fault IS NOT NULL THEN fault
+        WHEN member_id IS NULL OR member_id = '' OR title_id IS NULL OR title_id = '' OR event IS NULL OR event = ''
+            OR happened IS NULL THEN 'incomplete'
+        WHEN wrong_clock(happened, now) THEN 'bad_time'
+        WHEN NOT known_event(event) THEN 'unknown_event'
+        WHEN title_no IS NULL THEN 'unknown_title'
+    END;
 CREATE TEMP MACRO pair_hash(seed, member, title) AS
     -- The length keeps ('a', 'bc') and ('ab', 'c') apart.
     md5(concat(seed, '|', length(member), ':', member, ':', title));

@@ -26,7 +26,7 @@ SELECT
     (row_number() OVER ())::INTEGER AS asked_no,
     NULL::VARCHAR AS impression_id, member_id, w.title_id, $moment::TIMESTAMPTZ AS asked_at,
     NULL::VARCHAR AS shown, coalesce(candidates, []) AS candidates, NULL::DOUBLE AS propensity, NULL::DOUBLE AS reward,
-    NULL::DOUBLE AS minutes,
+    NULL::DOUBLE AS minutes, NULL::VARCHAR AS fault_example,
     CASE
         WHEN copy > 1 THEN 'duplicate_id'
         WHEN coalesce(member_id, '') = '' OR coalesce(w.title_id, '') = '' THEN 'incomplete'

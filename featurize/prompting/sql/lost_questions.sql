@@ -1,0 +1,33 @@
+-- Why impressions or pairs become no prompt: how many by reason, and the first of them, by id, as an example.
+WITH lost AS (
+    SELECT reason, count(*) AS rows,
+        arg_min(asked_no, (coalesce(impression_id, ''), coalesce(title_id, ''), coalesce(member_id, ''))) AS asked_no
+    FROM asked WHERE reason IS NOT NULL GROUP BY reason
+),
+first AS (SELECT l.reason, rows, a.* EXCLUDE (reason) FROM lost l JOIN asked a USING (asked_no)),
+unknown AS (
+    SELECT asked_no, min(artwork_id) AS artwork_id
+    FROM (SELECT asked_no, unnest(candidates) AS artwork_id FROM first WHERE reason = 'unknown_candidate')
+    ANTI JOIN (SELECT asked_no, artwork_id FROM candidate JOIN artwork_state USING (state_no)) USING (asked_no, artwork_id)
+    GROUP BY asked_no
+)
+SELECT reason, rows,
+    coalesce(fault_example, concat_ws(', ',
+        CASE WHEN $logged THEN 'impression ' || coalesce('''' || impression_id || '''', 'missing') END,
+        CASE WHEN NOT $logged AND $members THEN 'member ' || coalesce('''' || member_id || '''', 'missing') END,
+        'title ' || coalesce('''' || title_id || '''', 'missing'),
+        CASE
+            WHEN reason = 'unknown_candidate' THEN 'candidate ''' || artwork_id || ''''
+            WHEN reason = 'shown_not_candidate' THEN 'shown ''' || shown || ''''
+            WHEN reason = 'bad_propensity' THEN 'propensity ' || coalesce(propensity::VARCHAR, 'missing')
+            WHEN reason = 'bad_reward' THEN 'reward ' || coalesce(reward::VARCHAR, 'missing')
+            WHEN reason = 'bad_time' THEN 'at ' || asked_at::VARCHAR
+            WHEN reason = 'incomplete' AND $logged THEN concat_ws(', ',
+                CASE WHEN coalesce(member_id, '') = '' THEN 'member missing' END,
+                CASE WHEN coalesce(shown, '') = '' THEN 'artwork missing' END,
+                CASE WHEN candidates IS NULL THEN 'candidates missing' ELSE 'candidates ' || candidates::VARCHAR END,
+                CASE WHEN asked_at IS NULL THEN 'at missing' END)
+        END
+    )) AS example
+FROM first LEFT JOIN unknown USING (asked_no)
+ORDER BY reason;
