@@ -62,14 +62,19 @@ class Accounts:
             self.report.examples[f"no prompt: {reason}"] = example
             limit = reason if reason in type(self.wanted.max_lost).model_fields else "other"
             self._hold(reason, limit, rows, total, f"{self.asked} become no prompt: {reason}", example)
+        rows, example = self.db.execute(_BAD_MINUTES).fetchall()[0]
+        if rows:
+            self.report.counts["minutes left out"] = rows
+            self.report.examples["minutes left out"] = example
 
     def history(self, used: int, now: datetime) -> None:
         """Count the rows of `history`, `used` of which stand in `event`. Errors: RefusedInput when no id is known."""
         self._some("title ids of input.history", _HISTORY.format("title"), "input.titles", "SELECT title_id FROM title")
         total, lost, names, first = tables.scalar(self.db, "SELECT count(*) FROM history"), 0, 0, ""
         for reason, name, rows in self.db.execute(sql("prompting", "lost_history"), {"now": now}).fetchall():
-            lost += rows
-            told = f"history rows left out: {reason}"
+            usable = reason == "bad_minutes"
+            lost += 0 if usable else rows
+            told = "history minutes left out" if usable else f"history rows left out: {reason}"
             if name is not None:
                 names += 1
                 told += f" '{name}'" if names <= NAMED_EVENTS else " of other names"
@@ -77,7 +82,7 @@ class Accounts:
                 parameters = {"now": now, "members": self.names_members, "reason": reason, "name": name}
                 found = self.db.execute(sql("prompting", "lost_history_example"), parameters).fetchall()
                 self.report.examples[told] = found[0][0]
-                first = first or f"{reason}, {found[0][0]}"
+                first = first or ("" if usable else f"{reason}, {found[0][0]}")
             self.report.counts[told] = self.report.counts.get(told, 0) + rows
         self._hold("history", "history", lost, total, "rows of input.history cannot be used", first)
         self.report.counts |= {"history rows used": used, "history rows not needed": total - lost - used}
@@ -140,6 +145,7 @@ class Accounts:
             raise RefusedInput(f"none of the {what} is known to {place}{ids}: both must write ids alike")
 
 
+_BAD_MINUTES = "SELECT count(*), min(fault_example) FROM asked WHERE reason IS NULL AND fault_example IS NOT NULL"
 _IN_STORE = "SELECT {0}_id FROM artwork_state"
 _HISTORY = "SELECT {0}_id FROM history WHERE {0}_id <> ''"
 _THREE = "SELECT DISTINCT id FROM ({}) AS ids (id) WHERE id <> '' ORDER BY id LIMIT 3"

@@ -30,8 +30,8 @@ NAN = float("nan")
         ({"impression_id": None}, "incomplete"),
         ({"at": None}, "incomplete"),
         ({"candidates": None}, "incomplete"),
-        ({"candidates": ["t1-0", "t1-1", ""]}, "incomplete"),
-        ({"candidates": ["t1-0", "t1-1", None]}, "incomplete"),
+        ({"candidates": ["t1-0", "t1-1", ""]}, "bad_candidates"),
+        ({"candidates": ["t1-0", "t1-1", None]}, "bad_candidates"),
         ({"at": worlds.datetime(2999, 1, 1, tzinfo=worlds.UTC)}, "bad_time"),
     ],
 )

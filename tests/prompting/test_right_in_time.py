@@ -114,7 +114,7 @@ def test_the_current_model_describes_unless_another_is_named(tmp_path):
     assert "A picture, t0-0." in texts["words-1"]
 
 
-NIGHTLY = {"prompts__kind": "nightly", "input__impressions": None}
+NIGHTLY = {"prompts__kind": "nightly", "input__impressions": None, "prompts__min_described": 0}
 
 
 def tonight(folder, world, **settings):

@@ -7,10 +7,9 @@ SELECT
     artwork_id AS shown, list_distinct(candidates) AS candidates, propensity, reward, minutes, policy, fault_example,
     CASE
         WHEN copy > 1 THEN 'duplicate_id'
-        WHEN fault IS NOT NULL THEN fault
+        WHEN fault <> 'bad_minutes' THEN fault
         WHEN coalesce(impression_id, '') = '' OR coalesce(member_id, '') = '' OR coalesce(title_id, '') = ''
             OR coalesce(artwork_id, '') = '' OR "at" IS NULL OR candidates IS NULL
-            OR list_contains(candidates, '') OR len(candidates) > list_count(candidates)
             THEN 'incomplete'
         WHEN wrong_clock("at", $now) THEN 'bad_time'
         -- Asked for by name: statistics of Parquet files leave NaN out, and comparisons are decided by them.

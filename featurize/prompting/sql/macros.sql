@@ -4,10 +4,13 @@ CREATE TEMP MACRO known_event(event) AS event IN ('play', 'thumbs_up', 'thumbs_d
 CREATE TEMP MACRO wrong_clock(happened, now) AS
     -- A day for clocks that are ahead and zones that were mistaken.
     happened < TIMESTAMPTZ '0001-01-01 00:00:00Z' OR happened > now::TIMESTAMPTZ + INTERVAL 1 DAY;
+CREATE TEMP MACRO bad_minutes(fault, minutes) AS
+    -- The row can be used without them.
+    fault IS NOT NULL OR minutes IS NOT NULL AND NOT (isfinite(minutes) AND minutes >= 0 AND minutes < 1e6);
 CREATE TEMP MACRO history_fault(fault, member_id, title_id, title_no, event, happened, now) AS
     -- What keeps a row of history from being used, whoever is asked about.
     CASE
-        WHEN fault IS NOT NULL THEN fault
+        WHEN fault <> 'bad_minutes' THEN fault
         WHEN member_id IS NULL OR member_id = '' OR title_id IS NULL OR title_id = '' OR event IS NULL OR event = ''
             OR happened IS NULL THEN 'incomplete'
         WHEN wrong_clock(happened, now) THEN 'bad_time'
