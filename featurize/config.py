@@ -131,6 +131,7 @@ def _model_key(value: str) -> str:
 
 ModelKey = Annotated[str, AfterValidator(_model_key)]
 
+
 def _no_number(value: Any) -> Any:
     # Read as seconds since 1970, 20260131 would be a day in August 1970.
     if isinstance(value, int | float) or (isinstance(value, str) and value.lstrip("+-").isdecimal()):

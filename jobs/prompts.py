@@ -1,7 +1,8 @@
 """Features, histories and impressions to the prompts that an LLM ranks, trains on and is judged by.
 
-Read the inputs, ask one question per impression (or per member and title to rank tonight), recall what each member did
-before that moment, write the prompts. Before that every row that came in is accounted for. The committed rows say which are there; a rerun makes what is missing.
+Read the inputs, ask one question per impression (or per member and title to rank tonight), account for every row that
+came in, recall what each member did before that moment, write the prompts. The committed rows say which are there; a
+rerun makes what is missing.
 """
 
 from __future__ import annotations

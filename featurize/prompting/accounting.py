@@ -102,7 +102,7 @@ class Accounts:
             known = self.db.execute(sql("prompting", "with_history"), {"now": now}).fetchall()[0][0]
         if known < least * asked:
             self._broken.append(
-                f"of {asked:,} members asked about, {known:,} have history from before: give input.history theirs, under"
+                f"of {asked:,} members asked about, {known:,} have history from before: give input.history theirs, by"
                 f" the same ids, or allow fewer with prompts.min_with_history (it is {least:g})"
             )
 
@@ -112,8 +112,8 @@ class Accounts:
         pictures, described = self.db.execute("SELECT count(*), count_if(described) FROM picture").fetchall()[0]
         if described < least * pictures:
             self._broken.append(
-                f"model {model} has described {described:,} of {pictures:,} pictures of candidates: run `make featurize`"
-                " with it, choose another one with prompts.descriptions, or allow fewer with prompts.min_described"
+                f"model {model} has described {described:,} of {pictures:,} pictures of candidates: run `make"
+                " featurize` with it, choose another one with prompts.descriptions, or allow fewer with prompts.min_described"
                 f" (it is {least:g})"
             )
 
