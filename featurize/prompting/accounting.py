@@ -112,8 +112,8 @@ class Accounts:
         pictures, described = self.db.execute("SELECT count(*), count_if(described) FROM picture").fetchall()[0]
         if described < least * pictures:
             self._broken.append(
-                f"model {model} has described {described:,} of {pictures:,} pictures of candidates: run `make"
-                " featurize` with it, choose another one with prompts.descriptions, or allow fewer with prompts.min_described"
+                f"model {model} has described {described:,} of {pictures:,} candidates' pictures: run `make featurize`"
+                " with it, choose another with prompts.descriptions, or allow fewer with prompts.min_described"
                 f" (it is {least:g})"
             )
 
