@@ -58,6 +58,7 @@ class Accounts:
         total = tables.scalar(self.db, "SELECT count(*) FROM asked")
         parameters = {"logged": self.logged, "members": self.names_members}
         for reason, rows, example in self.db.execute(sql("prompting", "lost_questions"), parameters).fetchall():
+            example = _plain(example)
             self.report.counts[f"no prompt: {reason}"] = rows
             self.report.examples[f"no prompt: {reason}"] = example
             limit = reason if reason in type(self.wanted.max_lost).model_fields else "other"
@@ -65,7 +66,7 @@ class Accounts:
         rows, example = self.db.execute(_BAD_MINUTES).fetchall()[0]
         if rows:
             self.report.counts["minutes left out"] = rows
-            self.report.examples["minutes left out"] = example
+            self.report.examples["minutes left out"] = _plain(example)
 
     def history(self, used: int, now: datetime) -> None:
         """Count the rows of `history`, `used` of which stand in `event`. Errors: RefusedInput when no id is known."""
@@ -77,12 +78,12 @@ class Accounts:
             told = "history minutes left out" if usable else f"history rows left out: {reason}"
             if name is not None:
                 names += 1
-                told += f" '{name}'" if names <= NAMED_EVENTS else " of other names"
+                told += f" '{_plain(name)}'" if names <= NAMED_EVENTS else " of other names"
             if told not in self.report.examples:
                 parameters = {"now": now, "members": self.names_members, "reason": reason, "name": name}
                 found = self.db.execute(sql("prompting", "lost_history_example"), parameters).fetchall()
-                self.report.examples[told] = found[0][0]
-                first = first or ("" if usable else f"{reason}, {found[0][0]}")
+                self.report.examples[told] = _plain(found[0][0])
+                first = first or ("" if usable else f"{reason}, {self.report.examples[told]}")
             self.report.counts[told] = self.report.counts.get(told, 0) + rows
         self._hold("history", "history", lost, total, "rows of input.history cannot be used", first)
         self.report.counts |= {"history rows used": used, "history rows not needed": total - lost - used}
@@ -137,12 +138,18 @@ class Accounts:
         if tables.scalar(self.db, common):
             return
         some = [
-            ", ".join(f"'{value}'" for (value,) in self.db.execute(_THREE.format(query)).fetchall())
+            ", ".join(f"'{_plain(value)}'" for (value,) in self.db.execute(_THREE.format(query)).fetchall())
             for query in (theirs, ours)
         ]
         if all(some):
             ids = f" ({some[0]} there; {some[1]} here)" if self.names_members or "member" not in what else ""
             raise RefusedInput(f"none of the {what} is known to {place}{ids}: both must write ids alike")
+
+
+def _plain(text: str) -> str:
+    """Text from outside as part of a sentence: on one line, and not without end."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in text[:201])
+    return line if len(line) <= 200 else f"{line[:199]}…"
 
 
 _BAD_MINUTES = "SELECT count(*), min(fault_example) FROM asked WHERE reason IS NULL AND fault_example IS NOT NULL"
