@@ -5,5 +5,6 @@ recipe.py      what decides the words, and its key       text.py        text fro
 template.py    the words around them, from a TOML file   templates/     the templates that ship
 rebuild.py     prompts made again                        labels.py      what came of impressions, late too
 export.py      JSON lines for training                   kept.py        titles and impressions, for those who ask
-accounting.py  every row counted, limits on what is lost scratch.py     the folder for temporary files
+accounting.py  every row counted, limits on what is lost parts.py       what lies in which part
+scratch.py     the folder for temporary files
 """

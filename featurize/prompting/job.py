@@ -6,11 +6,9 @@ be stopped anywhere and run again, and a rerun costs what is new. Everything a p
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +21,7 @@ from featurize.execution import phases
 from featurize.inference.extractor import model_key
 from featurize.intake import inputs
 from featurize.job_run import JobRun
-from featurize.prompting import export, kept, labels, rebuild, recipe, scratch, template, words
+from featurize.prompting import export, kept, labels, parts, rebuild, recipe, scratch, template, words
 from featurize.prompting.accounting import Accounts
 from featurize.report import PhaseReport, Progress, ask, shown
 from featurize.storage import current, switch, tables
@@ -31,17 +29,6 @@ from featurize.storage.store import part_name
 from featurize.storage.tables import sql
 
 JOB = "prompts"
-PART = 20_000
-"""Rows of a part, at most."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """What becomes a part: prompts of one day, by the numbers of their first and last question."""
-
-    day: str
-    first: int
-    last: int
 
 
 class Prompting(JobRun):
@@ -143,8 +130,9 @@ class Prompting(JobRun):
         self._settle_recipe()
         dated = self.wanted.kind == "nightly" and self.wanted.at is None
         self._run("planned", recipe_key=self.recipe_key, dated=dated)
-        self.again = self.wanted.rebuild and rebuild.look(self.db, self.store, self.recipe_key)
-        committed = 0 if self.again else self._leave_out_committed()
+        with self._in_a_sentence():
+            self.again = self.wanted.rebuild and rebuild.look(self.db, self.store, self.recipe_key)
+            committed = 0 if self.again else parts.leave_out_committed(self.db, self.store, self.recipe_key)
         self._run("candidates")
         words.pictures(self.db, self.store, self.template, self.descriptions, self.tags, self._as_of)
         unknown = self.wanted.unknown_candidate
@@ -218,29 +206,6 @@ class Prompting(JobRun):
         self.held_out_up_to = found["held_out"].get("up_to")
         self.report.notes.append(f"recipe {self.recipe_key}: descriptions of {self.descriptions}, tags of {self.tags}")
 
-    def _leave_out_committed(self) -> int:
-        """Remove from `planned` what is committed. The parts of a day that is all there, name by name, are not read."""
-        there: dict[str, set[str]] = defaultdict(set)
-        for part in self.store.parts("prompt", self.recipe_key):
-            day, name = part.split("/")[-2:]
-            there[day].add(name.removesuffix(".parquet").partition("-")[0])
-        self.db.execute("CREATE OR REPLACE TEMP TABLE committed (prompt_id VARCHAR)")
-        unsure = []
-        for row in self._rows("ids", days=sorted(there)).to_pylist():
-            day, ids = row["day"], row["ids"]
-            names = [part_name(ids[begin : begin + PART]) for begin in range(0, len(ids), PART)]
-            if there[day].issuperset(names):
-                self.db.execute("INSERT INTO committed SELECT prompt_id FROM planned WHERE day = $1", [day])
-            else:
-                unsure.append(f"{self.recipe_key}/{day}")
-        if unsure:
-            self.store.register(self.db, "prompt", unsure)
-            self.db.execute("INSERT INTO committed SELECT prompt_id FROM prompt")
-            self.db.unregister("prompt")
-        before = tables.scalar(self.db, "SELECT count(*) FROM planned")
-        self.db.execute("DELETE FROM planned WHERE prompt_id IN (FROM committed)")
-        return int(before - tables.scalar(self.db, "SELECT count(*) FROM planned"))
-
     def recall(self) -> None:
         """The history of each question, as tables `recent` and `older`."""
         if self.dry_run or not self.new:
@@ -264,42 +229,28 @@ class Prompting(JobRun):
         written: Future[None] | None = None
         with Progress(JOB, self.new, "prompt") as progress, ThreadPoolExecutor(1) as writer:
             progress.advance(0)
-            for parts in self._batches():
-                rows = self._render(parts[0].first, parts[-1].last, computed_at)
+            for batch in parts.batches(self.db):
+                rows = self._render(batch[0].first, batch[-1].last, computed_at)
                 if written is not None:
                     written.result()
-                written = writer.submit(self._commit, rows, parts, progress)
+                written = writer.submit(self._commit, rows, batch, progress)
             if written is not None:
                 written.result()
             self.phase.done, self.phase.startup_s, self.phase.work_s = self.new, progress.startup_s, progress.work_s
         if self.again:
             with self._in_a_sentence():
-                rebuild.finish(self.db, self.store, self.recipe_key, self.lease.fence, PART)
+                rebuild.finish(self.db, self.store, self.recipe_key, self.lease.fence, parts.PART)
 
-    def _commit(self, rows: pa.Table, parts: list[Part], progress: Progress) -> None:
+    def _commit(self, rows: pa.Table, batch: list[parts.Part], progress: Progress) -> None:
         tables.check("prompt", rows)
-        for part in parts:
-            some = rows.slice(part.first - parts[0].first, part.last - part.first + 1)
+        for part in batch:
+            some = rows.slice(part.first - batch[0].first, part.last - part.first + 1)
             folder, name = f"{self.recipe_key}/{part.day}", part_name(some["prompt_id"].to_pylist())
             if self.again:
                 rebuild.stage(self.store, folder, some, self.lease.fence)
             else:
                 self.store.commit("prompt", folder, name, some, self.lease.fence.check)
             progress.advance(some.num_rows)
-
-    def _batches(self) -> Iterator[list[Part]]:
-        """All parts in order, as many at once as have up to `PART` prompts together."""
-        batch: list[Part] = []
-        days = self.db.execute("SELECT day, min(question_no), max(question_no) FROM question GROUP BY day ORDER BY day")
-        for day, first, last in days.fetchall():
-            for begin in range(first, last + 1, PART):
-                part = Part(day, begin, min(begin + PART - 1, last))
-                if batch and part.last - batch[0].first >= PART:
-                    yield batch
-                    batch = []
-                batch.append(part)
-        if batch:
-            yield batch
 
     def _render(self, first: int, last: int, computed_at: datetime) -> pa.Table:
         """Rows of `prompt` for the questions from `first` to `last`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from featurize.prompting import job
+from featurize.prompting import parts as layout
 from featurize.storage.lease import Lease
 from featurize.storage.store import Store
 
@@ -84,7 +84,7 @@ def test_parts_of_any_size_hold_the_same_prompts(tmp_path, monkeypatch):
         folder = tmp_path / str(size)
         folder.mkdir()
         worlds.plain(impressions=40).write(folder)
-        monkeypatch.setattr(job, "PART", size)
+        monkeypatch.setattr(layout, "PART", size)
         assert worlds.run(folder) == worlds.run(folder) == 0
         assert worlds.counts(folder)["new prompts"] == 0
     assert without_run(worlds.rows(tmp_path / "2")) == without_run(worlds.rows(tmp_path / "20000"))
