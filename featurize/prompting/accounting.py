@@ -68,6 +68,12 @@ class Accounts:
             self.report.counts["minutes left out"] = rows
             self.report.examples["minutes left out"] = _plain(example)
 
+    def changed(self, rows: int, example: str) -> None:
+        """Count the impressions that the log tells otherwise than before. Their prompts stay as they are."""
+        if rows:
+            self.report.counts["impressions changed"] = rows
+            self.report.examples["impressions changed"] = _plain(example)
+
     def history(self, used: int, now: datetime) -> None:
         """Count the rows of `history`, `used` of which stand in `event`. Errors: RefusedInput when no id is known."""
         self._some("title ids of input.history", _HISTORY.format("title"), "input.titles", "SELECT title_id FROM title")

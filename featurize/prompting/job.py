@@ -128,6 +128,9 @@ class Prompting(JobRun):
         self.accounts.titles()
         self._name_members()
         self._settle_recipe()
+        if self.wanted.kind == "logged":
+            with self._in_a_sentence():
+                kept.read(self.db, self.store)
         dated = self.wanted.kind == "nightly" and self.wanted.at is None
         self._run("planned", recipe_key=self.recipe_key, dated=dated)
         with self._in_a_sentence():
@@ -154,6 +157,8 @@ class Prompting(JobRun):
             labels.read(self.db, self.store)
             self._run("labels")
             self.report.counts["labels changed"] = labels.changed(self.db)
+            self._run("new_impressions")
+            self.accounts.changed(*kept.changed(self.db))
 
     def account(self) -> None:
         """Count every row that came in; where too much of it is lost, the run ends here and has committed nothing.

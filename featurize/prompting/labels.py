@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import duckdb
 
+from featurize.prompting import kept
 from featurize.storage import tables
 from featurize.storage.lease import Fence
 from featurize.storage.store import Store, part_name
@@ -21,8 +22,7 @@ WRITERS = 8
 
 def read(db: duckdb.DuckDBPyConnection, store: Store) -> None:
     """Make the committed labels of the days in table `asked` a view `label` of `db`; other days are not read."""
-    days = db.execute("SELECT DISTINCT strftime(asked_at, '%Y-%m-%d') FROM asked WHERE reason IS NULL").fetchall()
-    store.register(db, "label", [day for (day,) in days])
+    store.register(db, "label", kept.days(db))
 
 
 def changed(db: duckdb.DuckDBPyConnection) -> int:

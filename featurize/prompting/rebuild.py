@@ -41,8 +41,7 @@ def finish(db: duckdb.DuckDBPyConnection, store: Store, recipe_key: str, fence: 
     """Stage what is taken over, in parts of up to `part` rows, and switch to what is staged. Errors: RunFailed."""
     days = _days(db)
     left = "FROM prompt ANTI JOIN planned USING (prompt_id)"
-    _register(db, store, recipe_key, days)
-    for (day,) in db.execute(f"SELECT DISTINCT strftime(asked_at, '%Y-%m-%d') AS day {left} ORDER BY day").fetchall():
+    for day in days:
         _register(db, store, recipe_key, [day])
         rows = tables.arrow(db, f"{left} ORDER BY member_id, asked_at, prompt_id").cast(
             tables.contract("prompt").schema

@@ -41,7 +41,7 @@ def test_names_and_the_impressions_used_are_in_the_store_once_per_state(tmp_path
 
 def test_kept_members_are_pseudonyms_where_these_are_asked_for(tmp_path, monkeypatch):
     world = worlds.plain(impressions=6)
-    for row in world.impression:
+    for row in (*world.impression, *world.history):
         row["member_id"] = f"secret-{row['member_id']}"
     world.write(tmp_path)
     monkeypatch.setenv("MEMBER_KEY", "one")
@@ -55,3 +55,48 @@ def test_a_dry_run_keeps_nothing(tmp_path):
     worlds.plain(impressions=6).write(tmp_path)
     assert worlds.run(tmp_path, "--dry-run") == 0
     assert not list((tmp_path / "store").glob("*_state"))
+
+
+def keys_are_unique(folder):
+    for name, key in (("prompt", "prompt_id"), ("label", "impression_id, revision")):
+        twice = ask(folder, f"SELECT {key}, count(*) FROM {name} GROUP BY ALL HAVING count(*) > 1")
+        assert twice == [], f"{name}: {twice}"
+
+
+def test_an_impression_that_moves_to_another_day_keeps_its_one_prompt_and_is_told(tmp_path, capsys):
+    world = worlds.plain(impressions=20)
+    world.write(tmp_path)
+    assert worlds.run(tmp_path) == 0
+    before = worlds.rows(tmp_path)
+    world.impression[5]["at"] += timedelta(days=2)  # where others are
+    world.impression[6]["at"] -= timedelta(days=30)  # where none is
+    world.impression[6]["reward"] = 0.0
+    world.impression[7]["propensity"] = 0.5
+    world.write(tmp_path)
+    capsys.readouterr()
+    for flags in (["--dry-run"], []):
+        assert worlds.run(tmp_path, *flags) == 0
+        told = " ".join(capsys.readouterr().out.split())
+        assert "impressions changed 3" in told
+        assert "impression 'i5', other at" in told
+        assert "labels changed 1" in told
+    counted = worlds.counts(tmp_path)
+    assert (counted["new prompts"], counted["committed before"]) == (0, 20)
+    assert worlds.rows(tmp_path) == before
+    assert ask(tmp_path, "SELECT reward, label_revision FROM labelled_prompt WHERE impression_id = 'i6'") == [(0.0, 2)]
+    keys_are_unique(tmp_path)
+    assert worlds.run(tmp_path) == 0
+    assert "impressions changed" not in worlds.counts(tmp_path)
+    # Another recipe, and the same one made again, say what the log says now; still once each.
+    assert worlds.run(tmp_path, prompts__seed=1) == worlds.run(tmp_path, prompts__rebuild=True) == 0
+    keys_are_unique(tmp_path)
+    moved = ask(tmp_path, """SELECT count(*), count(DISTINCT asked_at) FROM prompt WHERE impression_id = 'i6'""")
+    assert moved == [(2, 1)]
+    world.impression[6]["at"] += timedelta(days=30)  # and back
+    world.write(tmp_path)
+    assert worlds.run(tmp_path) == 0
+    assert worlds.counts(tmp_path)["impressions changed"] == 1
+    assert ask(tmp_path, """SELECT "at" = '2025-03-02 06:00:00Z' FROM impression WHERE impression_id = 'i6'""") == [
+        (True,)
+    ]
+    keys_are_unique(tmp_path)

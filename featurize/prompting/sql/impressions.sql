@@ -3,7 +3,7 @@
 CREATE OR REPLACE TEMP TABLE asked AS
 SELECT
     (row_number() OVER ())::INTEGER AS asked_no,
-    impression_id, member_id, title_id, "at" AS asked_at,
+    impression_id, member_id, title_id, "at" AS asked_at, strftime("at", '%Y-%m-%d') AS day,
     artwork_id AS shown, list_distinct(candidates) AS candidates, propensity, reward, minutes, policy, fault_example,
     CASE
         WHEN copy > 1 THEN 'duplicate_id'

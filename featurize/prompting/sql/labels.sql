@@ -2,7 +2,7 @@
 -- log without minutes takes back none.
 CREATE OR REPLACE TEMP TABLE new_label AS
 WITH said AS (
-    SELECT strftime(asked_at, '%Y-%m-%d') AS day, impression_id, reward,
+    SELECT day, impression_id, reward,
         CASE WHEN isfinite(minutes) AND minutes >= 0 THEN minutes END AS minutes
     FROM asked
     WHERE reason IS NULL

@@ -25,6 +25,7 @@ offered AS (
 SELECT
     (row_number() OVER ())::INTEGER AS asked_no,
     NULL::VARCHAR AS impression_id, member_id, w.title_id, $moment::TIMESTAMPTZ AS asked_at,
+    strftime($moment::TIMESTAMPTZ, '%Y-%m-%d') AS day,
     NULL::VARCHAR AS shown, coalesce(candidates, []) AS candidates, NULL::DOUBLE AS propensity, NULL::DOUBLE AS reward,
     NULL::DOUBLE AS minutes, NULL::VARCHAR AS fault_example,
     CASE

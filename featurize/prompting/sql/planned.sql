@@ -3,10 +3,10 @@
 CREATE OR REPLACE TEMP TABLE planned AS
 SELECT *, left(sha256(concat($recipe_key, '|', question_key)), 32) AS prompt_id
 FROM (
-    SELECT asked_no, member, strftime(asked_at, '%Y-%m-%d') AS day,
+    SELECT asked_no, member, day,
         -- The length keeps ('a', 'bc') and ('ab', 'c') apart.
         coalesce(impression_id, concat(length(member), ':', member, ':', title_id, ':',
-            CASE WHEN $dated THEN strftime(asked_at, '%Y-%m-%d') ELSE epoch_us(asked_at)::VARCHAR END)) AS question_key
+            CASE WHEN $dated THEN day ELSE epoch_us(asked_at)::VARCHAR END)) AS question_key
     FROM asked JOIN member USING (member_id)
     WHERE reason IS NULL
 );

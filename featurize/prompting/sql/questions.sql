@@ -2,9 +2,9 @@
 -- which is all that a history depends on.
 CREATE OR REPLACE TEMP TABLE question AS
 SELECT
-    (row_number() OVER (ORDER BY day, member, asked_at, prompt_id))::INTEGER AS question_no,
-    (dense_rank() OVER (ORDER BY day, member, asked_at))::INTEGER AS moment_no,
-    p.*, a.* EXCLUDE (asked_no, candidates, reason)
+    (row_number() OVER (ORDER BY p.day, member, asked_at, prompt_id))::INTEGER AS question_no,
+    (dense_rank() OVER (ORDER BY p.day, member, asked_at))::INTEGER AS moment_no,
+    p.*, a.* EXCLUDE (asked_no, day, candidates, reason)
 FROM planned p JOIN asked a USING (asked_no)
 WHERE a.reason IS NULL
 ORDER BY question_no;
