@@ -275,19 +275,27 @@ class Settings(Section):
 def load(profile: str, overrides: Iterable[str] = ()) -> Settings:
     """The settings of a profile (a name of `infra/profiles` or a path) with `a.b=value` overrides on top.
 
-    Values are TOML where they parse as TOML, `null` unsets, dates and anything else are text. Errors: RefusedInput
-    naming the file or key.
+    Values are TOML where they parse as TOML, `null` unsets, dates and anything else are text. Another backend than the
+    profile's begins an empty section: what is right for one model is not for the other. Errors: RefusedInput naming the
+    file or key.
     """
     path = profile_path(profile)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RefusedInput(f"{path}: {error}") from error
+    wanted: list[tuple[str, Any]] = []
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not all(key.split(".")):
             raise RefusedInput(f"--set {text}: expected a.b=value")
-        _put(values, key.split("."), _literal(value))
+        wanted.append((key, _literal(value)))
+    for section in SECTION_OF.values():
+        backend, given = dict(wanted).get(f"{section}.backend"), values.get(section)
+        if isinstance(backend, str) and isinstance(given, dict) and given.get("backend") != backend:
+            del values[section]
+    for key, value in wanted:
+        _put(values, key.split("."), value)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:

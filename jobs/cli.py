@@ -1,6 +1,6 @@
 """What every job's command line shares: its flags, its log, and exit codes.
 
-0 done, 1 failed, 2 refused input, 3 another run holds the lease.
+0 done, 1 failed, 2 refused input, 3 another run holds the lease, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ import argparse
 import logging
 import os
 import re
+import select
 import signal
 import sys
 import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import duckdb
 
@@ -26,6 +28,8 @@ from featurize.intake import waiting
 from featurize.storage import secrets
 
 LONGEST_RUN_ID = 200
+UNHEARD = 128 + signal.SIGPIPE
+"""What a shell says of a program that ended because the one it was piped into had."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,6 +58,32 @@ def main(
     job: str, doc: str, work: Callable[[config.Settings, str, bool], None], argv: Sequence[str] | None = None
 ) -> int:
     """Parse, load the settings, do the work; returns the exit code, with one sentence on stderr when it is not 0."""
+    return heard(partial(_main, job, doc, work, argv))
+
+
+def heard(work: Callable[[], int]) -> int:
+    """The exit code of `work`; `UNHEARD`, without a word, where the reader of standard output went away meanwhile."""
+    try:
+        try:
+            code = work()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError as error:
+        if not _deaf(sys.stdout):
+            return _say(sentence(f"the storage failed: {error}"), 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in its buffer goes there
+        return UNHEARD
+    return code
+
+
+def _deaf(stream: TextIO) -> bool:
+    """Whether the other end of a pipe is closed."""
+    poll = select.poll()
+    poll.register(stream)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _main(job: str, doc: str, work: Callable[[config.Settings, str, bool], None], argv: Sequence[str] | None) -> int:
     arguments = parser(job, doc).parse_args(argv)
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setFormatter(_Formatter("%(message)s"))
@@ -69,6 +99,8 @@ def main(
         return _say(error, 3)
     except ArtworkError as error:
         return _say(error, 1)
+    except BrokenPipeError:
+        raise
     except (OSError, duckdb.IOException) as error:
         return _say(sentence(f"the storage failed: {error}"), 1)
     except KeyboardInterrupt:

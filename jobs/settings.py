@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
 from featurize import config
+from jobs import cli
 
 HEAD = """# Settings
 
@@ -26,7 +26,6 @@ Made from the settings' declarations by `.venv/bin/python -m jobs.settings --mar
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m jobs.settings", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--markdown", action="store_true", help="as docs/settings.md")
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make settings | head` is no error
     print("\n".join(markdown() if parser.parse_args(argv).markdown else page()))
     return 0
 
@@ -54,4 +53,4 @@ def markdown() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.heard(main))

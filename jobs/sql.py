@@ -20,6 +20,7 @@ from featurize import config
 from featurize.errors import ArtworkError, RefusedInput, RunFailed
 from featurize.storage import secrets, views
 from featurize.storage.store import Store
+from jobs import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,4 +95,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.heard(main))

@@ -18,6 +18,16 @@ def test_set_wins_over_the_profile_also_with_zero_and_false():
     assert settings.embed.batch_size == 1
 
 
+def test_another_backend_than_the_profiles_begins_an_empty_section():
+    settings = config.load("local", ["describe.cpus=2", "describe.backend=fake"])
+    assert settings.describe.model_dump() == {**type(settings.describe)(backend="fake").model_dump(), "cpus": 2}
+    assert settings.embed.backend == "open_clip_image"
+    with pytest.raises(RefusedInput, match=r"--set\): describe\.model: Field required$"):
+        config.load("local", ["describe.backend=openai_endpoint"])
+    same = config.load("local", ["describe.backend=transformers_captioner"])
+    assert same.describe.model == "bundled:captioner"
+
+
 def test_null_unsets_and_names_that_look_like_numbers_or_dates_stay_names():
     settings = config.load("local", ["describe=null", "store=2026", "input.artwork=2026-11-20"])
     assert settings.describe is None

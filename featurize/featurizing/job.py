@@ -20,6 +20,7 @@ from featurize.job_run import JobRun
 from featurize.models import load_backend
 from featurize.report import PhaseReport, Progress, ask, shown
 from featurize.storage import tables
+from featurize.storage.tables import sql
 
 JOB = "featurize"
 TABLES = ("artwork", "image_embedding", "text_embedding", "image_tag", "description", "damage", "quarantine", "model")
@@ -93,6 +94,7 @@ class Featurizing(JobRun):
         """Embed or describe every picture that this model has no row of; returns the model key."""
         key = self._key(phases.fingerprint_of(model))
         self._execute(name, model, key, load_backend(model.backend).Extractor.table, self._missing(model))
+        self._count_damaged()
         return key
 
     def tag(self, embed: ModelSettings, image_key: str) -> None:
@@ -123,6 +125,13 @@ class Featurizing(JobRun):
                 advance=progress.advance,
             )
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
+
+    def _count_damaged(self) -> None:
+        """Pictures that this run used and whose files are damaged beside the pixels."""
+        self.store.register(self.db, "damage")
+        (row,) = self.db.execute(sql("featurizing", "damaged"), {"run_id": self.origin.run_id}).fetchall()
+        if row[0]:
+            self.report.counts["damaged"], self.report.examples["damaged"] = row
 
     def _key(self, fingerprint: dict[str, Any]) -> str:
         if self.dry_run:

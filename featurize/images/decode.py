@@ -5,13 +5,14 @@ from the bytes, never from a name. The size is checked before pixels are decoded
 pages the first picture counts.
 
 Everything here may be called from many threads; the decoders release the GIL. The process-wide things touched are
-`PIL.Image.MAX_IMAGE_PIXELS`, raised to `Limits.max_pixels` where it is lower and never lowered, and the filter of
-warnings: what Pillow has to say of odd files is in `damage` or in the reason.
+`PIL.Image.MAX_IMAGE_PIXELS`, raised to `Limits.max_pixels` where it is lower and never lowered, the filter of warnings
+and the libraries' loggers: what they have to say of odd files is in `damage` or in the reason.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import threading
 import warnings
@@ -145,7 +146,7 @@ def open_picture(data: bytes, limits: Limits, at_least: Size | None = None) -> P
         raise BadImage("not_an_image", "the bytes start like no picture format we know")
     if format_ not in _OPENERS or (format_ in _NEEDS and not features.check(_NEEDS[format_])):
         raise BadImage("unsupported", f"{format_} is not decoded")
-    _prepare_pillow(limits.max_pixels)
+    _prepare(limits.max_pixels)
     try:
         opened = _OPENERS[format_](data, limits, at_least)
     except (MemoryError, BadImage):
@@ -180,9 +181,14 @@ def _fail(format_: str, data: bytes, error: Exception) -> NoReturn:
     raise BadImage("decode_error" if is_whole(format_, data) else "truncated", detail) from error
 
 
-def _prepare_pillow(pixels: int) -> None:
-    """Keeps Pillow's own check, which some plug-ins make while opening, as a second line of defence behind ours."""
+def _prepare(pixels: int) -> None:
+    """Keeps Pillow's own check, which some plug-ins make while opening, as a second line of defence behind ours.
+
+    And keeps what the libraries say of odd files from the terminal.
+    """
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    for library in ("imagecodecs", "tifffile"):
+        logging.getLogger(library).disabled = True
     if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
         with _pixel_limit_lock:
             Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, pixels)
@@ -228,9 +234,12 @@ def _pillow(plugin: type[ImageFile.ImageFile], data: bytes, limits: Limits, at_l
 def _png(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
     stream = streams.png(data)
     image = PngImagePlugin.PngImageFile(io.BytesIO(stream.data))
+    width, height = image.size
     orientation = _orientation(stream.exif, stream.damage)
 
     def load() -> Image.Image:
+        if stream.doubtful:
+            streams.check_png_pixels(stream, most=(8 * width + 2) * height + 64)  # 64 bits, and filters, at most
         if stream.deep:
             return _deep_png(stream)
         image.load()
@@ -243,7 +252,6 @@ def _png(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
             alpha = Image.fromarray(np.where(same, 0, 255).astype(np.uint8))
         return colour.to_rgb(image, stream.profile, alpha)
 
-    width, height = image.size
     seen_through = image.has_transparency_data or stream.transparent
     weight = width * height * (_DEEP_WEIGHT if stream.deep else _ALPHA_WEIGHT if seen_through else 1)
     return _Opened(image.size, load, orientation, stream.damage, weight)

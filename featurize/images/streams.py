@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 
 from featurize.errors import BadImage
 from featurize.images import colour
+from featurize.images.formats import png_chunks
 
 _PNG_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _PNG_NEXT = re.compile(rb"(?:IDAT|PLTE|tRNS|IEND)")
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOFn
 _KEPT = _FRAMES | {0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF}
+_PIECE = 2**20  # bytes of pixels unpacked at once to see whether they are right
 _PADDING = 64  # bytes of made-up entropy-coded data; enough to show in the pixels if they are read
 
 
@@ -32,9 +34,11 @@ class Stream:
     """PNG: the grey or RGB sample value that is transparent, at the file's own bit depth."""
     deep: bool = False
     """PNG: 16 bits a sample."""
+    doubtful: bool = False
+    """PNG: something in it is damaged, so `check_png_pixels` must be asked before its pixels are used."""
     progressive: bool = False
     whole: bool = True
-    """JPEG: there is an end marker."""
+    """JPEG, PNG: there is an end marker."""
     damage: list[str] = field(default_factory=list)
 
 
@@ -50,6 +54,7 @@ def png(data: bytes) -> Stream:
         good = end + 4 <= len(data) and zlib.crc32(data[at + 4 : end]) == int.from_bytes(data[end : end + 4])
         following = end + 4
         if not good:
+            stream.doubtful = True
             stream.damage.append(f"{_name(kind)} cut or with a wrong checksum")
             if not _chunk_begins(data, following):  # its length is wrong, so look where the next one begins
                 following = _next_png_chunk(data, start)
@@ -58,7 +63,7 @@ def png(data: bytes) -> Stream:
             if not good and kind in (b"IHDR", b"PLTE"):
                 reason = "truncated" if end + 4 > len(data) else "decode_error"
                 raise BadImage(reason, f"PNG: {_name(kind)} is cut or has a wrong checksum")  # type: ignore[arg-type]
-            kept.append(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
+            kept.append(data[at:following] if good else _png_chunk(kind, body))
         elif good and not kind[0] & 32:
             raise BadImage("unsupported", f"PNG with the chunk {_name(kind)}, which changes what the pixels mean")
         if good:
@@ -67,7 +72,8 @@ def png(data: bytes) -> Stream:
     head = found.get(b"IHDR", b"")
     if len(head) != 13:
         raise BadImage("truncated" if at >= len(data) else "decode_error", "PNG: there is no header")
-    if kind != b"IEND":
+    stream.whole = kind == b"IEND"
+    if not stream.whole:
         stream.damage.append("no end marker")
         kept.append(b"\0\0\0\0IEND\xaeB`\x82")
     depth, colours = head[8], head[9]
@@ -80,12 +86,33 @@ def png(data: bytes) -> Stream:
     return stream
 
 
+def check_png_pixels(stream: Stream, most: int) -> None:
+    """Whether the packed pixels, of at most so many bytes, keep the checksum that they have of their own.
+
+    Decoders do not always look at it. Of a file that ends early nothing is said. Errors: ValueError or zlib.error.
+    """
+    unpacking, seen = zlib.decompressobj(), 0
+    for kind, start, end in png_chunks(stream.data):
+        body = stream.data[start:end] if kind == b"IDAT" else b""
+        while body and not unpacking.eof:
+            seen += len(unpacking.decompress(body, _PIECE))
+            body = unpacking.unconsumed_tail
+            if seen > most:
+                raise ValueError("more pixels than the header says")
+    if stream.whole and not unpacking.eof:
+        raise ValueError("fewer pixels than the header says")
+
+
+def _png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
 def _png_transparency(found: dict[bytes, bytes], colours: int, kept: list[bytes], stream: Stream) -> None:
     """A palette's alpha goes where the decoder looks for it, before the pixels; a single colour is kept as numbers."""
     body = found[b"tRNS"]
     if colours == 3 and 0 < len(body) <= len(found.get(b"PLTE", b"")) // 3:
         at = next((i for i, chunk in enumerate(kept) if chunk[4:8] == b"IDAT"), len(kept) - 1)
-        kept.insert(at, struct.pack(">I", len(body)) + b"tRNS" + body + struct.pack(">I", zlib.crc32(b"tRNS" + body)))
+        kept.insert(at, _png_chunk(b"tRNS", body))
     elif (colours, len(body)) in ((0, 2), (2, 6)):
         stream.transparent = struct.unpack(f">{len(body) // 2}H", body)
     else:
@@ -182,7 +209,7 @@ def jpeg(data: bytes) -> Stream:
             stream.profile = b"".join(profile[number] for number in sorted(profile))
         else:
             stream.damage.append("parts of the ICC profile are missing")
-    if data.find(b"\xff\xd9", at) < 0:
+    if data.rfind(b"\xff\xd9", at) < 0:
         stream.whole = False
         stream.damage.append("no end marker")
     stream.data = b"".join([*kept, data[at:]])

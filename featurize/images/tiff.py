@@ -1,13 +1,12 @@
 """TIFF files to pixels, whatever they mean by them: tifffile takes the file apart, here its samples become colours.
 
 What is not known for sure to come out right (photometry, inks, chroma subsampling, camera raw) is `unsupported`. Of
-several pages the first that is a picture counts, not a reduced copy or a mask of one.
+several pages the first that is a picture counts, not a reduced copy or a mask of one, be it beneath a thumbnail.
 """
 
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -61,7 +60,6 @@ def read(data: bytes) -> Tiff:
     """Errors: BadImage unsupported or truncated; any other exception for a file that cannot be read."""
     import tifffile
 
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # what it says of odd tags is not for the terminal
     file = tifffile.TiffFile(io.BytesIO(data), name="picture.tif")
     page = _picture_page(file, data)
     kind, bits, samples = int(page.photometric), page.bitspersample, int(page.samplesperpixel)
@@ -96,7 +94,7 @@ def _picture_page(file: Any, data: bytes) -> Any:
     beneath = list(islice(first.pages or (), _PAGES))
     if data[8:10] == b"CR" or 50706 in first.tags or any(int(page.photometric) in _RAW for page in (*pages, *beneath)):
         raise BadImage("unsupported", "a camera's RAW is not decoded")
-    return next((page for page in pages if not _is_reduced(page)), first)
+    return next((page for page in (*pages, *beneath) if not _is_reduced(page)), first)
 
 
 def _is_reduced(page: Any) -> bool:

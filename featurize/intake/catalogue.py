@@ -90,6 +90,7 @@ def scan(
         _check_titles(db, wanted.titles, result, tell)
     seen = files.look(listing, confines)
     db.register("files", seen)
+    store.register(db, "quarantine", [decode_key])
     db.execute(sql("intake", "unread"), {"verify": wanted.verify})
     unread = _unread(db)
     failed = {file.uri: error for file in unread if (error := _unreadable(file, limits, wanted)) is not None}

@@ -116,3 +116,49 @@ sys.exit(cli.main("featurize", "doc", featurize.featurize, sys.argv[1:]))
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert count("image_embedding") == 5
+
+
+FAKE = ["--set", "embed.backend=fake", "--set", "describe=null"]
+
+
+def test_damaged_files_are_counted_in_the_summary_and_the_run(folders, tmp_path, capsys):
+    whole = (tmp_path / "pictures" / "1.jpg").read_bytes()
+    for number in (7, 8):
+        (tmp_path / "pictures" / f"{number}.jpg").write_bytes(whole[:-2] + bytes(number))
+    assert job(*folders[:4], *FAKE) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "damaged 2" in told
+    assert re.search(r"damaged, such as \S+/pictures/7\.jpg: no end marker", told)
+    assert json.loads(duckdb.sql("SELECT counts FROM 'store/run/*.parquet'").fetchall()[0][0])["damaged"] == 2
+    assert job(*folders[:4], *FAKE) == 0
+    assert "damaged" not in capsys.readouterr().out
+
+
+def test_headers_that_could_not_be_read_are_read_again_once_by_a_decoder_that_may(folders, capsys):
+    def read(*more):
+        assert job(*folders[:4], *FAKE, *more) == 0
+        found = duckdb.sql(
+            "SELECT count(DISTINCT artwork_id) FILTER (width = 300 AND format = 'JPEG') FROM 'store/artwork/*.parquet'"
+        ).fetchall()
+        return re.search(r"files read (\d+)", capsys.readouterr().out)[1], found[0][0]
+
+    small = ["--set", "limits.max_pixels=60100"]
+    assert read(*small) == ("6", 1)
+    assert read(*small) == ("0", 1)
+    assert read() == ("5", 5)  # the header of broken.jpg cannot be read
+    assert read() == ("0", 5)
+
+
+def test_a_closed_standard_output_ends_a_job_without_a_word(folders):
+    jobs = (
+        ["featurize", *LOCAL, *folders[:4], *FAKE],
+        ["sql", "--set", "store=store", "-c", "FROM artwork"],
+        ["settings"],
+    )
+    for words in jobs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"jobs.{words[0]}", *words[1:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        process.stdout.close()
+        assert (words[0], process.wait(60), process.stderr.read()) == (words[0], 141, b"")
+        process.stderr.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -159,3 +160,18 @@ def test_a_transparent_colour_is_matched_at_the_depth_of_the_file() -> None:
     data = png(2, 1, 16, 0, b"\0" + grey.tobytes(), before=((b"tRNS", grey[1:].tobytes()),))
     assert np.asarray(decode(data, LIMITS))[0, :, 0].tolist() == [1, 255]
     assert same(with_chunk(encode(square(RED), "PNG"), chunk(b"tRNS", struct.pack(">3H", 0, 0, 255))), square(RED))
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_pixels_of_a_png_that_are_not_those_that_were_packed_are_never_given(depth: int) -> None:
+    rows = b"".join(bytes(1) + bytes((3 * y + x) % 251 for x in range(20 * 3 * depth // 8)) for y in range(40))
+    data = png(20, 40, depth, 2, rows)
+    truth, given = np.asarray(decode(data, LIMITS)), 0
+    for at in range(33, len(data) - 12):
+        for damaged in (data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :], data[:at] + b"x" + data[at:]):
+            with suppress(BadImage):
+                pixels = decode(damaged, LIMITS)
+                given += 1
+                assert np.array_equal(pixels, truth)
+                assert probe(damaged, LIMITS).damage
+    assert given

@@ -121,6 +121,10 @@ def test_tiff_of_several_pages_gives_the_picture_not_its_thumbnail() -> None:
             pages.write(COLOURS, photometric="rgb")
             pages.write(small, photometric="rgb")
         assert off(file.getvalue(), COLOURS) == 0
+    with tifffile.TiffWriter(beneath := io.BytesIO()) as pages:
+        pages.write(small, photometric="rgb", subfiletype=1, subifds=1)
+        pages.write(COLOURS, photometric="rgb")
+    assert off(beneath.getvalue(), COLOURS) == 0
     assert off(written(COLOURS, photometric="rgb", subfiletype=1), COLOURS) == 0  # all there is
 
 

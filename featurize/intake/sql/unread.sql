@@ -1,5 +1,6 @@
 -- The catalogue with the hash of every file that has not changed; image_sha256 is NULL where the bytes must be read.
--- A file is unchanged when a row of `artwork` has its uri, size and modification time.
+-- A file is unchanged when a row of `artwork` has its uri, size and modification time. One whose header could not be read
+-- is read again where `quarantine`, here that of the present decoder, does not say that this decoder cannot either.
 CREATE TABLE catalogue AS
 WITH known AS (
     SELECT uri, size, modified, any_value(image_sha256) AS image_sha256, any_value(format) AS format,
@@ -7,6 +8,7 @@ WITH known AS (
     FROM artwork
     WHERE modified IS NOT NULL AND NOT $verify
     GROUP BY uri, size, modified
+    HAVING any_value(format) IS NOT NULL OR any_value(image_sha256) IN (SELECT image_sha256 FROM quarantine)
 )
 SELECT listed.*, files.size, files.modified, files.kind_of_file, files.trouble,
        known.image_sha256, known.format, known.width, known.height
