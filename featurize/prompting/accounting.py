@@ -158,7 +158,7 @@ def _plain(text: str) -> str:
     return line if len(line) <= 200 else f"{line[:199]}…"
 
 
-_BAD_MINUTES = "SELECT count(*), min(fault_example) FROM asked WHERE reason IS NULL AND fault_example IS NOT NULL"
+_BAD_MINUTES = "SELECT count(*), min(bad_minutes) FROM asked WHERE reason IS NULL AND bad_minutes IS NOT NULL"
 _IN_STORE = "SELECT {0}_id FROM artwork_state"
 _HISTORY = "SELECT {0}_id FROM history WHERE {0}_id <> ''"
 _THREE = "SELECT DISTINCT id FROM ({}) AS ids (id) WHERE id <> '' ORDER BY id LIMIT 3"

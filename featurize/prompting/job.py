@@ -67,7 +67,6 @@ class Prompting(JobRun):
         """Look at files and features; leaves `history`, `impression` or `pair`, `title` and `artwork_state` in `db`."""
         if not self.dry_run:
             switch.recover(self.store, "prompt", self.lease.fence.check)
-        self.declare_current()
         for name, uri in self._files().items():
             if name == "title":
                 words.titles(self.db, self.template, uri)
@@ -78,6 +77,9 @@ class Prompting(JobRun):
         self.store.register(self.db, "artwork")
         self._run("artwork", as_of=self._as_of, newest=self.wanted.kind == "nightly" and self.wanted.at is None)
         models = current.models(self.store, self._as_of, ("description", "image_tag"))
+        if self.wanted.as_of is None:  # what is pinned from now on counts, and is written down when nothing is refused
+            pinned = current.declared(self.store, self.settings.pin.model_dump())
+            models |= {name: choice for name, choice in pinned.items() if name in models}
         if "description" not in models:
             before = f" from before prompts.as_of = {self._as_of}" if self.wanted.as_of else ""
             raise RefusedInput(f"{self.store.uri} has no descriptions{before}: run `make featurize` first")
@@ -180,7 +182,9 @@ class Prompting(JobRun):
             used = tables.scalar(self.db, "SELECT count(*) FROM event") if self.new else 0
             self.accounts.history(used, now)
         self.accounts.check()
-        if not self.dry_run and self.recipe_is_new:
+        self.declare_current()
+        # With nothing to ask about, which pairs are held out could not be decided.
+        if not self.dry_run and self.recipe_is_new and self.new:
             phases.record_model(self.store, self.lease.fence, self.recipe, self.origin)
 
     def _name_members(self) -> None:

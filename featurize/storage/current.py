@@ -65,7 +65,15 @@ def models(store: Store, as_of: str = EVER, features: Collection[str] = FEATURES
 
 
 def declare(store: Store, pins: Mapping[str, str | None], origin: Origin, *, dry_run: bool) -> list[str]:
-    """Write down the pins that are new; returns what to tell of them.
+    """Write down the pins that are new; returns what to tell of them. Errors: as `declared`."""
+    recorded, chosen = _recorded(store), declared(store, pins)
+    if not dry_run:
+        _write(store, chosen, origin)
+    return [_told(feature, choice, recorded.get(feature)) for feature, choice in chosen.items()]
+
+
+def declared(store: Store, pins: Mapping[str, str | None]) -> dict[str, Choice]:
+    """The pins that are new, by feature; writes nothing.
 
     Errors: RefusedInput naming the setting whose model has no rows here, where others have.
     """
@@ -87,9 +95,7 @@ def declare(store: Store, pins: Mapping[str, str | None], origin: Origin, *, dry
                 )
             if now != Choice(wanted, PIN):
                 chosen[feature] = Choice(wanted, PIN)
-    if not dry_run:
-        _write(store, chosen, origin)
-    return [_told(feature, choice, recorded.get(feature)) for feature, choice in chosen.items()]
+    return chosen
 
 
 def settle(store: Store, used: Collection[str], origin: Origin) -> list[str]:
@@ -184,7 +190,7 @@ def _recorded(store: Store, as_of: str = EVER) -> dict[str, Choice]:
 
 def _told(feature: str, choice: Choice, before: Choice | None) -> str:
     why = "pinned" if choice.because == PIN else "by coverage"
-    instead = f"; they were those of {before.model_key}" if before else ""
+    instead = f"; they were those of {before.model_key}" if before and before.model_key != choice.model_key else ""
     return f"the current {_rows_of(feature)} are now those of {choice.model_key}, {why}{instead}"
 
 

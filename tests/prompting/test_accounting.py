@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from featurize.storage import current, tables
+from featurize.storage.store import Store
+
 from . import worlds
 
 FUTURE = datetime.now(UTC) + timedelta(days=2)
@@ -205,3 +208,21 @@ time.sleep(99)
         for process in (alive, killed):
             process.kill()
             process.wait()
+
+
+def test_a_pin_counts_in_the_run_that_says_it_and_a_refused_run_leaves_none(tmp_path, capsys):
+    world = worlds.plain(impressions=10)
+    world.write(tmp_path)
+    assert worlds.run(tmp_path) == 0
+    rows = [worlds.described(row["artwork_id"], "words-2", caption="Other words.") for row in world.artwork]
+    store = Store(str(tmp_path / "store"))
+    for part, some in (("1" * 32, rows[:2]), ("2" * 32, rows[2:])):
+        columns = {key: [row[key] for row in some] for key in some[0]}
+        store.commit("description", "words-2", part, tables.rows("description", columns))
+        declared = sorted((tmp_path / "store" / "production").rglob("*.parquet"))
+        if part.startswith("1"):  # too little is described
+            assert "model words-2 has described 2 of" in refused(capsys, tmp_path, pin__describe="words-2")
+            assert sorted((tmp_path / "store" / "production").rglob("*.parquet")) == declared
+    assert worlds.run(tmp_path, pin__describe="words-2") == 0
+    assert {row["model_key"] for row in worlds.rows(tmp_path)} == {"words-1", "words-2"}
+    assert current.models(store)["description"] == current.Choice("words-2", current.PIN)

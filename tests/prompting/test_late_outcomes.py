@@ -163,3 +163,19 @@ def test_on_s3_late_labels_count_too(tmp_path, s3_bucket):
     assert len(found) == 13
     assert [row["revision"] for row in found if row["impression_id"] == "i5"] == [1, 2]
     assert pq.read_table(f"{place.path}/{place.parts('prompt')[0]}", filesystem=place.fs).num_rows > 0
+
+
+def test_minutes_that_cannot_be_right_change_no_label_and_are_counted(tmp_path, capsys):
+    world = worlds.plain(impressions=4)
+    world.impression[2]["minutes"] = 12.0
+    world.write(tmp_path)
+    assert worlds.run(tmp_path) == 0
+    for minutes in (-4.0, 1e300):
+        world.impression[2]["minutes"] = minutes
+        world.write(tmp_path)
+        capsys.readouterr()
+        assert worlds.run(tmp_path) == 0
+        counted = worlds.counts(tmp_path)
+        assert (counted["minutes left out"], counted["labels changed"]) == (1, 0)
+        assert f"impression 'i2', minutes {minutes:g}" in " ".join(capsys.readouterr().out.split())
+    assert labels(tmp_path)["i2"] == [(1, 1.0, 12.0)]

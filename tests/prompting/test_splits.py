@@ -90,3 +90,15 @@ def test_a_split_in_time(tmp_path):
     assert len(rows) == 20
     assert {row["split"] for row in rows if row["asked_at"] < moment} == {"train"}
     assert {row["split"] for row in rows if row["asked_at"] >= moment} == {"held_out"}
+
+
+def test_a_night_without_impressions_does_not_decide_what_is_held_out(tmp_path):
+    world = worlds.plain(impressions=40, members=20)
+    shown, world.impression = world.impression, []
+    world.write(tmp_path)
+    assert worlds.run(tmp_path, prompts__held_out=5) == 0
+    world.impression = shown
+    world.write(tmp_path)
+    assert worlds.run(tmp_path, prompts__held_out=5) == 0
+    held_out = {(row["member_id"], row["title_id"]) for row in worlds.rows(tmp_path) if row["split"] == "held_out"}
+    assert len(held_out) == 5

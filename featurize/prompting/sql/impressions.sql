@@ -4,7 +4,11 @@ CREATE OR REPLACE TEMP TABLE asked AS
 SELECT
     (row_number() OVER ())::INTEGER AS asked_no,
     impression_id, member_id, title_id, "at" AS asked_at, strftime("at", '%Y-%m-%d') AS day,
-    artwork_id AS shown, list_distinct(candidates) AS candidates, propensity, reward, minutes, policy, fault_example,
+    artwork_id AS shown, list_distinct(candidates) AS candidates, propensity, reward,
+    CASE WHEN NOT bad_minutes(fault, minutes) THEN minutes END AS minutes,
+    CASE WHEN bad_minutes(fault, minutes)
+        THEN coalesce(fault_example, concat('impression ''', impression_id, ''', minutes ', minutes)) END AS bad_minutes,
+    policy, CASE WHEN fault <> 'bad_minutes' THEN fault_example END AS fault_example,
     CASE
         WHEN copy > 1 THEN 'duplicate_id'
         WHEN fault <> 'bad_minutes' THEN fault

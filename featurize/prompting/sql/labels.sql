@@ -2,10 +2,7 @@
 -- log without minutes takes back none.
 CREATE OR REPLACE TEMP TABLE new_label AS
 WITH said AS (
-    SELECT day, impression_id, reward,
-        CASE WHEN isfinite(minutes) AND minutes >= 0 THEN minutes END AS minutes
-    FROM asked
-    WHERE reason IS NULL
+    SELECT day, impression_id, reward, minutes FROM asked WHERE reason IS NULL
 ),
 known AS (
     SELECT impression_id, max(revision) AS revision, arg_max({'reward': reward, 'minutes': minutes}, revision) AS newest

@@ -27,7 +27,7 @@ SELECT
     NULL::VARCHAR AS impression_id, member_id, w.title_id, $moment::TIMESTAMPTZ AS asked_at,
     strftime($moment::TIMESTAMPTZ, '%Y-%m-%d') AS day,
     NULL::VARCHAR AS shown, coalesce(candidates, []) AS candidates, NULL::DOUBLE AS propensity, NULL::DOUBLE AS reward,
-    NULL::DOUBLE AS minutes, NULL::VARCHAR AS fault_example,
+    NULL::DOUBLE AS minutes, NULL::VARCHAR AS bad_minutes, NULL::VARCHAR AS fault_example,
     CASE
         WHEN copy > 1 THEN 'duplicate_id'
         WHEN coalesce(member_id, '') = '' OR coalesce(w.title_id, '') = '' THEN 'incomplete'
