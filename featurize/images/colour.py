@@ -55,13 +55,12 @@ def deep_to_rgb(pixels: np.ndarray, profile: bytes | None, alpha: np.ndarray | N
     """uint16 pixels of shape (height, width, 1, 3 or 4): grey, RGB or CMYK; `alpha` is uint8 of (height, width)."""
     shade = None if alpha is None else Image.fromarray(alpha)
     usable = profile if profile and len(profile) <= MAX_PROFILE_BYTES else None
-    small = pixels >> 8
     match pixels.shape[2]:
         case 1:
             table = _grey_to_srgb(usable, 16) if usable else None
             if table is not None:
                 return to_rgb(Image.fromarray(table[pixels[:, :, 0]]), None, shade)
-            return to_rgb(Image.fromarray(small[:, :, 0].astype(np.uint8)), None, shade)
+            return to_rgb(Image.fromarray(_upper(pixels[:, :, 0])), None, shade)
         case 3 if usable and _to_srgb(usable, "RGB") is not None:
             import imagecodecs
 
@@ -70,9 +69,14 @@ def deep_to_rgb(pixels: np.ndarray, profile: bytes | None, alpha: np.ndarray | N
             )
             return to_rgb(Image.fromarray(made), None, shade)
         case 3:
-            return to_rgb(Image.fromarray(small.astype(np.uint8)), None, shade)
-    inks = Image.frombytes("CMYK", (pixels.shape[1], pixels.shape[0]), small.astype(np.uint8).tobytes())
+            return to_rgb(Image.fromarray(_upper(pixels)), None, shade)
+    inks = Image.frombytes("CMYK", (pixels.shape[1], pixels.shape[0]), _upper(pixels).tobytes())
     return to_rgb(inks, usable, shade)
+
+
+def _upper(pixels: np.ndarray) -> np.ndarray:
+    """The upper half of uint16, as uint8; nothing wider is made on the way."""
+    return np.right_shift(pixels, 8, out=np.empty(pixels.shape, np.uint8), casting="unsafe")
 
 
 def lab_to_rgb(pixels: np.ndarray, white: Sequence[float] | None) -> Image.Image:
