@@ -76,7 +76,9 @@ def deep_to_rgb(pixels: np.ndarray, profile: bytes | None, alpha: np.ndarray | N
 
 def _upper(pixels: np.ndarray) -> np.ndarray:
     """The upper half of uint16, as uint8; nothing wider is made on the way."""
-    return np.right_shift(pixels, 8, out=np.empty(pixels.shape, np.uint8), casting="unsafe")
+    upper = np.empty(pixels.shape, np.uint8)
+    np.right_shift(pixels, 8, out=upper, casting="unsafe")
+    return upper
 
 
 def lab_to_rgb(pixels: np.ndarray, white: Sequence[float] | None) -> Image.Image:

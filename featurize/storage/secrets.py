@@ -9,6 +9,7 @@ somebody else's endpoint comes in.
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import os
@@ -101,7 +102,7 @@ def redact_all(value: Any) -> Any:
 
 
 def hide_known(text: str) -> str:
-    """`text` without the values that are known to be secret, also where they are escaped for JSON, HTML or an URL."""
+    """`text` without the values that are known to be secret, also escaped for JSON, HTML or an URL, or in base64."""
     return _pattern(_known(os.environ)).sub(HIDDEN, text)
 
 
@@ -136,10 +137,11 @@ def _pattern(values: frozenset[str]) -> re.Pattern[str]:
     lines = {line for value in values for line in value.split("\n") if len(line) >= 16}  # logs are redacted by the line
     spellings: set[str] = set()
     for value in {*values, *(value.strip() for value in values), *lines} - {""}:
-        # Escaped for JSON or Python any number of times over, for HTML, and for an URL.
+        # Escaped for JSON or Python any number of times over, for HTML, for an URL, and as base64.
         spellings.add("".join(map(_escaped, value)))
         in_urls = {quote(value, safe, errors="surrogateescape") for safe in ("/", "")}
-        spellings |= {re.escape(each) for each in (html.escape(value), *in_urls)}
+        in_base64 = base64.b64encode(os.fsencode(value)).decode().rstrip("=")
+        spellings |= {re.escape(each) for each in (html.escape(value), in_base64, *in_urls)}
     return re.compile("|".join(sorted(spellings, key=len, reverse=True)) or r"(?!)")
 
 

@@ -1,5 +1,6 @@
 """What counts as a secret, and that nothing else is blotted out."""
 
+import base64
 import json
 import re
 from urllib.parse import quote
@@ -41,6 +42,7 @@ def test_the_value_of_a_variable_named_like_a_secret_is_hidden_in_every_spelling
         json.dumps(CANARY, ensure_ascii=False),
         json.dumps(CANARY).replace("/", "\\/"),
     ]
+    spellings.append(base64.b64encode(CANARY.encode()).decode().rstrip("="))
     spellings += [json.dumps(repr([CANARY])), repr(repr(CANARY))]
     for text in (*spellings, quote(CANARY), quote(CANARY, safe=""), repr(CANARY)):
         assert re.sub(r"[\"'\\\[\]]", "", redact(f"before{text}after")) == "before***after"
