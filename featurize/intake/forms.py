@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,8 @@ CHARACTERS = 1 << 24
 """Of a batch, at most, about: a row may be as long as it likes."""
 DELIMITERS = (",", ";", "\t", "|")
 BLANK = re.compile(r"[ \t\n\r]*")
+ROUNDED = rf"^(?:{lists.ROUNDED.pattern}|-?\d{{16,}}\.0*)$"
+"""Ids of a form without types that may be rounded numbers."""
 SHOWN = 80
 """Characters of a value that a message shows."""
 
@@ -61,19 +64,22 @@ def check_names(where: str, contract: tables.Contract, there: Sequence[str], *, 
 
     A column of ours under another spelling is refused, since its values would be lost without a word.
     """
-    lower = {name.lower(): name for name in contract.schema.names}
-    ours = [name for name in there if name.lower() in lower]
+    ours = [name for name in there if _bare(name) in contract.schema.names]
     for name in ours:
-        same = [each for each in ours if each.lower() == name.lower()]
+        same = [each for each in ours if _bare(each) == _bare(name)]
         if len(same) > 1:
             raise RefusedInput(f"{where}: there are two columns of one name: {', '.join(same)}")
         if name not in contract.schema.names:
-            raise RefusedInput(f"{where}: column {name} must be written {lower[name.lower()]}")
+            raise RefusedInput(f"{where}: column '{name}' must be written {_bare(name)}")
     if all_of_them:
         missing = [name for name in contract.schema.names if name in contract.required and name not in there]
         if missing:
             has = ", ".join(there) or "no columns"
             raise RefusedInput(f"{where}: column {', '.join(missing)} is missing; it has {has}")
+
+
+def _bare(name: str) -> str:
+    return name.strip().lower()
 
 
 def shown(value: Any) -> str:
@@ -114,6 +120,8 @@ def _table(
             where = file.place(places[number])
             raise RefusedInput(f"{where}: {field.name} '{shown(texts[number])}' holds half a character") from None
         if what == "id" and not typed:
+            if pc.any(pc.match_substring_regex(array, ROUNDED)).as_py():
+                _texts(file, field, places, texts, lambda _, value: lists.untyped(value))
             array = pc.replace_substring_regex(array, f"^{lists.WHOLE.pattern}$", r"\1")
         arrays.append(array if what in ("ids", "texts") else _without_empty(array))
     return pa.table(arrays, names=["line", *contract.schema.names])
@@ -332,7 +340,9 @@ def _json_text(what: Kind, value: Any, spelled: _Lists) -> Any:
             return spelled(value, what == "ids")
         return _elements([value], is_id=what == "ids", typed=True)
     if isinstance(value, Number):
-        return {"id": lists.whole, "text": lists.untyped}.get(what, str)(value)
+        if what == "text" and not math.isfinite(float(value)):
+            raise ValueError("it is no number")
+        return {"id": lists.whole, "text": lists.unpointed}.get(what, str)(value)
     if isinstance(value, str):
         return value
     if isinstance(value, bool) and what != "id":
@@ -393,6 +403,10 @@ def _objects(file: TableFile) -> Iterator[tuple[int, Any, int]]:
 # Parquet
 
 
+EXACT = {pa.float16(): 2.0**11, pa.float32(): 2.0**24}
+"""From here on, floats of a type skip whole numbers, and so an id may be another's."""
+
+
 def parquet_schema(file: TableFile) -> pa.Schema:
     """Errors: RefusedInput."""
     try:
@@ -433,6 +447,7 @@ def _parquet(file: TableFile, contract: tables.Contract) -> Iterator[pa.Table]:
 def _arrow_text(file: TableFile, field: pa.Field, array: pa.Array, before: int) -> pa.Array:
     """An Arrow column as the texts, or lists of texts, of a batch; `before` it, the file has so many rows."""
     what = kind(field)
+    exact = EXACT.get(array.type, 2.0**53)
     array = _plain(file, field, array, before)
     given = array.type
     if what in ("ids", "texts"):
@@ -440,10 +455,10 @@ def _arrow_text(file: TableFile, field: pa.Field, array: pa.Array, before: int) 
             return pa.nulls(len(array), pa.list_(pa.string()))
         return _arrow_lists(file, field, array, before)
     useless = pa.types.is_nested(given) or (what == "id" and pa.types.is_boolean(given))
-    if useless or (what in ("number", "whole") and pa.types.is_temporal(given)):
+    if useless or (what in ("id", "number", "whole") and pa.types.is_temporal(given)):
         raise RefusedInput(f"{file.address}: column {field.name} is of type {given}, which {_cannot(field)}")
     if what in ("id", "text") and pa.types.is_floating(given):
-        return _digits(file, field, array, before)
+        return _digits(file, field, array, before, exact)
     text = pc.cast(array, pa.string())
     if what == "id" and pa.types.is_decimal(given):
         return _by_value(file, field, text, before, lambda _, value: lists.whole(value))
@@ -482,13 +497,14 @@ def _plain(file: TableFile, field: pa.Field, array: pa.Array, before: int) -> pa
         raise
 
 
-def _digits(file: TableFile, field: pa.Field, array: pa.Array, before: int) -> pa.Array:
-    """Floats as text, whole ones without a point. An id must be whole and exact."""
-    whole = pc.and_kleene(pc.equal(array, pc.floor(array)), pc.less(pc.abs(array), 2.0**53))
-    if kind(field) == "id" and not pc.all(pc.fill_null(whole, True)).as_py():
-        number = pc.index(whole, False).as_py()
+def _digits(file: TableFile, field: pa.Field, array: pa.Array, before: int, exact: float) -> pa.Array:
+    """Floats as text, whole ones without a point. An id must be whole, and below `exact`: there floats skip none."""
+    whole = pc.and_kleene(pc.equal(array, pc.floor(array)), pc.less(pc.abs(array), exact))
+    good = whole if kind(field) == "id" else pc.is_finite(array)
+    if not pc.all(pc.fill_null(good, True)).as_py():
+        number = pc.index(good, False).as_py()
         where = file.place(before + number + 1)
-        raise RefusedInput(f"{where}: {field.name} {array[number].as_py()!r} can't be an id")
+        raise RefusedInput(f"{where}: {field.name} {array[number].as_py()!r} {_cannot(field)}")
     digits = pc.cast(pc.cast(pc.if_else(whole, array, None), pa.int64()), pa.string())
     return pc.coalesce(digits, pc.cast(array, pa.string()))
 
@@ -496,15 +512,17 @@ def _digits(file: TableFile, field: pa.Field, array: pa.Array, before: int) -> p
 def _arrow_lists(file: TableFile, field: pa.Field, array: pa.Array, before: int) -> pa.Array:
     spelled = _Lists()
     is_id = kind(field) == "ids"
+    inner = array.type.value_type if pa.types.is_nested(array.type) and array.type.num_fields == 1 else array.type
+    exact = EXACT.get(inner, 2.0**53) if is_id else math.inf
 
     def text(_: Kind, value: Any) -> Any:
         if isinstance(value, list):
-            return _elements(map(_python_value, value), is_id=is_id, typed=True)
+            return _elements((_python_value(each, exact) for each in value), is_id=is_id, typed=True)
         if isinstance(value, str):
             return spelled(value, is_id)
         if isinstance(value, dict):
             raise ValueError("it is one struct")
-        return _elements([_python_value(value)], is_id=is_id, typed=True)
+        return _elements([_python_value(value, exact)], is_id=is_id, typed=True)
 
     return _by_value(file, field, array, before, text)
 
@@ -516,8 +534,8 @@ def _by_value(
     return pa.array(_texts(file, field, places, array.to_pylist(), text), _target(field))
 
 
-def _python_value(value: Any) -> Any:
-    """An element as JSON would have it."""
+def _python_value(value: Any, exact: float) -> Any:
+    """An element as JSON would have it. Errors: ValueError for a float of `exact` or more."""
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, bool):
@@ -525,5 +543,7 @@ def _python_value(value: Any) -> Any:
     if isinstance(value, int | Decimal):
         return Number(value)
     if isinstance(value, float):
-        return Number(repr(value) if abs(value) < 2**53 else f"{value:e}")
+        if abs(value) >= exact:
+            raise ValueError(f"{value} is a float that may have lost digits")
+        return Number(repr(value))
     return value if isinstance(value, str | dict | list | tuple) or value is None else str(value)

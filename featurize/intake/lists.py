@@ -9,6 +9,7 @@ import ast
 import csv
 import io
 import json
+import math
 import re
 import tokenize
 from typing import Any
@@ -20,6 +21,9 @@ class Number(str):
 
 DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
 WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0*")
+ROUNDED = re.compile(r"-?\d\.\d+[eE]\+\d+")
+"""How a table of numbers writes one that lost digits, or may have: `1.23457E+11`."""
+NONE = ("NULL", "null", "None")
 SEPARATORS = ("|", ";", ",")
 QUOTED = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 BARE = r"""([^\s,'"\[\]{}](?:[^,\[\]{}]*[^\s,\[\]{}])?)"""
@@ -32,7 +36,7 @@ def spelled(text: str) -> list[Any] | None:
     Errors: ValueError.
     """
     text = text.strip()
-    if not text:
+    if not text or text in NONE:
         return None
     if text[0] == "[" and text[-1] == "]":
         return _bracketed(text)
@@ -50,6 +54,8 @@ def spelled(text: str) -> list[Any] | None:
                 (row,) = csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True)
             except (csv.Error, ValueError) as error:
                 raise ValueError("its quotes do not match") from error
+            if any(each.count(left) != each.count(right) for each in row for left, right in ("[]", "{}")):
+                raise ValueError("its brackets do not match")
             return [each.strip() for each in row]
     return _tokens(text) if text[0] == '"' else [text]
 
@@ -92,9 +98,9 @@ def _tokens(text: str) -> list[Any]:
         if quoted is not None:
             found.append(_unquoted(quoted))
         else:
-            if re.fullmatch(r"[\d.+-]+(\s+[\d.+-]+)+", bare):
-                raise ValueError("its numbers are not separated by commas")
-            found.append(None if bare in ("NULL", "null", "None") else bare)
+            if re.search(r"[|;]", bare) or re.fullmatch(r"[\d.+-]+(\s+[\d.+-]+)+", bare):
+                raise ValueError("in brackets, commas separate elements")
+            found.append(None if bare in NONE else bare)
         position = token.end()
     return found
 
@@ -120,10 +126,12 @@ def element(value: Any, *, is_id: bool, typed: bool) -> str | None:
             raise ValueError("one of its ids is empty")
         return None
     if isinstance(value, bool):
-        if is_id and typed:
-            raise ValueError(f"{str(value).lower()} is no id")
+        if typed:
+            raise ValueError("an element is neither text nor a number")
         return str(value).lower()
     if isinstance(value, Number):
+        if not math.isfinite(float(value)):
+            raise ValueError("an element is no finite number")
         if typed:
             return whole(value) if is_id else str(value)
         return untyped(value) if is_id else str(value)
@@ -133,18 +141,25 @@ def element(value: Any, *, is_id: bool, typed: bool) -> str | None:
 
 
 def untyped(text: str) -> str:
-    """An id out of a form without types: `81234567.0` is how a table with gaps writes 81234567."""
-    found = WHOLE.fullmatch(text)
-    return found[1] if found else text
+    """An id out of a form without types: `81234567.0` is how a table with gaps writes 81234567. Errors: ValueError."""
+    if ROUNDED.fullmatch(text):
+        raise ValueError("a number that may have lost digits; write all of them")
+    return whole(text) if WHOLE.fullmatch(text) else text
+
+
+def unpointed(number: str) -> str:
+    """A number as text: a whole one without its point."""
+    found = WHOLE.fullmatch(number)
+    return found[1] if found else number
 
 
 def whole(number: str) -> str:
     """The digits of a number that is an id. Errors: ValueError of one that is not whole or not exact."""
     if re.fullmatch(r"-?\d+", number):
         return number
-    if found := WHOLE.fullmatch(number):
-        return found[1]
     value = float(number)
-    if not value.is_integer() or abs(value) >= 2**53:  # also of NaN and infinities
-        raise ValueError(f"{number} is no whole number")
+    if not value.is_integer():  # also of NaN and infinities
+        raise ValueError("it is no whole number")
+    if abs(value) >= 2**53:
+        raise ValueError("so large a number with a point or exponent may have lost digits; write all of them")
     return str(int(value))

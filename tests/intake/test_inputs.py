@@ -179,6 +179,9 @@ def test_a_list_in_csv_in_every_spelling(tmp_path, spelled, genres):
         '[{"id": 28}]',
         '{"id": 28}',
         "{{a}}",
+        "[a|b]",
+        "{a;b}",
+        "array(['a', 'b'], dtype=object)",
     ],
 )
 def test_a_list_that_cannot_be_read_is_refused_with_line_and_text(tmp_path, spelled):
@@ -275,7 +278,7 @@ def test_fields_of_megabytes_with_line_breaks_in_them(tmp_path):
         ("t.csv", "title_id\n1\n", r"t\.csv: column name is missing; it has title_id"),
         ("t.csv", "title_id,name,Name\n1,A,B\n", r"t\.csv: there are two columns of one name: name, Name"),
         ("t.csv", "title_id,name,name\n1,A,B\n", r"t\.csv: there are two columns of one name: name, name"),
-        ("t.csv", "title_id,name,Year\n1,A,1999\n", r"t\.csv: column Year must be written year"),
+        ("t.csv", "title_id,name,Year\n1,A,1999\n", r"t\.csv: column 'Year' must be written year"),
         ("t.csv", "title_id,name,year\n1,A,1999.5\n", r"t\.csv:2: year '1999.5' is not a whole number"),
         ("t.json", '{"title_id": 1, "name": "A", "name": "B"}', r"t\.json:1: there are two columns of one name"),
         ("t.json", '{"title_id": 1, "name": "A"}\n{"title_id": 2, "na', r"t\.json:2: not valid JSON"),
@@ -531,7 +534,7 @@ def test_files_of_one_folder_may_differ(tmp_path, viewed):
     [
         (history(title_id=None), r"b\.parquet: column title_id is missing; it has member_id, event, at, minutes"),
         (history(at=pa.array([AT.replace(tzinfo=None)])), r"b\.parquet: column at has times without a zone"),
-        (history(Minutes=pa.array([1.0]), minutes=None), r"b\.parquet: column Minutes must be written minutes"),
+        (history(Minutes=pa.array([1.0]), minutes=None), r"b\.parquet: column 'Minutes' must be written minutes"),
         (b"", r"b\.parquet: cannot be read"),
         (b"PAR1" + b"x" * 200 + b"PAR1", r"b\.parquet: cannot be read"),
     ],
@@ -582,3 +585,75 @@ def test_a_manifest_in_parts(tmp_path):
     (tmp_path / "2.jsonl").write_text('{"artwork_id": "a", "title_id": "t", "uri": "x"}')
     with pytest.raises(RefusedInput, match=r"2\.jsonl:1: artwork_id 'a' is there already, at .*0\.csv:2"):
         inputs.read("manifest", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([16777217.0], pa.float32()),
+        pa.array([2049.0], pa.float16()),
+        pa.array([1], pa.timestamp("us", "UTC")),
+        pa.array([1], pa.date32()),
+        pa.array([1], pa.duration("s")),
+    ],
+    ids=str,
+)
+def test_a_rounded_number_or_a_moment_is_no_id_of_parquet(tmp_path, array):
+    """From 2**24 on a 32-bit float skips whole numbers, so two ids would be one."""
+    pq.write_table(pa.table({"title_id": array, "name": ["A"]}), tmp_path / "t.parquet")
+    with pytest.raises(RefusedInput, match=r"t\.parquet.*title_id.* can't be an id"):
+        inputs.read("title", str(tmp_path / "t.parquet"))
+
+
+@pytest.mark.parametrize("written", ["1.23457E+11", "1.2345678901234567e+17", "9007199254740993.0"])
+def test_a_number_that_lost_digits_is_no_id_of_csv(tmp_path, written):
+    """Excel and pandas write long ids so, and then several of them are one."""
+    with pytest.raises(RefusedInput, match=r"t\.csv:3: title_id '.*' can't be an id \(.*may have lost digits"):
+        title(tmp_path, "t.csv", f"title_id,name\n1,A\n{written},A\n")
+
+
+@pytest.mark.parametrize("written", ["9007199254740993.0", "9.007199254740993e17"])
+def test_a_number_that_lost_digits_is_no_id_of_json(tmp_path, written):
+    with pytest.raises(RefusedInput, match=r"t\.json:1: title_id '.*' can't be an id \(.*may have lost digits"):
+        title(tmp_path, "t.json", f'{{"title_id": {written}, "name": "A"}}')
+
+
+def test_candidates_of_rounded_numbers_are_refused(tmp_path, viewed):
+    columns = {name: ["x"] for name in ("impression_id", "member_id", "title_id", "artwork_id")}
+    columns |= {"propensity": [1], "at": pa.array([AT]), "reward": [1]}
+    candidates = pa.array([[16777217.0]], pa.list_(pa.float32()))
+    pq.write_table(pa.table({**columns, "candidates": candidates}), tmp_path / "i.parquet")
+    with pytest.raises(RefusedInput, match=r"row 1: candidates .* can't be read as a list of ids"):
+        viewed("impression", tmp_path / "i.parquet")
+
+
+@pytest.mark.parametrize("written", ["NaN", "Infinity", '["a", NaN]', "true", "[true]"])
+def test_what_is_no_text_is_no_genre(tmp_path, written):
+    with pytest.raises(RefusedInput, match=r"t\.json:1: genres '.*' can't be read as a list \("):
+        title(tmp_path, "t.json", f'{{"title_id": 1, "name": "A", "genres": {written}}}')
+
+
+def test_not_a_number_is_no_name(tmp_path):
+    with pytest.raises(RefusedInput, match=r"t\.json:1: name 'NaN' can't be read"):
+        title(tmp_path, "t.json", '{"title_id": 1, "name": NaN}')
+    pq.write_table(pa.table({"title_id": ["1"], "name": [float("nan")]}), tmp_path / "t.parquet")
+    with pytest.raises(RefusedInput, match=r"t\.parquet, row 1: name nan can't be read"):
+        inputs.read("title", str(tmp_path / "t.parquet"))
+
+
+@pytest.mark.parametrize("written", ["null", "NULL", "None"])
+def test_a_list_that_is_none(tmp_path, written):
+    assert title(tmp_path, "t.csv", f"title_id,name,genres\n1,A,{written}\n")[0]["genres"] is None
+
+
+def test_a_column_with_a_blank_in_its_name_is_named(tmp_path):
+    with pytest.raises(RefusedInput, match=r"t\.csv: column ' name' must be written name"):
+        title(tmp_path, "t.csv", "title_id, name\n1,A\n")
+
+
+@pytest.mark.parametrize("time_zone", [None, "UTC"])
+@pytest.mark.parametrize("offset", ["+99:00", "+24:00", "-16:00", "+05:75"])
+def test_an_offset_that_is_none_is_a_fault(tmp_path, viewed, offset, time_zone):
+    (tmp_path / "h.csv").write_text(f"member_id,title_id,event,at\nm,t,play,2026-01-31T12:00:00{offset}\n")
+    (row,) = viewed("history", tmp_path / "h.csv", time_zone)
+    assert (row["at"], row["fault"]) == (None, "bad_at")

@@ -10,7 +10,7 @@ CREATE OR REPLACE TEMP MACRO as_whole(word) AS CASE
     WHEN regexp_full_match(trim(word), '[+-]?\d+(\.0*)?') THEN TRY_CAST(regexp_replace(trim(word), '\.0*$', '') AS INTEGER)
 END;
 CREATE OR REPLACE TEMP MACRO is_zoned(word) AS
-    regexp_matches(word, '\d\d:\d\d(:\d\d(\.\d*)?)?\s*(Z|z|UTC|GMT|[A-Z][A-Za-z]+/[A-Za-z_/+-]+|[+-]\d\d(:?\d\d){0,2})\s*$');
+    regexp_matches(word, '\d\d:\d\d(:\d\d(\.\d*)?)?\s*(Z|z|UTC|GMT|[A-Z][A-Za-z]+/[A-Za-z_/+-]+|[+-](0\d|1[0-5])(:?[0-5]\d){0,2})\s*$');
 CREATE OR REPLACE TEMP MACRO is_epoch(word) AS
     regexp_full_match(trim(word), '[+-]?\d+(\.\d*)?([eE][+-]?\d+)?');
 -- Of a time with a sign before its zone DuckDB wants no space there, and a Z in upper case.
@@ -19,7 +19,7 @@ CREATE OR REPLACE TEMP MACRO as_zoned(word) AS
         THEN TRY_CAST(regexp_replace(regexp_replace(trim(word), '\s+([+-]\d\d[:\d]*)$', '\1'), 'z$', 'Z') AS TIMESTAMPTZ)
     END;
 CREATE OR REPLACE TEMP MACRO as_naive(word) AS
-    CASE WHEN regexp_matches(word, '^\s*[+-]?\d') AND NOT is_zoned(word)
+    CASE WHEN regexp_matches(word, '^\s*[+-]?\d') AND NOT is_zoned(word) AND NOT regexp_matches(word, ':.*[+-]')
             AND regexp_matches(word, '(^|[^\d])\d\d?(:\d\d(:\d\d(\.\d*)?)?)?\s*$')
         THEN TRY_CAST(word AS TIMESTAMP)
     END;
