@@ -228,7 +228,9 @@ def _pillow(plugin: type[ImageFile.ImageFile], data: bytes, limits: Limits, at_l
         image.load()
         return _to_rgb(image, image.info.get("icc_profile"))
 
-    return _Opened(image.size, load, orientation, damage)
+    width, height = image.size
+    weight = width * height * (_ALPHA_WEIGHT if image.has_transparency_data else 1)
+    return _Opened(image.size, load, orientation, damage, weight)
 
 
 def _png(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
@@ -340,7 +342,7 @@ def _heif(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:
         return _to_rgb(image, image.info.get("icc_profile"))
 
     size = heif.size(data)
-    return _Opened(size, load)
+    return _Opened(size, load, weight=size[0] * size[1] * _ALPHA_WEIGHT)  # the header does not say whether it has alpha
 
 
 def _jpeg_xl(data: bytes, limits: Limits, at_least: Size | None) -> _Opened:

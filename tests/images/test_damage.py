@@ -12,7 +12,7 @@ from pictures import RED, chunk, encode, left_right, orientation, photo, png, sq
 from PIL import Image
 
 from featurize.errors import BadImage
-from featurize.images.decode import Limits, decode, probe
+from featurize.images.decode import Limits, decode, open_picture, probe
 
 LIMITS = Limits()
 ANCILLARY = {
@@ -175,3 +175,10 @@ def test_pixels_of_a_png_that_are_not_those_that_were_packed_are_never_given(dep
                 assert np.array_equal(pixels, truth)
                 assert probe(damaged, LIMITS).damage
     assert given
+
+
+@pytest.mark.parametrize("format_", ["AVIF", "PNG", "WEBP"])
+def test_what_is_laid_on_white_counts_twice_against_the_pixels_in_flight(format_: str) -> None:
+    picture = photo(40, 30).convert("RGBA")
+    picture.putalpha(128)
+    assert open_picture(encode(picture, format_), LIMITS).weight == 2 * 40 * 30
