@@ -24,7 +24,8 @@ WRITERS = 8
 def titles(db: duckdb.DuckDBPyConnection, store: Store, origin: Origin, fence: Fence) -> None:
     """Commit what is new in table `given_title`. Errors: RunFailed."""
     store.register(db, "title_state")
-    _commit(store, "title_state", "", tables.arrow(db, sql("prompting", "new_titles")), origin, fence)
+    new = tables.arrow(db, sql("prompting", "new_titles"))
+    _commit(store, "title_state", "", _rows("title_state", new, origin), fence)
 
 
 def days(db: duckdb.DuckDBPyConnection) -> list[str]:
@@ -52,24 +53,32 @@ def changed(db: duckdb.DuckDBPyConnection) -> tuple[int, str]:
 def impressions(db: duckdb.DuckDBPyConnection, store: Store, origin: Origin, fence: Fence) -> None:
     """Commit table `new_impression`, by day. Errors: RunFailed."""
     new = tables.arrow(db, "SELECT * EXCLUDE (changed) FROM new_impression")
+    rows, days = _rows("impression_state", new, origin), new["day"]
 
     def commit(day: str) -> None:
-        _commit(
-            store, "impression_state", day, new.filter(pc.equal(new["day"], day)).drop_columns("day"), origin, fence
-        )
+        _commit(store, "impression_state", day, rows.filter(pc.equal(days, day)), fence)
 
     with ThreadPoolExecutor(WRITERS) as writers:
-        list(writers.map(commit, new["day"].unique().to_pylist()))
+        list(writers.map(commit, days.unique().to_pylist()))
 
 
-def _commit(store: Store, table: str, folder: str, new: pa.Table, origin: Origin, fence: Fence) -> None:
-    if not new.num_rows:
-        return
-    now = datetime.now(UTC)
-    said = {name: new[name].to_pylist() for name in new.schema.names}
-    carried = {**origin.columns(new.num_rows), "computed_at": [now] * new.num_rows}
-    part = part_name([*map(str, zip(*said.values(), strict=True)), now.isoformat()])
-    store.commit(table, folder, part, tables.rows(table, said | carried), fence.check)
+def _rows(table: str, new: pa.Table, origin: Origin) -> pa.Table:
+    """Rows of the contract, checked. Errors: RunFailed."""
+    carried = {**vars(origin), "computed_at": datetime.now(UTC)}
+    schema = tables.contract(table).schema
+    columns = [
+        pa.repeat(pa.scalar(carried[field.name], field.type), len(new)) if field.name in carried else new[field.name]
+        for field in schema
+    ]
+    rows = pa.table(columns, names=schema.names).cast(schema)
+    tables.check(table, rows)
+    return rows
+
+
+def _commit(store: Store, table: str, folder: str, rows: pa.Table, fence: Fence) -> None:
+    if rows.num_rows:
+        said = zip(*(rows[name].to_pylist() for name in tables.contract(table).key), strict=True)
+        store.commit(table, folder, part_name(map(str, said)), rows, fence.check)
 
 
 _SOME_UNKNOWN = "SELECT count(*) > 0 FROM asked ANTI JOIN impression_state USING (impression_id) WHERE reason IS NULL"
