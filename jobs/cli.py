@@ -12,6 +12,7 @@ import re
 import select
 import signal
 import sys
+import threading
 import traceback
 import uuid
 from collections.abc import Callable, Sequence
@@ -28,6 +29,9 @@ from featurize.intake import waiting
 from featurize.storage import secrets
 
 LONGEST_RUN_ID = 200
+CODES: dict[type[ArtworkError], int] = {RefusedInput: 2, LeaseHeld: 3, ArtworkError: 1}
+INTERRUPTED = "interrupted; what is committed stays, and the next run goes on from there"
+_interrupted = threading.Event()
 UNHEARD = 128 + signal.SIGPIPE
 """What a shell says of a program that ended because the one it was piped into had."""
 
@@ -89,22 +93,26 @@ def _main(job: str, doc: str, work: Callable[[config.Settings, str, bool], None]
     to_terminal.setFormatter(_Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[to_terminal])
     sys.excepthook = _unforeseen
-    signal.signal(signal.SIGTERM, _interrupt)
+    _interrupted.clear()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job in the background of a shell
+            signal.signal(number, _interrupt)
     try:
         run_id = _run_id(arguments.run_id)
         work(config.load(arguments.profile, arguments.set), run_id, arguments.dry_run)
-    except RefusedInput as error:
-        return _say(error, 2)
-    except LeaseHeld as error:
-        return _say(error, 3)
-    except ArtworkError as error:
-        return _say(error, 1)
+    except KeyboardInterrupt:
+        return _say(INTERRUPTED, 1)
     except BrokenPipeError:
         raise
-    except (OSError, duckdb.IOException) as error:
-        return _say(sentence(f"the storage failed: {error}"), 1)
-    except KeyboardInterrupt:
-        return _say("interrupted; what is committed stays, and the next run goes on from there", 1)
+    except (ArtworkError, OSError, duckdb.Error) as error:
+        if _interrupted.is_set():  # DuckDB makes an error of its own of an interrupt that comes while it calls Python
+            return _say(INTERRUPTED, 1)
+        for kind, code in CODES.items():
+            if isinstance(error, kind):
+                return _say(error, code)
+        if isinstance(error, OSError | duckdb.IOException):
+            return _say(sentence(f"the storage failed: {error}"), 1)
+        raise
     return 0
 
 
@@ -130,6 +138,7 @@ def _run_id(given: str | None) -> str:
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:
+    _interrupted.set()
     raise KeyboardInterrupt
 
 

@@ -76,7 +76,7 @@ def _imported(errors: str) -> set[str]:
 
 
 def _nothing_new(output: str, count: int) -> bool:
-    return f"artworks found {count:,}, files read 0, new or changed 0, removed 0" in output
+    return f"artworks found {count:,}, files read 0, new or changed 0, removed 0" in " ".join(output.split())
 
 
 def _place(number: int) -> str:
@@ -162,6 +162,7 @@ def _write_artwork(root: Path, shas: list[str], modified: list[int]) -> None:
             "image_sha256": shas[begin : begin + length],
             "size": [2] * length,
             "modified": [modified[number // PER_FOLDER] for number in numbers],
+            "format": ["png"] * length,
             "source": [f"{root}/manifest.parquet"] * length,
             "present": [True] * length,
             "seen_at": [now] * length,

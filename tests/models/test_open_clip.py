@@ -140,8 +140,8 @@ def test_names_open_clip_does_not_know_are_refused(folder: Path, changes: dict[s
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_missing_gpu_stops_the_run(folder: Path) -> None:
-    with pytest.raises(RunFailed, match="cuda"):
+def test_a_missing_gpu_is_refused(folder: Path) -> None:
+    with pytest.raises(RefusedInput, match="cuda"):
         open_clip_image.Extractor(settings(folder, device="cuda"))
 
 

@@ -4,7 +4,8 @@ WITH newest AS (
     FROM label
     GROUP BY impression_id
 )
-SELECT impression_state.* EXCLUDE (run_id, code_version, computed_at), label.reward AS reward, label.minutes AS minutes
+SELECT impression_id, member_id, title_id, artwork_id, candidates, propensity, "at", policy,
+       label.reward AS reward, label.minutes AS minutes
 FROM impression_state LEFT JOIN newest USING (impression_id)
 QUALIFY row_number() OVER (PARTITION BY impression_id ORDER BY computed_at DESC) = 1;
 COMMENT ON VIEW impression IS 'The impressions that have a prompt, each with its newest label';
