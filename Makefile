@@ -5,9 +5,9 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 # The variables that a target knows. Any other is refused: a misspelt ARTWORK would fill a store with the demo.
-JOB := ARTWORK TITLES HISTORY IMPRESSIONS STORE PROFILE SET DEMO RUN_ID DRY_RUN
-KNOWN_featurize := $(JOB)
-KNOWN_prompts := $(JOB)
+JOB := TITLES STORE PROFILE SET DEMO RUN_ID DRY_RUN
+KNOWN_featurize := ARTWORK $(JOB)
+KNOWN_prompts := HISTORY IMPRESSIONS PAIRS $(JOB)
 KNOWN_sql := STORE PROFILE ASK
 KNOWN_bench := ARTWORK SET ONLY
 KNOWN := $(sort $(foreach target,$(MAKECMDGOALS),$(KNOWN_$(target))))
@@ -18,7 +18,7 @@ $(error $(or $(MAKECMDGOALS),help) knows no variable $(UNKNOWN); $(if $(KNOWN),i
 endif
 
 # They go to jobs/from_make.py in the environment, as they were typed: here, make would expand what follows a `$$`.
-$(foreach name,$(JOB) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
+$(foreach name,$(KNOWN_featurize) $(KNOWN_prompts) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
@@ -29,7 +29,8 @@ help: ## list the targets
 	@echo
 	@echo 'make featurize [ARTWORK=folder|csv|jsonl|parquet] [TITLES=file] [STORE=folder|s3://...] [PROFILE=local|gpu|cluster]'
 	@echo '               [SET="a.b=value ..."] [RUN_ID=id] [DRY_RUN=1]; without ARTWORK the demo world, DEMO=small|paper'
-	@echo 'make prompts [TITLES=file] [HISTORY=file|folder] [IMPRESSIONS=file|folder] [STORE=...] [SET=...] [RUN_ID=...] [DRY_RUN=1]'
+	@echo 'make prompts [TITLES=file] [HISTORY=file|folder] [IMPRESSIONS=file|folder] [PAIRS=file|folder]'
+	@echo '             [STORE=...] [PROFILE=...] [SET=...] [RUN_ID=...] [DRY_RUN=1]; without files the demo world'
 
 setup: $(READY) ## install everything into .venv (the other targets do it by themselves)
 

@@ -38,6 +38,8 @@ from featurize.storage import secrets
 MUST = "must be given"
 NEAR = 0.6
 """How much alike (0 to 1) an unknown setting must be to the one that is suggested."""
+ALIKE = 0.75
+"""The same for one of a few words: `gpu` is not meant to be `cpu`."""
 SECTION_OF = {"image_embedding": "embed", "description": "describe"}
 """By the table that a backend fills, the section that names it."""
 
@@ -329,16 +331,36 @@ def _problem(error: Any, values: Mapping[str, Any]) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "model_type":
         return f"{key}: a section, not a value; set one of its settings, such as {key}.…=…"
-    if error["type"] != "extra_forbidden":
+    if error["type"] == "value_error":  # one of ours
         return f"{key}: {str(error['msg']).removeprefix('Value error, ')}"
+    if error["type"] == "missing":
+        return f"{key}: {MUST}"
+    tables = {name: value for name, value in values.items() if isinstance(value, dict)}
+    chosen = {name: table["backend"] for name, table in tables.items() if "backend" in table}
     given = error["input"]
+    if error["type"] != "extra_forbidden":
+        return f"{key}: {_reason(error['loc'], given, chosen)}"
     while isinstance(given, dict) and given:  # an unknown section: name the first setting in it
         inner, given = next(iter(given.items()))
         key += f".{inner}"
-    tables = {name: value for name, value in values.items() if isinstance(value, dict)}
-    chosen = {name: table["backend"] for name, table in tables.items() if "backend" in table}
     of = f" of {chosen[error['loc'][0]]}" if error["loc"][0] in chosen else ""
     return f"{key}: no such setting{of}{_nearest(key, _keys(chosen))}"
+
+
+def _reason(place: tuple[str | int, ...], given: Any, chosen: Mapping[str, str]) -> str:
+    """Why a value is refused, in the words of the reference; an address is not repeated, for it may hold a secret."""
+    section: Any = Settings
+    for name in place:
+        if section is Settings and name in chosen:
+            section = load_backend(chosen[str(name)]).Settings
+            continue
+        inner = type(section.model_fields[name].default)
+        if not issubclass(inner, BaseModel):
+            break
+        section = inner
+    schema = section.model_json_schema()["properties"][name]
+    what = "it" if "://" in str(given) else json.dumps(given, ensure_ascii=False, default=str)
+    return f"{what} is refused; wanted: {_values(schema)}{did_you_mean(str(given), _choices(schema), ALIKE)}"
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:
@@ -440,11 +462,16 @@ def _settings(prefix: str, schema: Mapping[str, Any]) -> list[Setting]:
 
 def _values(schema: Mapping[str, Any]) -> str:
     """A JSON schema in words: `whole number from 1`."""
-    options = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
-    choices = [_written(c) for each in options for c in each.get("enum", [each["const"]] if "const" in each else [])]
-    if choices:
+    if choices := _choices(schema):
         return " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
+    options = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
     return " or ".join(map(_kind, options)) + "".join(f", such as {_written(e)}" for e in schema.get("examples", ()))
+
+
+def _choices(schema: Mapping[str, Any]) -> list[str]:
+    """What a setting may be, where these are a few words."""
+    options = schema.get("anyOf", [schema])
+    return [_written(c) for each in options for c in each.get("enum", [each["const"]] if "const" in each else [])]
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

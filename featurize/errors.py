@@ -78,9 +78,9 @@ class BadImage(ArtworkError):
         return _bad_image, (self.reason, self.detail, self.retryable)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
     """The end of a refusal of `name`: `; did you mean <the nearest known one>?`, or nothing where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=alike)
     return f"; did you mean {near[0]}?" if near else ""
 
 

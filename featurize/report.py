@@ -78,6 +78,8 @@ class PhaseReport:
     new: int = 0
     done: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    """Of those done, the descriptions whose answer could not be used, by status."""
     startup_s: float = 0.0
     work_s: float = 0.0
     batch_size: int = 0
@@ -94,17 +96,19 @@ class Progress:
     `advance(0)` says that a model is loaded; `advance(n)` that n items are finished (below 0: they must be done again).
     """
 
-    def __init__(self, name: str, total: int, unit: str) -> None:
+    def __init__(self, name: str, total: int, unit: str, loading: str = "") -> None:
+        """`loading` is the model that is waited for until `advance` is first called."""
         self.name, self.total, self.unit = name, total, unit
         self.begun = time.monotonic()
         self.ready: float | None = None
         self.finished = 0
         self._said = self.begun
+        waits = f": loading {loading}" if loading else ""
         self._bar = tqdm(
-            total=total, desc=name, unit=unit, disable=not sys.stderr.isatty(), leave=False, dynamic_ncols=True
+            total=total, desc=name + waits, unit=unit, disable=not sys.stderr.isatty(), leave=False, dynamic_ncols=True
         )
         if self._bar.disable and total:
-            print(f"{name}: {total:,} {unit}s to do", flush=True)
+            print(f"{name}: {total:,} {unit}s to do" + (f"; loading {loading} ..." if loading else ""), flush=True)
 
     def __enter__(self) -> Progress:
         return self
@@ -128,6 +132,7 @@ class Progress:
         if self.ready is None:
             self.ready = self._said = now
             self._bar.unpause()
+            self._bar.set_description(self.name, refresh=False)
         self.finished += items
         self._bar.update(items)
         if self._bar.disable and items and now - self._said >= LINE_SECONDS:
@@ -174,7 +179,10 @@ class Report:
             **self.counts,
             "examples": self.examples,
             "quarantined": dict(self.quarantined),
-            "phases": [{**vars(phase), "quarantined": dict(phase.quarantined)} for phase in self.phases],
+            "phases": [
+                {**vars(phase), "quarantined": dict(phase.quarantined), "failed": dict(phase.failed)}
+                for phase in self.phases
+            ],
         }
         row: dict[str, list[Any]] = {
             "run_id": [self.run_id],

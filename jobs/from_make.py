@@ -20,6 +20,7 @@ PLACES = {
     "TITLES": "input.titles",
     "HISTORY": "input.history",
     "IMPRESSIONS": "input.impressions",
+    "PAIRS": "input.pairs",
     "STORE": "store",
 }
 SWITCH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}

@@ -68,6 +68,26 @@ def settings_of(found):
     return config.load("local", [flag.removeprefix("--set=") for flag in found if flag.startswith("--set=")])
 
 
+def test_every_input_of_the_prompts_has_its_variable(here):
+    words = [f"{name}={ODD}" for name in ("TITLES", "HISTORY", "IMPRESSIONS", "PAIRS")]
+    given = settings_of(arguments_of(here, "prompts", *words)).input
+    assert (given.titles, given.history, given.impressions, given.pairs) == (ODD, ODD, ODD, ODD)
+
+
+def test_what_belongs_together_is_told_as_setting_and_variable(here):
+    (here / "pictures").mkdir()
+    Image.new("RGB", (9, 9), "red").save(here / "pictures" / "a.png")
+    small = "SET=embed=null describe.backend=fake run.executor=local"
+    assert make("featurize", "ARTWORK=pictures", small).returncode == 0
+    for words, told in (
+        (["TITLES=t.csv"], "input.history (HISTORY=) is not set, and others are"),
+        (["SET=prompts.kind=nightly"], "nightly prompts need input.pairs (PAIRS=), or prompts.active_days"),
+    ):
+        done = make("prompts", *words)
+        assert done.returncode == 2
+        assert told in done.stderr
+
+
 def test_set_holds_several_settings(here):
     written = """prompts.rank=["t1", "t 2"] labels='my labels' store="a b"  input.titles=it's null=x run.threads=4"""
     found = arguments_of(here, "prompts", f"SET={written}", "RUN_ID=a.b:c+d", "PROFILE=gpu", "DRY_RUN=1")
@@ -109,6 +129,12 @@ def test_a_dry_run_is_one_when_it_says_so(here, value):
         (["featurize", "ARTWORKS=pictures"], "featurize knows no variable ARTWORKS; it knows ARTWORK"),
         (["featurize", "artwork=pictures"], "featurize knows no variable artwork"),
         (["featurize", "prompts", "ASK=x"], "knows no variable ASK"),
+        (
+            ["prompts", "ARTWORK=x"],
+            "prompts knows no variable ARTWORK; it knows DEMO DRY_RUN HISTORY IMPRESSIONS PAIRS",
+        ),
+        (["featurize", "PAIRS=x"], "featurize knows no variable PAIRS; it knows ARTWORK"),
+        (["prompts", "PAIRS="], "error: PAIRS is given and empty"),
         (["sql", "ARTWORK=x"], "sql knows no variable ARTWORK; it knows ASK PROFILE STORE"),
         (["test", "STORE=x"], "test knows no variable STORE; it knows none"),
         (["ARTWORK=pictures"], "help knows no variable ARTWORK"),

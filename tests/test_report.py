@@ -64,6 +64,11 @@ def test_progress_lines_fit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert max(map(len, lines)) <= WIDTH
 
 
+def test_what_is_waited_for_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("embed", 1_200, "image", loading="open_clip_image"):
+        assert capsys.readouterr().out == "embed: 1,200 images to do; loading open_clip_image ...\n"
+
+
 def test_a_progress_bar_fits_a_narrow_terminal() -> None:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from featurize.config import Settings
+from featurize.errors import ArtworkError
 from featurize.execution import phases, plan
 from featurize.execution.run import Phase, hopeless
 from featurize.featurizing import tags
@@ -44,6 +45,18 @@ class Featurizing(JobRun):
         for model in (self.settings.embed, self.settings.describe):
             if model is not None:
                 phases.fingerprint_of(model)
+        if self.dry_run:
+            if self._models_on_gpus():
+                self.report.notes.append(
+                    "a dry run does not look for GPUs: a run with work for one stops where it is missing"
+                )
+        elif not self.store.parts("artwork"):  # all is work, and a refusal should leave no store behind
+            try:
+                for model in self._models_on_gpus():
+                    phases.crew(self.settings, model)
+            except ArtworkError:
+                phases.finish()
+                raise
 
     def close(self) -> None:
         phases.finish()
@@ -133,6 +146,20 @@ class Featurizing(JobRun):
         if row[0]:
             self.report.counts["damaged"], self.report.examples["damaged"] = row
 
+    def _count_failed(self, report: PhaseReport, model: ModelSettings) -> None:
+        """Answers of this run that could not be used: rows all the same, so no quarantine tells of them."""
+        self.store.register(self.db, "description", [report.model_key])
+        report.failed.update(
+            dict(self.db.execute(sql("featurizing", "failed"), {"run_id": self.origin.run_id}).fetchall())
+        )
+        if report.failed:
+            statuses = ", ".join(f"{status} {count:,}" for status, count in report.failed.items())
+            again = isinstance(model, CaptionerSettings) and not model.retry_failed
+            self.report.notes.append(
+                f"{report.name}: {report.failed.total():,} of {report.done:,} failed: {statuses}"
+                + ("; SET=describe.retry_failed=true asks again" if again else "")
+            )
+
     def _key(self, fingerprint: dict[str, Any]) -> str:
         if self.dry_run:
             return model_key(fingerprint)
@@ -142,10 +169,14 @@ class Featurizing(JobRun):
         """Before the first picture is computed, whichever model it is that needs a GPU and has work to do."""
         if self._gpus_found:
             return
-        for model in (self.settings.embed, self.settings.describe):
-            if model is not None and (model.gpus or model.device == "cuda") and self._missing(model).num_rows:
+        for model in self._models_on_gpus():
+            if self._missing(model).num_rows:
                 phases.crew(self.settings, model)
         self._gpus_found = True
+
+    def _models_on_gpus(self) -> list[ModelSettings]:
+        models = (self.settings.embed, self.settings.describe)
+        return [model for model in models if model is not None and (model.gpus or model.device == "cuda")]
 
     def _missing(self, model: ModelSettings) -> Any:
         """The pictures that this model has no row of, or none that worked."""
@@ -162,7 +193,8 @@ class Featurizing(JobRun):
             return
         self._refuse_missing_gpus()
         phases.record_model(self.store, self.lease.fence, self.decoder, self.origin)
-        with Progress(name, report.new, "text" if table == "text_embedding" else "image") as progress:
+        unit = "text" if table == "text_embedding" else "image"
+        with Progress(name, report.new, unit, loading=model.backend) as progress:
             crew = phases.crew(self.settings, model)
             phase = Phase(
                 name=name,
@@ -187,6 +219,8 @@ class Featurizing(JobRun):
                 report.batch_size = outcome.batch_size or report.batch_size
                 hopeless(report.quarantined, report.done, phase)
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
+        if table == "description":
+            self._count_failed(report, model)
         if 0 < report.batch_size < model.batch_size:
             self.report.notes.append(
                 f"{name}: out of memory brought the batch size from {model.batch_size} to {report.batch_size}"

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,8 @@ CHUNK = 4096
 COMMIT_SECONDS = 30.0
 LOST_FROM = 20
 """Artworks gone or unreadable below which a catalogue never counts as lost."""
+CLOCK_SLACK = timedelta(minutes=1)
+"""How far the clocks of two machines may differ before a run says so."""
 HASHED = pa.schema(
     [
         ("uri", pa.string()),
@@ -113,6 +115,7 @@ def scan(
         commit()
         _refuse_hopeless(failed, seen.num_rows, run.max_failed)
         _quarantine(db, store, failed, decode_key, origin, fence, run.max_attempts)
+    result.notes += _fast_clock(db)
     result.quarantined.update(error.reason for error in failed.values())
     examples = {failed[uri].reason: f"{uri}: {failed[uri].detail}" for uri in sorted(failed, reverse=True)}
     result.notes += [f"{reason}, for example {example}" for reason, example in sorted(examples.items())]
@@ -152,9 +155,9 @@ def _check_titles(db: duckdb.DuckDBPyConnection, titles: str, result: Scan, tell
         raise RefusedInput(
             f"{titles} has none of the catalogue's titles: it has {_some(theirs, 3)}, the catalogue {_some(ours, 3)}"
         )
-    result.notes.append(
-        f"{artworks:,} artworks are of {len(ours):,} titles that {titles} does not have: {_some(ours, 10)}"
-    )
+    these = "1 artwork is" if artworks == 1 else f"{artworks:,} artworks are"
+    those = "1 title" if len(ours) == 1 else f"{len(ours):,} titles"
+    result.notes.append(f"{these} of {those} that {titles} does not have: {_some(ours, 10)}")
     tell(result.notes[-1])
 
 
@@ -312,12 +315,24 @@ def quarantine_rows(
 
 def _changes(db: duckdb.DuckDBPyConnection, source: str, sources: list[str], origin: Origin) -> pa.Table:
     """Rows of `artwork` that the catalogue adds to what it said before."""
-    found = tables.arrow(db, sql("intake", "artwork_changes"), {"source": source, "sources": sources})
-    columns = {name: found[name] for name in found.schema.names}
-    seen_at = pa.array([datetime.now(UTC)] * found.num_rows, pa.timestamp("us", "UTC"))
+    asked = {"source": source, "sources": sources, "now": datetime.now(UTC)}
+    found = tables.arrow(db, sql("intake", "artwork_changes"), asked)
     schema = tables.contract("artwork").schema
-    extra: dict[str, Any] = {"seen_at": seen_at, **origin.columns(found.num_rows)}
-    return pa.table([pa.array(extra[f.name], f.type) if f.name in extra else columns[f.name] for f in schema], schema)
+    extra = origin.columns(found.num_rows)
+    columns = [pa.array(extra[f.name], f.type) if f.name in extra else found[f.name].cast(f.type) for f in schema]
+    return pa.table(columns, schema)
+
+
+def _fast_clock(db: duckdb.DuckDBPyConnection) -> list[str]:
+    """What to tell where the newest look at an artwork lies in the future."""
+    question = "SELECT strftime(max(seen_at), '%Y-%m-%d %H:%M UTC') FROM artwork WHERE seen_at > $soon::TIMESTAMPTZ"
+    ((latest,),) = db.execute(question, {"soon": datetime.now(UTC) + CLOCK_SLACK}).fetchall()
+    if latest is None:
+        return []
+    return [
+        f"table artwork has a row of {latest}, which is in the future: the clock of this machine or of the one that "
+        "wrote it is wrong; what changed since then counts as later"
+    ]
 
 
 def _append(store: Store, changes: pa.Table, fence: Fence) -> None:

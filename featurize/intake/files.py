@@ -21,6 +21,7 @@ import pyarrow.fs as pafs
 
 from featurize.errors import BadImage, RefusedInput, RunFailed
 from featurize.intake import inputs, table_files, waiting
+from featurize.intake.hints import hint
 from featurize.storage import s3_keys, secrets, tables
 from featurize.storage.store import address, filesystem, has_scheme, is_text, patiently, read_file
 
@@ -98,6 +99,8 @@ def listed(
     elif info.type == pafs.FileType.File and table_files.form_of(source) is None:
         raise RefusedInput(f"artwork '{artwork}' is a file but no manifest; one ends in {table_files.ENDINGS}")
     elif not waiting.answer(table_files.is_table, source, seconds):
+        if info.type == pafs.FileType.NotFound and table_files.form_of(source) is not None:
+            raise RefusedInput(f"artwork '{artwork}': there is no such file{hint(source)}")
         raise RefusedInput(f"artwork '{artwork}' is neither a folder nor a manifest file")
     return _manifest(source, waiting.answer(lambda at: inputs.placed("manifest", at, time_zone), source))
 

@@ -213,7 +213,7 @@ def _decoded(file: TableFile) -> Iterator[str]:
             text = chunk.decode("utf-8-sig" if number == 0 else "utf-8")
         except UnicodeDecodeError as error:
             line += chunk[: error.start].count(b"\n")
-            raise RefusedInput(f"{file.place(line)}: not valid UTF-8") from error
+            raise RefusedInput(f"{file.place(line)}: not valid UTF-8; save it as UTF-8") from error
         line += text.count("\n")
         empty = empty and not text.strip()
         yield text

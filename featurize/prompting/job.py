@@ -105,8 +105,12 @@ class Prompting(JobRun):
             files["impression"] = given.impressions
         if self.wanted.kind == "nightly" and not (self.wanted.active_days and self.wanted.rank):
             if given.pairs is None:
-                raise RefusedInput("nightly prompts need input.pairs, or prompts.active_days and prompts.rank")
+                raise RefusedInput("nightly prompts need input.pairs (PAIRS=), or prompts.active_days and prompts.rank")
             files["pair"] = given.pairs
+        elif given.pairs is not None:
+            self.report.notes.append(
+                "input.pairs (PAIRS=) is not read: it is for SET=prompts.kind=nightly, which has no prompts.rank"
+            )
         if self._on_demo:
             if not self.dry_run:
                 from featurize import demo
@@ -116,7 +120,10 @@ class Prompting(JobRun):
         setting = {"title": "titles", "history": "history", "impression": "impressions"}
         for name, uri in files.items():
             if uri is None:
-                raise RefusedInput(f"input.{setting[name]} is not set, and others are: they belong together")
+                variable = setting[name].upper()
+                raise RefusedInput(
+                    f"input.{setting[name]} ({variable}=) is not set, and others are: they belong together"
+                )
         return {name: uri for name, uri in files.items() if uri is not None}
 
     def ask(self) -> None:

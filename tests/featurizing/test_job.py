@@ -97,9 +97,21 @@ def test_what_a_user_gets_wrong_is_one_sentence_and_an_exit_code(folders, capsys
     assert told in errors[-1]
 
 
+def test_a_missing_gpu_leaves_no_new_store_and_a_dry_run_says_it_did_not_look(folders, tmp_path, capsys):
+    assert job(*folders, "--set", "embed.device=cuda") == 2
+    assert job(*folders, "--set", "run.executor=ray", "--set", "describe.gpus=1") == 2
+    assert not (tmp_path / "store").exists()
+    capsys.readouterr()
+    assert job(*folders, "--set", "describe.gpus=1", "--dry-run") == 0
+    assert "note: a dry run does not look for GPUs" in " ".join(capsys.readouterr().out.split())
+    assert job(*folders, "--dry-run") == 0
+    assert "GPU" not in capsys.readouterr().out
+
+
 def test_a_failed_run_leaves_its_row(folders):
+    assert job(*folders, "--set", "embed=null", "--set", "describe=null") == 0
     assert job(*folders, "--set", "embed.device=cuda", "--run-id", "r") == 2
-    row = duckdb.sql("SELECT outcome, message FROM 'store/run/*.parquet'").fetchall()[0]
+    row = duckdb.sql("SELECT outcome, message FROM 'store/run/*.parquet' WHERE run_id = 'r'").fetchall()[0]
     assert row[0] == "failed"
     assert "GPU" in row[1]
 

@@ -48,8 +48,12 @@ class Captioner:
 
 
 @pytest.fixture
-def describe(tmp_path, monkeypatch):
-    """Runs the job against such a captioner; keyword arguments are settings of `describe`."""
+def describe(tmp_path, monkeypatch, capsys):
+    """Runs the job against such a captioner; keyword arguments are settings of `describe`.
+
+    `told` has of each run what failed by the row of `run`, and what was printed.
+    """
+    told = []
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pictures").mkdir()
     for number in range(len(ANSWERS)):
@@ -62,8 +66,12 @@ def describe(tmp_path, monkeypatch):
             sets = ["run.executor=local", "input.artwork=pictures", 'embed={backend = "fake"}', f"describe={{{table}}}"]
             arguments = [flag for setting in sets for flag in ("--set", setting)]
             assert cli.main("featurize", featurize.__doc__, featurize.featurize, arguments) == 0
+            run = "SELECT counts FROM 'store/run/*.parquet' ORDER BY started_at DESC LIMIT 1"
+            ((counts,),) = duckdb.sql(run).fetchall()
+            told.append((json.loads(counts)["phases"][-1]["failed"], " ".join(capsys.readouterr().out.split())))
             return ask("SELECT done, failed, failed_as, pending FROM coverage WHERE feature = 'description'")
 
+        job.told = told
         yield job
 
 
@@ -91,3 +99,17 @@ def test_failed_descriptions_are_tried_again_until_they_work_or_were_tried_often
     assert ask("SELECT status, caption FROM described WHERE status = 'invalid_fields'") == [
         ("invalid_fields", "A sea.")
     ]
+
+
+def test_a_run_tells_which_of_its_descriptions_failed_and_how_to_ask_again(describe):
+    describe()
+    describe()
+    describe(retry_failed=True)
+    (first, line), (second, silent), (third, again) = describe.told
+    assert first == {"invalid_fields": 1, "invalid_json": 1, "truncated": 1}
+    assert "note: describe: 3 of 4 failed: invalid_fields 1, invalid_json 1, truncated 1; " in line
+    assert "; SET=describe.retry_failed=true asks again" in line
+    assert (second, third) == ({}, {"invalid_json": 1, "truncated": 1})
+    assert "failed:" not in silent
+    assert "note: describe: 2 of 3 failed: invalid_json 1, truncated 1" in again
+    assert "asks again" not in again

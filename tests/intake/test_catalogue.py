@@ -3,8 +3,11 @@
 import hashlib
 import os
 import shutil
+from datetime import timedelta
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -111,6 +114,37 @@ def test_another_source_does_not_drop_what_this_one_lists(tmp_path, pictures):
     assert scan(store, pictures / "some title")[0].removed == 0
 
 
+def test_a_state_written_by_a_fast_clock_is_followed_by_the_next(tmp_path, pictures):
+    store = Store(str(tmp_path / "store"))
+    result, _ = scan(store, pictures)
+    assert not any("clock" in note for note in result.notes)
+    (part,) = store.parts("artwork")
+    path = f"{store.path}/{part}"
+    rows = pq.read_table(path)
+    fast = [moment + timedelta(days=1) for moment in rows["seen_at"].to_pylist()]
+    place = rows.schema.get_field_index("seen_at")
+    pq.write_table(rows.set_column(place, "seen_at", pa.array(fast, pa.timestamp("us", "UTC"))), path)
+
+    Image.new("RGB", (9, 9), "red").save(pictures / "top.png")
+    (pictures / "some title" / "c.webp").unlink()
+    result, found = scan(store, pictures)
+    assert (result.read, result.changed, result.removed, len(found)) == (1, 1, 1, 2)
+    assert any("is in the future: the clock of this machine or of the one that wrote it" in n for n in result.notes)
+    newest = (
+        "SELECT artwork_id, present, width FROM rows QUALIFY row_number() OVER (PARTITION BY artwork_id ORDER BY {})"
+    )
+    rows = duckdb.sql(f"FROM '{store.glob('artwork')}'")
+    assert sorted(duckdb.sql(newest.format("seen_at DESC") + " = 1").fetchall()) == [
+        ("some title/c.webp", False, 10),
+        ("some title/ä b.jpg", True, 9),
+        ("top.png", True, 9),
+    ]
+    for _ in range(2):
+        result, _ = scan(store, pictures)
+        assert (result.read, result.changed, result.removed) == (0, 0, 0)
+        assert len(artwork_rows(store, "1")) == 5
+
+
 def test_verify_reads_everything_again(tmp_path, pictures):
     store = Store(str(tmp_path / "store"))
     scan(store, pictures)
@@ -171,6 +205,8 @@ def test_a_share_that_is_not_there_stops_the_run(tmp_path):
 
 def test_what_is_neither_folder_nor_manifest_is_refused(tmp_path, pictures):
     store = Store(str(tmp_path / "store"))
+    with pytest.raises(RefusedInput, match=r"artwork '.*no\.csv': there is no such file$"):
+        scan(Store(str(tmp_path / "store")), tmp_path / "no.csv")
     with pytest.raises(RefusedInput, match="neither a folder nor a manifest"):
         scan(store, tmp_path / "nowhere")
     with pytest.raises(RefusedInput, match=r"ends in \.csv, \.jsonl"):
@@ -196,7 +232,7 @@ def test_titles_are_checked(tmp_path, pictures):
     (tmp_path / "titles.csv").write_text("title_id,name\nsome title,Some Title\n", encoding="utf-8")
     result, _ = scan(Store(str(tmp_path / "store")), pictures, titles=str(tmp_path / "titles.csv"))
     assert result.told == result.notes
-    assert result.told == [f"1 artworks are of 1 titles that {tmp_path}/titles.csv does not have: top"]
+    assert result.told == [f"1 artwork is of 1 title that {tmp_path}/titles.csv does not have: top"]
 
 
 def test_a_catalogue_of_which_nothing_can_be_read_stops_the_run_however_small(tmp_path, pictures):

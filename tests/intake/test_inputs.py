@@ -100,7 +100,7 @@ def test_an_unreadable_line_is_named(tmp_path, name, text, told):
 
 def test_bytes_that_are_no_text_are_refused_with_the_line(tmp_path):
     (tmp_path / "m.csv").write_bytes(b"artwork_id,title_id,uri\na,t,x\nb,t,\xff\n")
-    with pytest.raises(RefusedInput, match=r"m\.csv:3: not valid UTF-8"):
+    with pytest.raises(RefusedInput, match=r"m\.csv:3: not valid UTF-8; save it as UTF-8$"):
         inputs.read("manifest", str(tmp_path / "m.csv"))
 
 
