@@ -101,7 +101,8 @@ def test_commands_and_settings_that_a_page_names_are_there(page):
     code = "\n".join(re.findall(r"^    .*$|`[^`\n]+`", text, re.M))
     targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
     lists = dict(re.findall(r"^([A-Z]+(?:_[a-z]+)?) := ((?:[A-Z_]+ ?)+)$", makefile, re.M))
-    lists |= dict.fromkeys(re.findall(r"^(KNOWN_[a-z]+) := \$\(JOB\)$", makefile, re.M), lists["JOB"])
+    for name, own in re.findall(r"^(KNOWN_[a-z]+) := ([A-Z_ ]+)\$\(JOB\)$", makefile, re.M):
+        lists[name] = own + lists["JOB"]
     variables = {target: set(lists.get(f"KNOWN_{target}", "PYTHON").split()) for target in targets}
     for target, rest in re.findall(r"(?:^|[ `])make ([a-z-]+)([^`#\n]*)", code, re.M):
         assert target in targets, target
@@ -150,8 +151,8 @@ def test_own_data_as_in_readme(tmp_path):
     assert sorted(files) == ["artwork.csv", "history.csv", "impressions.jsonl", "titles.csv"]
     for name, content in files.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
-    for number, uri in enumerate(re.findall(r"pictures/.*", files["artwork.csv"])):
-        (tmp_path / uri).parent.mkdir(exist_ok=True)
+    for number, uri in enumerate(re.findall(r"demo/small/artwork/.*", files["artwork.csv"])):
+        (tmp_path / uri).parent.mkdir(parents=True, exist_ok=True)
         pictures.photo(40 + number, 60).save(tmp_path / uri)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     with answering(lambda seen: Reply()) as server:
