@@ -108,12 +108,15 @@ def test_nanoseconds_with_a_zone_are_taken(tmp_path):
         ({"input__history": "title.parquet"}, "title.parquet: column member_id, event, at is missing; it has title_id"),
         ({"input__history": "notes.txt"}, "notes.txt: a file must end in"),
         ({"input__history": "broken.parquet"}, "broken.parquet: cannot be read"),
-        ({"input__history": None}, "input.history is not set, and others are"),
+        ({"input__history": None}, "input.history (HISTORY=) is not set, and others are"),
         ({"prompts__template": "nothing"}, "template 'nothing' is neither a file nor one of: multiple-choice-v1"),
         ({"prompts__as_of": "2025-01-01T00:00:00"}, "prompts.as_of"),
         ({"prompts__as_of": "2025-01-01T00:00:00Z"}, "has no descriptions from before prompts.as_of"),
         ({"prompts__descriptions": "words-9"}, "prompts.descriptions: there is no description of model 'words-9'"),
-        ({"prompts__kind": "nightly"}, "nightly prompts need input.pairs, or prompts.active_days and prompts.rank"),
+        (
+            {"prompts__kind": "nightly"},
+            "nightly prompts need input.pairs (PAIRS=), or prompts.active_days and prompts.rank",
+        ),
         ({"prompts__memory": "lots"}, "prompts.memory"),
         ({"store": "empty"}, "has no descriptions: run `make featurize` first"),
     ],
@@ -127,6 +130,13 @@ def test_what_a_user_gets_wrong_is_one_sentence(tmp_path, monkeypatch, capsys, c
     errors = capsys.readouterr().err.strip().splitlines()
     assert errors[-1].startswith("error: ")
     assert told in errors[-1]
+
+
+def test_pairs_that_are_not_asked_about_are_told_of(tmp_path, capsys):
+    worlds.plain().write(tmp_path)
+    assert worlds.run(tmp_path, input__pairs=tmp_path / "pair.parquet") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "note: input.pairs (PAIRS=) is not read: it is for SET=prompts.kind=nightly" in told
 
 
 @pytest.mark.parametrize("name", ["history", "impression"])
