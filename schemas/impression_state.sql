@@ -3,6 +3,7 @@
 CREATE TABLE impression_state (
     impression_id VARCHAR NOT NULL CHECK (impression_id <> ''),
     member_id VARCHAR NOT NULL CHECK (member_id <> ''),
+    member_key VARCHAR,
     title_id VARCHAR NOT NULL CHECK (title_id <> ''),
     artwork_id VARCHAR NOT NULL CHECK (artwork_id <> ''),
     candidates VARCHAR[] NOT NULL,
@@ -16,6 +17,7 @@ CREATE TABLE impression_state (
 );
 COMMENT ON COLUMN impression_state.impression_id IS 'Unique id of the log';
 COMMENT ON COLUMN impression_state.member_id IS 'Who saw it; a keyed hash where prompts.member_key_env was set';
+COMMENT ON COLUMN impression_state.member_key IS 'Which key made the hash; empty where the id is as it came, NULL in rows of older versions';
 COMMENT ON COLUMN impression_state.title_id IS 'Title it was shown for';
 COMMENT ON COLUMN impression_state.artwork_id IS 'Artwork that was shown';
 COMMENT ON COLUMN impression_state.candidates IS 'Artworks the policy chose from, each once, by name';

@@ -124,7 +124,8 @@ def test_every_reason_and_exit_code_is_explained():
     folder = ROOT / "featurize" / "prompting" / "sql"
     queries = "".join((folder / f"{name}.sql").read_text(encoding="utf-8") for name in ("impressions", "reasons"))
     reasons = set(re.findall(r"THEN '([a-z_]+)'", queries))
-    assert "few_candidates" in reasons
+    reasons |= set(re.findall(r"SET reason = '([a-z_]+)'", "".join(map(Path.read_text, folder.glob("*.sql")))))
+    assert {"few_candidates", "changed_impression"} <= reasons
     assert reasons <= set(re.findall(r"`(\w+)`", lost.partition("\n## ")[0]))
 
 

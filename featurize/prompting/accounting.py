@@ -25,6 +25,7 @@ TO_DO = {
     "few_candidates": "a title with one artwork leaves nothing to choose",
     "no_description": "run `make featurize` for these artworks",
     "duplicate_id": "give every impression an id of its own",
+    "changed_impression": "give every impression an id that no other one ever had, and tell it the same every time",
     "bad_time": "look at the clocks and time zones of what wrote them",
     "history": "give input.titles every title that was played, and events as play, thumbs_up, thumbs_down or list_add",
 }
@@ -69,10 +70,10 @@ class Accounts:
             self.report.examples["minutes left out"] = _plain(example)
 
     def changed(self, rows: int, example: str) -> None:
-        """Count the impressions that the log tells otherwise than before. Their prompts stay as they are."""
+        """Count the impressions whose propensity or policy is told otherwise. Their prompts stay as they are."""
         if rows:
-            self.report.counts["impressions changed"] = rows
-            self.report.examples["impressions changed"] = _plain(example)
+            self.report.counts["propensity or policy changed"] = rows
+            self.report.examples["propensity or policy changed"] = _plain(example)
 
     def history(self, used: int, now: datetime) -> None:
         """Count the rows of `history`, `used` of which stand in `event`. Errors: RefusedInput when no id is known."""

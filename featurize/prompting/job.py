@@ -139,7 +139,7 @@ class Prompting(JobRun):
         self._settle_recipe()
         if self.wanted.kind == "logged":
             with self._in_a_sentence():
-                kept.read(self.db, self.store)
+                kept.refuse_changed(self.db, self.store, self.recipe_key, self.recipe["member_key"] or "")
         dated = self.wanted.kind == "nightly" and self.wanted.at is None
         self._run("planned", recipe_key=self.recipe_key, dated=dated)
         with self._in_a_sentence():
@@ -237,7 +237,8 @@ class Prompting(JobRun):
             with self._in_a_sentence():
                 kept.titles(self.db, self.store, self.origin, self.lease.fence)
                 if self.wanted.kind == "logged":
-                    kept.impressions(self.db, self.store, self.origin, self.lease.fence)
+                    key = self.recipe["member_key"] or ""
+                    kept.impressions(self.db, self.store, key, self.origin, self.lease.fence)
                     labels.write(self.db, self.store, self.origin, self.lease.fence)
         if self.dry_run or not self.new:
             return

@@ -1,7 +1,8 @@
 """What the job keeps of its inputs, so that a question about prompts can say names: titles, and the impressions used.
 
-Invariant: a row is written once per state it was read in, and all rows of an impression lie in the day of the first,
-as do its prompts and labels. Other days are only searched for ids that their own day does not know.
+Invariant: a row is written once per state it was read in, and an id stands for one impression for ever: for the member,
+title, artwork, candidates and moment that were read first. So its rows, prompts and labels lie in one day. What comes
+later under the id and is another impression is refused, whatever day it is of; a rebuild refuses it too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurize.prompting.template import LETTERS
 from featurize.storage import tables
 from featurize.storage.lease import Fence
 from featurize.storage.store import Store, part_name
@@ -33,26 +35,40 @@ def days(db: duckdb.DuckDBPyConnection) -> list[str]:
     return [day for (day,) in db.execute("SELECT DISTINCT day FROM asked WHERE reason IS NULL ORDER BY day").fetchall()]
 
 
-def read(db: duckdb.DuckDBPyConnection, store: Store) -> None:
-    """Make what is kept of the impressions in `asked` a view `impression_state`, and their `day` the first known."""
-    store.register(db, "impression_state", days(db))
-    unknown = tables.scalar(db, _SOME_UNKNOWN)
-    if unknown:
-        store.register(db, "impression_state")
-    db.execute(sql("prompting", "first_days"))
-    if unknown:
-        store.register(db, "impression_state", days(db))
+def refuse_changed(db: duckdb.DuckDBPyConnection, store: Store, recipe_key: str, member_key: str) -> None:
+    """Give the impressions in `asked` that are others than their ids stand for a reason; leaves table `kept_state`.
+
+    Ids are looked up in all days, and the rest of the columns is read of the days where they are.
+    """
+    store.register(db, "impression_state")
+    found = [day for (day,) in db.execute(_KNOWN_DAYS).fetchall()]
+    store.register(db, "impression_state", found)
+    db.execute(sql("prompting", "kept_states"))
+    # Versions that kept no impressions left prompts on days that have nothing kept. Only the prompts of this recipe are
+    # looked at: reading all of them would cost much, and a second one under the same prompt_id comes from these alone.
+    # Where only some of a day's impressions were kept since, the others are not known, and are taken as new.
+    kept_days = {part.split("/")[1] for part in store.parts("impression_state")}
+    earlier = {part.rpartition("/")[0].partition("/")[2] for part in store.parts("prompt", recipe_key)}
+    db.register(
+        "earlier_prompt",
+        store.dataset("prompt", sorted(each for each in earlier if each.rpartition("/")[2] not in kept_days)),
+    )
+    db.execute(sql("prompting", "known"), {"member_key": member_key, "letters": LETTERS})
+    db.unregister("earlier_prompt")
+    db.execute(sql("prompting", "changed_impressions"))
 
 
 def changed(db: duckdb.DuckDBPyConnection) -> tuple[int, str]:
-    """How many impressions of table `new_impression` are other than they were, and one of them in words."""
+    """How many impressions of table `new_impression` now have another propensity or policy, and one in words."""
     found = db.execute(_CHANGED).fetchall()[0]
     return found[0], f"impression '{found[1]}', other {found[2]}"
 
 
-def impressions(db: duckdb.DuckDBPyConnection, store: Store, origin: Origin, fence: Fence) -> None:
+def impressions(db: duckdb.DuckDBPyConnection, store: Store, member_key: str, origin: Origin, fence: Fence) -> None:
     """Commit table `new_impression`, by day. Errors: RunFailed."""
-    new = tables.arrow(db, "SELECT * EXCLUDE (changed) FROM new_impression")
+    new = tables.arrow(
+        db, "SELECT * EXCLUDE (changed), $key::VARCHAR AS member_key FROM new_impression", {"key": member_key}
+    )
     rows, days = _rows("impression_state", new, origin), new["day"]
 
     def commit(day: str) -> None:
@@ -81,6 +97,7 @@ def _commit(store: Store, table: str, folder: str, rows: pa.Table, fence: Fence)
         store.commit(table, folder, part_name(map(str, said)), rows, fence.check)
 
 
-_SOME_UNKNOWN = "SELECT count(*) > 0 FROM asked ANTI JOIN impression_state USING (impression_id) WHERE reason IS NULL"
+_KNOWN_DAYS = """SELECT DISTINCT strftime("at", '%Y-%m-%d') FROM impression_state
+    SEMI JOIN (SELECT impression_id FROM asked WHERE reason IS NULL) USING (impression_id)"""
 _CHANGED = """SELECT count(*), min(impression_id), arg_min(changed, impression_id)
     FROM new_impression WHERE changed IS NOT NULL"""

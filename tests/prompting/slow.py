@@ -15,12 +15,17 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 KINDS = ["play", "thumbs_up", "thumbs_down", "list_add"]
 
 
-def logged(world, missing="placeholder", seed=0, unknown="skip"):
-    """(impression_id -> dict of prompt columns, reason -> count)."""
+def logged(world, missing="placeholder", seed=0, unknown="skip", before=None):
+    """(impression_id -> dict of prompt columns, reason -> count). `before` has the impressions with a prompt, by id."""
     found, reasons, seen = {}, Counter(), set()
     for row in sorted(world.impression, key=_order):
         reason = "duplicate_id" if row["impression_id"] in seen else _wrong(row, world)
         seen.add(row["impression_id"])
+        if reason is None and row["impression_id"] in (before or {}):
+            if _is(row) == _is(before[row["impression_id"]]):
+                found[row["impression_id"]] = {"reward": row["reward"]}
+                continue
+            reason = "changed_impression"
         if reason is None:
             reason, prompt = _prompt(world, row, row["impression_id"], missing, seed, unknown)
         if reason is None:
@@ -53,6 +58,11 @@ def nightly(world, moment, missing="placeholder", seed=0):
         else:
             reasons[reason] += 1
     return found, reasons
+
+
+def _is(row):
+    """Which impression it is, whatever came of it."""
+    return row["member_id"], row["title_id"], row["artwork_id"], sorted(set(row["candidates"])), row["at"]
 
 
 def _order(row):

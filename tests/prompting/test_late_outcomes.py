@@ -90,13 +90,14 @@ def test_a_late_label_counts_in_every_recipe(tmp_path):
     assert len(labels(tmp_path)["i0"]) == 2
 
 
-def test_only_labels_of_the_days_in_the_input_are_read(tmp_path):
+def test_only_labels_and_prompts_of_the_days_in_the_input_are_read(tmp_path):
     world = worlds.plain(impressions=40)
     every, world.impression = world.impression, [row for row in world.impression if row["at"].day < 8]
     world.write(tmp_path)
     assert worlds.run(tmp_path) == 0
-    for path in (tmp_path / "store" / "label").rglob("*.parquet"):
-        path.write_bytes(b"not to be read")
+    for table in ("label", "prompt"):
+        for path in (tmp_path / "store" / table).rglob("*.parquet"):
+            path.write_bytes(b"not to be read")
     world.impression = [row for row in every if row["at"].day >= 8]
     world.write(tmp_path)
     assert worlds.run(tmp_path) == 0
@@ -157,8 +158,10 @@ def test_on_s3_late_labels_count_too(tmp_path, s3_bucket):
             place.write(part, source.read(part))
     for reward in (0.0, 1.0):
         world.impression[5] |= {"reward": reward}
+        world.impression[6]["at"] += timedelta(days=10 * reward)  # another impression under the id of the first
         world.write(tmp_path)
         assert worlds.run(tmp_path, store=place.uri) == 0
+    assert place.dataset("prompt").count_rows() == 12
     found = place.dataset("label").to_table().to_pylist()
     assert len(found) == 13
     assert [row["revision"] for row in found if row["impression_id"] == "i5"] == [1, 2]

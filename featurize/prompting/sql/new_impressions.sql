@@ -1,5 +1,6 @@
--- Impressions that have a prompt or get one, where they are new or other than what was last read of them: `changed` names
--- the columns. Pseudonyms of another key are other members.
+-- Impressions that have a prompt or get one, where they are new or other than what was last read of them. `changed` names
+-- the columns; most of them differ only where an earlier version kept what is refused now. Pseudonyms of another key are
+-- other members.
 CREATE OR REPLACE TEMP TABLE new_impression AS
 WITH said AS (
     SELECT day, impression_id, member AS member_id, title_id, shown AS artwork_id, list_sort(candidates) AS candidates,
@@ -8,7 +9,7 @@ WITH said AS (
     WHERE reason IS NULL
 ),
 known AS (
-    FROM impression_state
+    FROM kept_state
     QUALIFY row_number() OVER (PARTITION BY impression_id, member_id ORDER BY computed_at DESC) = 1
 )
 SELECT said.*,
