@@ -162,7 +162,13 @@ class MaxLost(Section):
     """Shares of the input that may be lost for one reason before the run ends without having committed anything."""
 
     history: float = Field(
-        0.5, ge=0, le=1, description="of history rows: unknown titles or events, incomplete, from the future"
+        0.5,
+        ge=0,
+        le=1,
+        description="of history rows: unknown titles or events, incomplete, from the future; and of those given again",
+    )
+    minutes: float = Field(
+        0.5, ge=0, le=1, description="of the minutes of plays, or of impressions: those that cannot be used"
     )
     unknown_title: float = Field(
         0.2, ge=0, le=1, description="of impressions or pairs: for titles that input.titles lacks"

@@ -118,7 +118,8 @@ def _table(
         except UnicodeEncodeError:
             number = next(n for n, value in enumerate(texts) if not _is_unicode(value))
             where = file.place(places[number])
-            raise RefusedInput(f"{where}: {field.name} '{shown(texts[number])}' holds half a character") from None
+            given = _given(field, f"'{shown(texts[number])}'")
+            raise RefusedInput(f"{where}: {given} holds half a character") from None
         if what == "id" and not typed:
             if pc.any(pc.match_substring_regex(array, ROUNDED)).as_py():
                 _texts(file, field, places, texts, lambda _, value: lists.untyped(value))
@@ -144,9 +145,14 @@ def _texts(
         for value in values:
             texts.append(None if value is None or value == "" else text(what, value))
     except ValueError as error:
-        told = f"{file.place(places[len(texts)])}: {field.name} '{shown(values[len(texts)])}'"
-        raise RefusedInput(f"{told} {_cannot(field)} ({error})") from error
+        given = _given(field, f"'{shown(values[len(texts)])}'")
+        raise RefusedInput(f"{file.place(places[len(texts)])}: {given} {_cannot(field)} ({error})") from error
     return texts
+
+
+def _given(field: pa.Field, value: str) -> str:
+    """A column and its value in a message. Who the members are is for no message."""
+    return field.name if field.name == "member_id" else f"{field.name} {value}"
 
 
 def _cannot(field: pa.Field) -> str:
@@ -491,9 +497,8 @@ def _plain(file: TableFile, field: pa.Field, array: pa.Array, before: int) -> pa
             try:
                 (value or b"").decode()
             except UnicodeDecodeError:
-                raise RefusedInput(
-                    f"{file.place(before + number + 1)}: {field.name} {value[:SHOWN]!r} is not valid UTF-8"
-                ) from error
+                given = _given(field, repr(value[:SHOWN]))
+                raise RefusedInput(f"{file.place(before + number + 1)}: {given} is not valid UTF-8") from error
         raise
 
 
@@ -504,7 +509,7 @@ def _digits(file: TableFile, field: pa.Field, array: pa.Array, before: int, exac
     if not pc.all(pc.fill_null(good, True)).as_py():
         number = pc.index(good, False).as_py()
         where = file.place(before + number + 1)
-        raise RefusedInput(f"{where}: {field.name} {array[number].as_py()!r} {_cannot(field)}")
+        raise RefusedInput(f"{where}: {_given(field, repr(array[number].as_py()))} {_cannot(field)}")
     digits = pc.cast(pc.cast(pc.if_else(whole, array, None), pa.int64()), pa.string())
     return pc.coalesce(digits, pc.cast(array, pa.string()))
 

@@ -45,6 +45,8 @@ WRONG = {
     "time": "is not a time with a zone, such as 2026-01-31T12:00:00Z",
     "event": f"is none of {', '.join(EVENTS)}",
 }
+COMMA = re.compile(r"\s*[+-]?[\d.]*,\d+\s*")
+POINT = "; decimals are written with a point, 0.5"
 EPOCH = "is a number and not a time: write it as text or a timestamp, such as 2026-01-31T12:00:00Z"
 NAIVE = "; input.time_zone can say which zone it is"
 
@@ -193,6 +195,8 @@ class _Converter:
                 why = EPOCH
             elif is_naive:
                 why += NAIVE
+            elif what == "number" and COMMA.fullmatch(text):
+                why += POINT
             sentence = f"{file.place(batch['line'][number].as_py())}: {name} '{shown(text)}' {why}"
             if is_epoch or is_naive or self.contract.name in CATALOGUES:
                 raise RefusedInput(sentence)

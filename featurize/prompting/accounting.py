@@ -6,12 +6,14 @@ counted before anything is committed.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 import duckdb
 
 from featurize.config import Settings
 from featurize.errors import RefusedInput
+from featurize.intake.inputs import EVENTS
 from featurize.report import Report
 from featurize.storage import tables
 from featurize.storage.tables import sql
@@ -19,15 +21,25 @@ from featurize.storage.tables import sql
 NAMED_EVENTS = 5
 """Unknown events that are counted by name; the others are counted together."""
 TO_DO = {
-    "unknown_title": "give input.titles every title that was shown",
+    "incomplete": "fill in every column that is not optional",
+    "bad_at": "write times with their zone, such as 2026-01-31T12:00:00Z",
+    "bad_propensity": "a propensity is the probability with which the policy chose the artwork it showed, above 0 and"
+    " at most 1, with a decimal point",
+    "bad_reward": "a reward is a number from 0 to 1, with a decimal point",
+    "bad_minutes": "minutes are a number from 0 on, with a decimal point",
+    "bad_candidates": "give every candidate an id",
+    "unknown_title": "give input.titles all titles by the same ids",
     "unknown_candidate": "say in the catalogue what was on offer then (valid_from, valid_to), or show such candidates"
     " with prompts.unknown_candidate=placeholder",
     "few_candidates": "a title with one artwork leaves nothing to choose",
     "no_description": "run `make featurize` for these artworks",
+    "shown_not_candidate": "the artwork that was shown is one of the candidates",
+    "too_many_candidates": "a prompt has 52 letters for them",
     "duplicate_id": "give every impression an id of its own",
     "changed_impression": "give every impression an id that no other one ever had, and tell it the same every time",
+    "duplicate": "give every row of history once, with its time of day",
     "bad_time": "look at the clocks and time zones of what wrote them",
-    "history": "give input.titles every title that was played, and events as play, thumbs_up, thumbs_down or list_add",
+    "unknown_event": f"events are {', '.join(EVENTS)}",
 }
 """By reason, what most likely helps."""
 
@@ -42,6 +54,7 @@ class Accounts:
         # Where members get pseudonyms, their ids are for no message and no table.
         self.names_members = self.wanted.member_key_env is None
         self._broken: list[str] = []
+        self._repeated = 0
 
     def titles(self) -> None:
         """Errors: RefusedInput when titles, catalogue and what is asked about share no id at all."""
@@ -60,75 +73,106 @@ class Accounts:
         parameters = {"logged": self.logged, "members": self.names_members}
         for reason, rows, example in self.db.execute(sql("prompting", "lost_questions"), parameters).fetchall():
             example = _plain(example)
-            self.report.counts[f"no prompt: {reason}"] = rows
-            self.report.examples[f"no prompt: {reason}"] = example
+            self._count(f"no prompt: {reason}", rows, example)
             limit = reason if reason in type(self.wanted.max_lost).model_fields else "other"
             self._hold(reason, limit, rows, total, f"{self.asked} become no prompt: {reason}", example)
-        rows, example = self.db.execute(_BAD_MINUTES).fetchall()[0]
+        rows, example, given = self.db.execute(_BAD_MINUTES).fetchall()[0]
         if rows:
-            self.report.counts["minutes left out"] = rows
-            self.report.examples["minutes left out"] = _plain(example)
+            self._count("minutes left out", rows, _plain(example))
+            self._hold("bad_minutes", "minutes", rows, given, "minutes of impressions cannot be used", _plain(example))
 
     def changed(self, rows: int, example: str) -> None:
         """Count the impressions whose propensity or policy is told otherwise. Their prompts stay as they are."""
         if rows:
-            self.report.counts["propensity or policy changed"] = rows
-            self.report.examples["propensity or policy changed"] = _plain(example)
+            self._count("propensity or policy changed", rows, _plain(example))
+
+    def repeated(self) -> int:
+        """Count the rows of `event` whose key another one has; they are `again` in `marked_event`."""
+        for rows, example in self.db.execute(sql("prompting", "repeated"), {"members": self.names_members}).fetchall():
+            self._repeated = rows
+            self._count("history rows left out: duplicate", rows, _plain(example))
+        return self._repeated
 
     def history(self, used: int, now: datetime) -> None:
         """Count the rows of `history`, `used` of which stand in `event`. Errors: RefusedInput when no id is known."""
-        self._some("title ids of input.history", _HISTORY.format("title"), "input.titles", "SELECT title_id FROM title")
-        total, lost, names, first = tables.scalar(self.db, "SELECT count(*) FROM history"), 0, 0, ""
-        for reason, name, rows in self.db.execute(sql("prompting", "lost_history"), {"now": now}).fetchall():
-            usable = reason == "bad_minutes"
-            lost += 0 if usable else rows
-            told = "history minutes left out" if usable else f"history rows left out: {reason}"
+        total, names = tables.scalar(self.db, "SELECT count(*) FROM history"), 0
+        lost: Counter[str] = Counter()
+        first: dict[str, str] = {}
+        parameters = {"now": now, "members": self.names_members}
+        for reason, name, rows, example in self.db.execute(sql("prompting", "lost_history"), parameters).fetchall():
+            example = _plain(example)
+            if reason == "bad_minutes":
+                self._count("history minutes left out", rows, example)
+                given = tables.scalar(self.db, _PLAYS_WITH_MINUTES)
+                self._hold(reason, "minutes", rows, given, "minutes of plays in input.history cannot be used", example)
+                continue
+            lost[reason] += rows
+            first.setdefault(reason, example)
+            told = f"history rows left out: {reason}"
             if name is not None:
                 names += 1
                 told += f" '{_plain(name)}'" if names <= NAMED_EVENTS else " of other names"
-            if told not in self.report.examples:
-                parameters = {"now": now, "members": self.names_members, "reason": reason, "name": name}
-                found = self.db.execute(sql("prompting", "lost_history_example"), parameters).fetchall()
-                self.report.examples[told] = _plain(found[0][0])
-                first = first or ("" if usable else f"{reason}, {self.report.examples[told]}")
-            self.report.counts[told] = self.report.counts.get(told, 0) + rows
-        self._hold("history", "history", lost, total, "rows of input.history cannot be used", first)
-        self.report.counts |= {"history rows used": used, "history rows not needed": total - lost - used}
+            self._count(told, rows, example)
+        if "unknown_title" in lost:
+            titles = "SELECT title_id FROM title"
+            self._some("title ids of input.history", _HISTORY.format("title"), "input.titles", titles)
+        for most, rows in lost.most_common(1):
+            what = "rows of input.history cannot be used"
+            if len(lost) > 1:
+                what += f", {rows:,} of them as {most}"
+            self._hold(most, "history", lost.total(), total, what, f"{most}, {first[most]}")
+        example = self.report.examples.get("history rows left out: duplicate", "")
+        self._hold("duplicate", "history", self._repeated, total, "rows of input.history are there already", example)
+        not_needed = total - lost.total() - self._repeated - used
+        self.report.counts |= {"history rows used": used, "history rows not needed": not_needed}
 
     def members(self, now: datetime) -> None:
-        """Look how many members asked about have history. Errors: RefusedInput when no member of it is known."""
+        """Count the members asked about without history. Errors: RefusedInput when no member of it is known."""
+        asked, known, example = self.db.execute(sql("prompting", "without_history")).fetchall()[0]
+        if known < asked:
+            self._count("members without history", asked - known, f"member '{_plain(example)}'")
         least = self.wanted.min_with_history
-        if not least:
-            return
-        self._some("members of input.history", _HISTORY.format("member"), self.asked, "SELECT member_id FROM member")
-        asked, known = self.db.execute(
-            "SELECT (SELECT count(DISTINCT member) FROM question), (SELECT count(DISTINCT member_no) FROM event)"
-        ).fetchall()[0]
         if known < least * asked:
             # Few new questions may be about new members only: judged by all that were asked about, known or not.
             asked = tables.scalar(self.db, "SELECT count(*) FROM member")
             known = self.db.execute(sql("prompting", "with_history"), {"now": now}).fetchall()[0][0]
         if known < least * asked:
+            ids = "SELECT member_id FROM member"
+            self._some("members of input.history", _HISTORY.format("member"), self.asked, ids)
             self._broken.append(
                 f"of {asked:,} members asked about, {known:,} have history from before: give input.history theirs, by"
                 f" the same ids, or allow fewer with prompts.min_with_history (it is {least:g})"
             )
 
     def descriptions(self, model: str) -> None:
-        """Look how many pictures of candidates the model has described."""
+        """Count the pictures of candidates that the model has not described: what failed, and what is to be done."""
         least = self.wanted.min_described
         pictures, described = self.db.execute("SELECT count(*), count_if(described) FROM picture").fetchall()[0]
+        if described == pictures:
+            return
+        without = self.db.execute(sql("prompting", "undescribed")).fetchall()
+        told = [
+            f"{rows:,} failed as {status}" if status else f"{rows:,} not yet described" for status, rows, _ in without
+        ]
+        status, _, artwork_id = without[0]
+        example = f"artwork '{_plain(artwork_id)}', {status or 'not yet described'}"
+        self._count("pictures without description", pictures - described, example)
         if described < least * pictures:
+            again = " and describe.retry_failed=true" if status else ""
             self._broken.append(
-                f"model {model} has described {described:,} of {pictures:,} candidates' pictures: run `make featurize`"
-                " with it, choose another with prompts.descriptions, or allow fewer with prompts.min_described"
-                f" (it is {least:g})"
+                f"model {model} has described {described:,} of {pictures:,} candidates' pictures ({', '.join(told)}):"
+                f" run `make featurize` with it{again}, choose another with prompts.descriptions, or allow fewer with"
+                f" prompts.min_described (it is {least:g})"
             )
 
     def check(self) -> None:
         """Errors: RefusedInput, when a limit is broken."""
         if self._broken:
             raise RefusedInput("; ".join(self._broken) + "; nothing is committed")
+
+    def _count(self, what: str, rows: int, example: str) -> None:
+        self.report.counts[what] = self.report.counts.get(what, 0) + rows
+        self.report.examples.setdefault(what, example)
 
     def _hold(self, reason: str, limit: str, rows: int, total: int, what: str, example: str) -> None:
         most = getattr(self.wanted.max_lost, limit)
@@ -159,7 +203,13 @@ def _plain(text: str) -> str:
     return line if len(line) <= 200 else f"{line[:199]}…"
 
 
-_BAD_MINUTES = "SELECT count(*), min(bad_minutes) FROM asked WHERE reason IS NULL AND bad_minutes IS NOT NULL"
+_BAD_MINUTES = (
+    "SELECT count(bad_minutes), min(bad_minutes), count(coalesce(bad_minutes, minutes::VARCHAR)) FROM asked"
+    " WHERE reason IS NULL"
+)
+_PLAYS_WITH_MINUTES = (
+    "SELECT count(*) FROM history WHERE event = 'play' AND (minutes IS NOT NULL OR fault = 'bad_minutes')"
+)
 _IN_STORE = "SELECT {0}_id FROM artwork_state"
 _HISTORY = "SELECT {0}_id FROM history WHERE {0}_id <> ''"
 _THREE = "SELECT DISTINCT id FROM ({}) AS ids (id) WHERE id <> '' ORDER BY id LIMIT 3"

@@ -46,7 +46,8 @@ class Prompting(JobRun):
         self.tokenizer, self.tokens_by = recipe.tokenizer(self.wanted)
         self.scratch = scratch.Folder()
         self.db = tables.connect()
-        self.db.execute(f"SET temp_directory = '{self.scratch.path}'")
+        folder = str(self.scratch.path).replace("'", "''")
+        self.db.execute(f"SET temp_directory = '{folder}'")
         self._limit_memory()
         self.accounts = Accounts(self.db, settings, self.report)
         self._run("macros")
@@ -184,6 +185,9 @@ class Prompting(JobRun):
                 )
             if self.new:
                 self._run("events", now=now)
+                self._run("marked_events")
+                if self.accounts.repeated():
+                    self._run("distinct_events")
                 self.accounts.members(now)
                 self.accounts.descriptions(self.descriptions)
             used = tables.scalar(self.db, "SELECT count(*) FROM event") if self.new else 0

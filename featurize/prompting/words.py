@@ -51,10 +51,10 @@ def pictures(
 ) -> None:
     """Table `picture`: the description of each candidate's picture, NULL where nothing is known of it.
 
-    `described` says whether the model has words for it; without, there may be tags.
+    `described` says whether the model has words for it; without, there may be tags, and `status` of what failed.
     """
     for table, key in (("description", descriptions), ("image_tag", tags)):
         store.register(db, table, [key] if key else [])
     looks = tables.arrow(db, sql("prompting", "looks"), {"descriptions": descriptions, "tags": tags, "as_of": as_of})
     texts = pa.array([template.candidate_text(row) for row in looks.to_pylist()], pa.string())
-    keep(db, "picture", looks.select(["image_sha256", "described"]).append_column("description", texts))
+    keep(db, "picture", looks.select(["image_sha256", "described", "status"]).append_column("description", texts))

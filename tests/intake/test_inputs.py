@@ -448,7 +448,8 @@ def test_faults_of_text_are_counted_and_the_others_go_on(tmp_path, viewed):
     (tmp_path / "h.csv").write_text("\n".join(["member_id,title_id,event,at,minutes", *rows]))
     found = viewed("history", tmp_path / "h.csv")
     assert [row["fault"] for row in found] == [None, "unknown_event", "bad_at", "bad_minutes", None]
-    assert found[3]["fault_example"].endswith("h.csv:5: minutes '1,5' is not a finite number")
+    why = "is not a finite number; decimals are written with a point, 0.5"
+    assert found[3]["fault_example"].endswith(f"h.csv:5: minutes '1,5' {why}")
     assert [row["event"] for row in found] == ["play", "rewind", "play", "play", "play"]
 
 

@@ -198,6 +198,11 @@ def _history(world, member, at):
         for e in world.history
         if e["member_id"] == member and e["at"] < at and e["title_id"] in titles and e["event"] in KINDS
     ]
+    most = {}
+    for at_, title, kind, minutes in past:  # rows of one key are one event, with the most minutes told of it
+        known = [each for each in (minutes, most.get((at_, title, kind))) if each is not None]
+        most[at_, title, kind] = max(known, default=None)
+    past = [(*key, minutes) for key, minutes in most.items()]
     past.sort(key=lambda e: (*e[:3], e[3] is None, e[3]), reverse=True)
     lines = [
         words["line"].format(

@@ -73,7 +73,7 @@ def test_a_label_may_change_back_and_a_log_without_minutes_takes_none_back(tmp_p
     for reward, minutes in ((0.0, None), (1.0, 50.0), (0.0, None), (0.0, None), (1.0, 50.0), (1.0, float("nan"))):
         world.impression[0] |= {"reward": reward, "minutes": minutes}
         world.write(tmp_path)
-        assert worlds.run(tmp_path) == 0
+        assert worlds.run(tmp_path, prompts__max_lost__minutes=1) == 0
     assert labels(tmp_path)["i0"] == [(1, 0.0, None), (2, 1.0, 50.0), (3, 0.0, 50.0), (4, 1.0, 50.0)]
     assert ask(tmp_path, "SELECT reward, minutes FROM labelled_prompt") == [(1.0, 50.0)]
 
@@ -172,12 +172,12 @@ def test_minutes_that_cannot_be_right_change_no_label_and_are_counted(tmp_path, 
     world = worlds.plain(impressions=4)
     world.impression[2]["minutes"] = 12.0
     world.write(tmp_path)
-    assert worlds.run(tmp_path) == 0
+    assert worlds.run(tmp_path, prompts__max_lost__minutes=1) == 0
     for minutes in (-4.0, 1e300):
         world.impression[2]["minutes"] = minutes
         world.write(tmp_path)
         capsys.readouterr()
-        assert worlds.run(tmp_path) == 0
+        assert worlds.run(tmp_path, prompts__max_lost__minutes=1) == 0
         counted = worlds.counts(tmp_path)
         assert (counted["minutes left out"], counted["labels changed"]) == (1, 0)
         assert f"impression 'i2', minutes {minutes:g}" in " ".join(capsys.readouterr().out.split())

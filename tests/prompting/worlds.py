@@ -163,6 +163,7 @@ def odd(seed, members=12, titles=15, impressions=400, events=900):
         minutes = rng.choice([None, 0.0, 0.5, 59.999, -1.0, float("nan"), 1e9, rng.random() * 200])
         who = f"m{rng.randrange(members)}"
         world.history.append(event(who, f"t{rng.randrange(titles + 2)}", rng.choice(moments), kind, minutes))
+    world.history += [row | {"minutes": minutes} for row in world.history[::9] for minutes in (None, 77.0)]
     for number in range(impressions):
         known = f"t{rng.randrange(titles)}"
         names = rng.sample(ids[known], rng.randint(1, len(ids[known])))

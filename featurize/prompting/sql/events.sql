@@ -1,5 +1,5 @@
 -- The history of the members asked about, up to the last question about each, in order of member and time: the rows
--- before a moment are then a range of row ids.
+-- before a moment are then a range of row ids. Rows of one key lie side by side, and last the one with most minutes.
 CREATE OR REPLACE TEMP TABLE event AS
 SELECT member_no, h."at" AS happened_at, title_no, TRY_CAST(event AS event_kind) AS kind,
     CASE WHEN event = 'play' AND NOT bad_minutes(fault, minutes) THEN TRY_CAST(floor(minutes) AS INTEGER) END AS minutes
@@ -10,4 +10,4 @@ JOIN (
 ) m ON m.member_id = h.member_id
 JOIN title t ON t.title_id = h.title_id
 WHERE h."at" < latest AND coalesce(fault = 'bad_minutes', true) AND known_event(event) AND NOT wrong_clock(h."at", $now)
-ORDER BY member_no, happened_at, title_no, kind, minutes;
+ORDER BY member_no, happened_at, title_no, kind, minutes NULLS FIRST;

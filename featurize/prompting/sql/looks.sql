@@ -21,7 +21,7 @@ described AS (
         ORDER BY status = 'ok' DESC, status = 'invalid_fields' DESC, computed_at, run_id
     ) = 1
 )
-SELECT image_sha256, caption,
+SELECT image_sha256, d.status AS status, caption,
     coalesce(d.mood, t.mood) AS mood,
     coalesce(d.setting, t.setting) AS setting,
     coalesce(d.people_count::VARCHAR, t.people) AS people,
