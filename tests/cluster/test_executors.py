@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalogues import add_broken, catalogue, error, parts, rows, run, runs, start, wait_until
+from catalogues import RED, add_broken, catalogue, error, paint, parts, rows, run, runs, start, wait_until
 from conftest import Cluster
 
 from featurize.errors import RefusedInput
@@ -38,6 +38,8 @@ def test_both_give_the_same_rows(artwork: Path, tmp_path: Path, ray_cluster: Clu
 @pytest.mark.slow
 def test_both_give_the_same_rows_with_real_models(tmp_path: Path, ray_cluster: Cluster) -> None:
     artwork = add_broken(catalogue(tmp_path / "artwork", 10))
+    endless = paint(artwork / "t0" / "endless.png", RED)
+    endless.write_bytes(endless.read_bytes()[:-12])  # the end mark is gone, the pixels are there: a row of `damage`
     real = {
         "embed": '{backend = "open_clip_image", model = "bundled:clip", dtype = "float32"}',
         "describe": '{backend = "transformers_captioner", model = "bundled:captioner", dtype = "float32", '
