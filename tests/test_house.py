@@ -86,6 +86,7 @@ def test_only_ray_run_imports_ray():
             assert "ray" not in imports(path, top_level_only=False), path
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_every_profile_loads_no_heavy_package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pictures").mkdir()

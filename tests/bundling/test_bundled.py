@@ -30,6 +30,7 @@ def test_the_card_tells_the_scores() -> None:
         assert f"| {100 * share:.1f} % |" in card
 
 
+@pytest.mark.slow
 def test_the_default_profile_describes_scenes_it_has_never_seen() -> None:
     found = score.score(load("local"), 16)
     assert found["captioner"]["valid_json"] == 1

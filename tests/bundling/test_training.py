@@ -96,6 +96,7 @@ def trained(scenes: Scenes, tmp_path_factory: pytest.TempPathFactory) -> tuple[C
     return task, folder
 
 
+@pytest.mark.slow
 def test_the_captioner_trains_on_what_transformers_computes(trained: tuple[Captioner, Path], scenes: Scenes) -> None:
     """Prompt, patches and loss of the fast path are those of the processor and model that load the export."""
     from transformers import AutoModelForImageTextToText, AutoProcessor

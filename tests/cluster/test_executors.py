@@ -107,6 +107,7 @@ def test_an_unknown_setting_is_refused(artwork: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_runs_at_once(artwork: Path, tmp_path: Path) -> None:
     """The second says who holds the lease and leaves the first alone."""
     first = start(tmp_path, artwork, {"embed.seconds": 0.1})

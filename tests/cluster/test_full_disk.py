@@ -50,6 +50,7 @@ def remount(disk: Path, how: str) -> bool:
     return done.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_disk_that_turns_read_only_keeps_its_first_error(small_disk: Path, tmp_path: Path) -> None:
     """What is told is the part that could not be written, not the row of the run or the lease after it."""
     remount(small_disk, "size=8m")

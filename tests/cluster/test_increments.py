@@ -40,6 +40,7 @@ def present(store: Path) -> dict[str, str]:
         return dict(db.execute(newest).fetchall())
 
 
+@pytest.mark.slow
 def test_each_run_does_only_what_is_new(tmp_path: Path) -> None:
     artwork, store = add_broken(catalogue(tmp_path / "artwork", 12)), tmp_path / "store"
     first_title = artwork / "title 0"
@@ -85,6 +86,7 @@ def test_each_run_does_only_what_is_new(tmp_path: Path) -> None:
     assert stamps(store) == third
 
 
+@pytest.mark.slow
 def test_a_file_changed_behind_its_back_is_found_when_asked_for(tmp_path: Path) -> None:
     """Same size and time, other bytes: only `input.verify` can tell."""
     artwork, store = catalogue(tmp_path / "artwork", 6), tmp_path / "store"

@@ -91,6 +91,7 @@ def kill_often(artwork: Path, store: Path, times: int, seed: int) -> None:
             kill(job)
 
 
+@pytest.mark.slow
 def test_a_worker_and_then_the_driver(artwork: Path, clean: Rows, tmp_path: Path) -> None:
     """On a Ray of its own: the run survives the worker; what survives the driver ends by itself, at once."""
     with Reader(tmp_path):

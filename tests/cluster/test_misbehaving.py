@@ -32,6 +32,7 @@ def reasons(found: dict[str, list[tuple[Any, ...]]]) -> dict[str, str]:
     return dict(told)
 
 
+@pytest.mark.slow
 def test_three_bad_pictures_cost_only_themselves(tmp_path: Path, ray_cluster: Cluster) -> None:
     artwork, store = catalogue(tmp_path / "artwork", PICTURES), tmp_path / "store"
     for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):

@@ -73,6 +73,7 @@ def kill_driver(seconds: float | None) -> None:
     assert [" ".join(process.cmdline()[:2]) for process in left] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [1.5, None])
 def test_nothing_outlives_a_killed_driver(seconds: float | None) -> None:
     kill_driver(seconds)

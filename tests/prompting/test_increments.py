@@ -91,6 +91,7 @@ def test_parts_of_any_size_hold_the_same_prompts(tmp_path, monkeypatch):
     assert len(parts(tmp_path / "2")) > 2 * len(parts(tmp_path / "20000"))
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_is_completed_by_the_next(tmp_path):
     for name in ("killed", "clean"):
         (tmp_path / name).mkdir()

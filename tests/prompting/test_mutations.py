@@ -149,6 +149,7 @@ def test_some_damaged_inputs(tmp_path, name, form, capfd):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_three_hundred_damaged_inputs_of_each_form(tmp_path, form, capfd):
     faults = []

@@ -120,6 +120,7 @@ def test_a_rebuild_says_what_is_known_now_under_the_same_ids(tmp_path, capsys):
     assert without_run(after) == without_run(worlds.rows(tmp_path / "clean"))
 
 
+@pytest.mark.slow
 def test_a_reader_that_never_stops_finds_every_prompt_once(tmp_path):
     made(tmp_path, worlds.plain(impressions=200))
     with Reader(tmp_path, 200) as reader:
@@ -264,6 +265,7 @@ def rows_of(place):
         return tables.arrow(db, "FROM prompt ORDER BY prompt_id").to_pylist()
 
 
+@pytest.mark.slow
 def test_on_s3_a_part_takes_the_place_of_the_old_one(tmp_path, s3_bucket):
     world = worlds.plain(impressions=30)
     place = on_s3(tmp_path, s3_bucket, world)
@@ -276,6 +278,7 @@ def test_on_s3_a_part_takes_the_place_of_the_old_one(tmp_path, s3_bucket):
     assert [row["prompt_id"] for row in rows_of(place)] == [row["prompt_id"] for row in before]
 
 
+@pytest.mark.slow
 def test_a_switch_on_s3_that_was_stopped_is_finished_by_the_next_run(tmp_path, s3_bucket):
     place = on_s3(tmp_path, s3_bucket, worlds.plain(impressions=30))
     (recipe,) = {part.split("/")[1] for part in place.parts("prompt")}

@@ -159,6 +159,7 @@ def test_parts_from_before_a_column_have_null_in_it(store):
             assert db.execute("SELECT prompt_id[1] FROM sft").fetchall() == [("0",)]
 
 
+@pytest.mark.slow
 def test_a_store_on_s3_gives_the_same_answers(tmp_path, s3_bucket, capsys):
     here, there = Store(str(tmp_path)), Store(f"s3://{s3_bucket}/store")
     for store in (here, there):
