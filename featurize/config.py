@@ -165,27 +165,45 @@ class MaxLost(Section):
         0.5,
         ge=0,
         le=1,
-        description="of history rows: unknown titles or events, incomplete, from the future; and of those given again",
+        description="largest share of history rows: unknown titles or events, incomplete, from the future; and of those"
+        " given again",
     )
     minutes: float = Field(
-        0.5, ge=0, le=1, description="of the minutes of plays, or of impressions: those that cannot be used"
+        0.5,
+        ge=0,
+        le=1,
+        description="largest share of the minutes of plays, or of impressions: those that cannot be used",
     )
     unknown_title: float = Field(
-        0.2, ge=0, le=1, description="of impressions or pairs: for titles that input.titles lacks"
+        0.2, ge=0, le=1, description="largest share of impressions or pairs: for titles that input.titles lacks"
     )
     unknown_candidate: float = Field(
-        0.2, ge=0, le=1, description="of impressions: with a candidate that the catalogue did not offer then"
+        0.2,
+        ge=0,
+        le=1,
+        description="largest share of impressions: with a candidate that the catalogue did not offer then",
     )
     few_candidates: float = Field(
-        0.5, ge=0, le=1, description="of impressions or pairs: with fewer than two artworks to choose from"
+        0.5,
+        ge=0,
+        le=1,
+        description="largest share of impressions or pairs: with fewer than two artworks to choose from",
     )
     no_description: float = Field(
-        0.2, ge=0, le=1, description="of impressions or pairs: for want of descriptions, see missing_description"
+        0.2,
+        ge=0,
+        le=1,
+        description="largest share of impressions or pairs: for want of descriptions, see missing_description",
     )
     duplicate_id: float = Field(
-        0.5, ge=0, le=1, description="of impressions or pairs: there already; a log delivered twice has half of them"
+        0.5,
+        ge=0,
+        le=1,
+        description="largest share of impressions or pairs: there already; a log delivered twice has half of them",
     )
-    other: float = Field(0.2, ge=0, le=1, description="of impressions or pairs: for each reason that is not named here")
+    other: float = Field(
+        0.2, ge=0, le=1, description="largest share of impressions or pairs: for each reason that is not named here"
+    )
 
 
 class Prompts(Section):
@@ -382,11 +400,15 @@ def _nearest(key: str, known: Iterable[str]) -> str:
 
 def _keys(chosen: Mapping[str, str]) -> Iterator[str]:
     """Every setting and section there is, the model sections being of these backends."""
-    for name, field in Settings.model_fields.items():
-        yield name
-        section: Any = load_backend(chosen[name]).Settings if name in chosen else type(field.default)
-        if issubclass(section, BaseModel):
-            yield from (f"{name}.{inner}" for inner in section.model_fields)
+
+    def below(section: Any, prefix: str) -> Iterator[str]:
+        for name, field in section.model_fields.items():
+            yield prefix + name
+            inner: Any = load_backend(chosen[name]).Settings if not prefix and name in chosen else type(field.default)
+            if issubclass(inner, BaseModel):
+                yield from below(inner, f"{prefix}{name}.")
+
+    return below(Settings, "")
 
 
 def _literal(text: str) -> Any:
@@ -438,7 +460,7 @@ def chapters() -> Iterator[Chapter]:
     top = {name: field for name, field in whole["properties"].items() if name not in sections}
     yield Chapter("At the top", "Above all sections.", _settings("", {"properties": top}))
     for name, section in sections.items():
-        yield Chapter(f"[{name}]", section["description"], _settings(f"{name}.", section))
+        yield Chapter(f"[{name}]", section["description"], _settings(f"{name}.", section, whole["$defs"]))
     models = {name: load_backend(name) for name in backends()}
     models = {name: model for name, model in models.items() if model.Extractor.table in SECTION_OF}
     shared = ModelSettings.model_json_schema()
@@ -453,17 +475,17 @@ def chapters() -> Iterator[Chapter]:
         yield Chapter(f'[{section}] backend = "{name}"', words, _settings(f"{section}.", own))
 
 
-def _settings(prefix: str, schema: Mapping[str, Any]) -> list[Setting]:
+def _settings(prefix: str, schema: Mapping[str, Any], sections: Mapping[str, Any] | None = None) -> list[Setting]:
+    """The settings of a section, and in the place of one that is a section itself, those of that."""
     must = schema.get("required", ())
-    return [
-        Setting(
-            prefix + name,
-            _values(field),
-            MUST if name in must else _written(field["default"]),
-            field.get("description", ""),
-        )
-        for name, field in schema["properties"].items()
-    ]
+    found: list[Setting] = []
+    for name, field in schema["properties"].items():
+        if sections and "$ref" in field:
+            found += _settings(f"{prefix}{name}.", sections[field["$ref"].rpartition("/")[2]], sections)
+        else:
+            default = MUST if name in must else _written(field["default"])
+            found.append(Setting(prefix + name, _values(field), default, field.get("description", "")))
+    return found
 
 
 def _values(schema: Mapping[str, Any]) -> str:

@@ -39,6 +39,7 @@ def test_null_unsets_and_names_that_look_like_numbers_or_dates_stay_names():
     ("override", "told"),
     [
         ("prompts.tempalte=x", r"prompts\.tempalte: no such setting; did you mean prompts\.template\?"),
+        ("prompts.max_lost.othr=1", r"max_lost\.othr: no such setting; did you mean prompts\.max_lost\.other\?"),
         ("prompt.template=x", r"prompt\.template: no such setting; did you mean prompts\.template\?"),
         ("promts={seed=1}", r"promts\.seed: no such setting; did you mean prompts\.seed\?"),
         ("template=x", r"template: no such setting; did you mean prompts\.template\?"),

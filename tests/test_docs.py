@@ -29,12 +29,18 @@ def test_the_page_of_settings_is_what_the_declarations_say():
     assert written == made, "write it again: .venv/bin/python -m jobs.settings --markdown > docs/settings.md"
 
 
+def keys_below(section, prefix):
+    """Of sections what is in them, however deep."""
+    for name, field in section.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            yield from keys_below(type(field.default), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
 def test_every_setting_of_every_section_and_backend_is_in_the_reference_with_all_its_words():
     told = {setting.key: setting for chapter in config.chapters() for setting in chapter.settings}
-    declared = []
-    for name, field in config.Settings.model_fields.items():
-        inner = type(field.default).model_fields if isinstance(field.default, BaseModel) else None
-        declared += [{name}] if inner is None else [{f"{name}.{each}"} for each in inner]
+    declared = [{key} for key in keys_below(config.Settings, "")]
     for backend in backends():
         fields = load_backend(backend).Settings.model_fields
         declared += [{f"{section}.{each}" for section in ("embed", "describe", "MODEL")} for each in fields]
