@@ -98,8 +98,11 @@ class Accounts:
         total, names = tables.scalar(self.db, "SELECT count(*) FROM history"), 0
         lost: Counter[str] = Counter()
         first: dict[str, str] = {}
-        parameters = {"now": now, "members": self.names_members}
-        for reason, name, rows, example in self.db.execute(sql("prompting", "lost_history"), parameters).fetchall():
+        found: list[tuple[str, str | None, int, str]] = []
+        if self.db.execute(sql("prompting", "any_lost_history"), {"now": now}).fetchall()[0][0]:
+            parameters = {"now": now, "members": self.names_members}
+            found = self.db.execute(sql("prompting", "lost_history"), parameters).fetchall()
+        for reason, name, rows, example in found:
             example = _plain(example)
             if reason == "bad_minutes":
                 self._count("history minutes left out", rows, example)

@@ -93,8 +93,9 @@ def _rows(table: str, new: pa.Table, origin: Origin) -> pa.Table:
 
 def _commit(store: Store, table: str, folder: str, rows: pa.Table, fence: Fence) -> None:
     if rows.num_rows:
-        said = zip(*(rows[name].to_pylist() for name in tables.contract(table).key), strict=True)
-        store.commit(table, folder, part_name(map(str, said)), rows, fence.check)
+        # The moment they were read is one for all, and tells the states of an id apart.
+        named = [*rows[tables.contract(table).key[0]].to_pylist(), str(rows["computed_at"][0])]
+        store.commit(table, folder, part_name(named), rows, fence.check)
 
 
 _KNOWN_DAYS = """SELECT DISTINCT strftime("at", '%Y-%m-%d') FROM impression_state

@@ -32,6 +32,7 @@ COVERAGE = "coverage"
 """As a pin: there shall be none."""
 PIN = "pin"
 EVER = "infinity"
+_CANDIDATE = pa.schema([("feature", pa.string()), ("model_key", pa.string()), ("covers", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -134,17 +135,22 @@ def standings(
     Rows are read only where there is a choice, or where `as_of` is a moment.
     """
     keys = _keys(store, features)
+    if not keys:
+        return []
     alone = {feature: each[0] for feature, each in keys.items() if len(each) == 1 and as_of == EVER}
     with tables.scratch() as db:
-        store.register(db, "artwork")
-        for name in ("image_embedding", "image_tag", "description", "prompt"):
-            compared = {feature: each for feature, each in keys.items() if feature not in alone}
-            store.register(
-                db, name, [key for feature, each in compared.items() if _table(feature) == name for key in each]
-            )
-        covered = tables.arrow(db, sql("storage", "covered"), {"as_of": as_of})
         rows = [{"feature": feature, "model_key": key, "covers": 0} for feature, key in alone.items()]
-        db.register("candidate", pa.concat_tables([covered, pa.Table.from_pylist(rows, covered.schema)]))
+        candidates = pa.Table.from_pylist(rows, _CANDIDATE)
+        compared = {feature: each for feature, each in keys.items() if feature not in alone}
+        if compared:
+            store.register(db, "artwork")
+            for name in ("image_embedding", "image_tag", "description", "prompt"):
+                store.register(
+                    db, name, [key for feature, each in compared.items() if _table(feature) == name for key in each]
+                )
+            covered = tables.arrow(db, sql("storage", "covered"), {"as_of": as_of}).cast(_CANDIDATE)
+            candidates = pa.concat_tables([candidates, covered])
+        db.register("candidate", candidates)
         for table, moment in (("run", "started_at"), ("model", "computed_at"), ("production", "computed_at")):
             db.register("committed", store.dataset(table))
             db.execute(f"CREATE TEMP TABLE {table} AS FROM committed WHERE {moment} < $1::TIMESTAMPTZ", [as_of])

@@ -68,7 +68,11 @@ def scratch() -> duckdb.DuckDBPyConnection:
 
 def make(db: duckdb.DuckDBPyConnection, name: str) -> None:
     """An empty TEMP table with the columns and constraints of the contract."""
-    db.execute(contract(name).ddl.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+    db.execute(_temporary(contract(name).ddl))
+
+
+def _temporary(ddl: str) -> str:
+    return ddl.replace("CREATE TABLE", "CREATE TEMP TABLE", 1)
 
 
 def scalar(db: duckdb.DuckDBPyConnection, query: str) -> Any:
@@ -86,8 +90,8 @@ def arrow(db: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, An
 def contract(name: str) -> Contract:
     """The contract of `schemas/<name>.sql`."""
     ddl = resources.files("schemas").joinpath(f"{name}.sql").read_text(encoding="utf-8")
-    with connect() as db:
-        db.execute(ddl)
+    with scratch() as db:
+        db.execute(_temporary(ddl))
         schema = db.table(name).to_arrow_table().schema
         constraints = db.execute(
             "SELECT constraint_type, constraint_column_names FROM duckdb_constraints() WHERE table_name = ?", [name]

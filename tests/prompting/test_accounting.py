@@ -226,3 +226,41 @@ def test_a_pin_counts_in_the_run_that_says_it_and_a_refused_run_leaves_none(tmp_
     assert worlds.run(tmp_path, pin__describe="words-2") == 0
     assert {row["model_key"] for row in worlds.rows(tmp_path)} == {"words-1", "words-2"}
     assert current.models(store)["description"] == current.Choice("words-2", current.PIN)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"member_id": None},
+        {"member_id": ""},
+        {"title_id": None},
+        {"title_id": ""},
+        {"title_id": "t9"},
+        {"event": None},
+        {"event": ""},
+        {"event": "rewind", "fault": "unknown_event"},
+        {"at": None},
+        {"at": None, "fault": "bad_at"},
+        {"at": FUTURE},
+        {"minutes": -0.5},
+        {"minutes": 1e6},
+        {"minutes": float("nan")},
+        {"minutes": None},
+        {"minutes": None, "fault": "bad_minutes"},
+    ],
+)
+def test_history_is_looked_at_row_by_row_if_any_row_is_lost(change):
+    row = {**worlds.event("m0", "t1", worlds.START), "fault": None, "fault_example": None} | change
+    row |= {"fault": "unknown_event"} if row["event"] == "" else {}  # as the reader has it
+    with tables.connect() as db:
+        db.execute(tables.sql("prompting", "macros"))
+        columns = 'member_id VARCHAR, title_id VARCHAR, event VARCHAR, "at" TIMESTAMPTZ, minutes DOUBLE'
+        db.execute(f"CREATE TABLE history ({columns}, fault VARCHAR, fault_example VARCHAR)")
+        db.execute("CREATE TABLE title AS SELECT 1 AS title_no, 't1' AS title_id")
+        db.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?)", list(row.values()))
+        now = {"now": datetime.now(UTC)}
+        lost = db.execute(tables.sql("prompting", "lost_history"), {**now, "members": True}).fetchall()
+        ((any_lost,),) = db.execute(tables.sql("prompting", "any_lost_history"), now).fetchall()
+    assert any_lost == bool(lost)
+    assert any_lost or change in ({}, {"minutes": None})
