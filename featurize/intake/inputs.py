@@ -26,9 +26,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from featurize.errors import RefusedInput, RunFailed
-from featurize.intake import forms, table_files
-from featurize.intake.forms import check_names, kind, shown
+from featurize.intake import forms, parquet, table_files
 from featurize.intake.table_files import TableFile, form_of, is_table, one_line, place
+from featurize.intake.texts import check_names, kind, shown
 from featurize.storage import tables
 from featurize.storage.tables import sql
 
@@ -170,7 +170,7 @@ class _Converter:
     def __call__(self, file: TableFile) -> Iterator[pa.Table]:
         """Rows of the contract with `line`, `fault` and `fault_example`. Errors: RefusedInput."""
         if file.form == "parquet":
-            schema = forms.parquet_schema(file)
+            schema = parquet.read_schema(file)
             for field in self.contract.schema:
                 if kind(field) == "time" and schema.names.count(field.name) == 1:
                     _time(file, field, schema.field(field.name).type, self.time_zone)
@@ -258,7 +258,7 @@ def _scannable(file: TableFile, contract: tables.Contract, time_zone: str | None
     """
     if file.form != "parquet" or file.compression is not None:
         return None
-    schema = forms.parquet_schema(file)
+    schema = parquet.read_schema(file)
     check_names(file.address, contract, schema.names)
     there = {field.name: field.type for field in schema}
     columns, faults = [], []
@@ -339,7 +339,7 @@ def _source(db: duckdb.DuckDBPyConnection, contract: tables.Contract, name: str,
     paths = [file.path for file in files]
     if files[0].local:
         return _parquet(paths)
-    schema = pa.schema([field for field in forms.parquet_schema(files[0]) if field.name in contract.schema.names])
+    schema = pa.schema([field for field in parquet.read_schema(files[0]) if field.name in contract.schema.names])
     db.register(name, ds.dataset(paths, schema, format="parquet", filesystem=files[0].fs))
     return name
 
