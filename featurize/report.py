@@ -108,7 +108,8 @@ class Progress:
             total=total, desc=name + waits, unit=unit, disable=not sys.stderr.isatty(), leave=False, dynamic_ncols=True
         )
         if self._bar.disable and total:
-            print(f"{name}: {total:,} {unit}s to do" + (f"; loading {loading} ..." if loading else ""), flush=True)
+            waits = f"; loading {loading} ..." if loading else ""
+            print(f"{name}: {total:,} {unit if total == 1 else f'{unit}s'} to do{waits}", flush=True)
 
     def __enter__(self) -> Progress:
         return self

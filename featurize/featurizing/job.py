@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from featurize.config import Settings
-from featurize.errors import ArtworkError
+from featurize.errors import ArtworkError, RefusedInput
 from featurize.execution import phases, plan
 from featurize.execution.run import Phase, hopeless
 from featurize.featurizing import tags
@@ -21,6 +21,7 @@ from featurize.job_run import JobRun
 from featurize.models import load_backend
 from featurize.report import PhaseReport, Progress, ask, shown
 from featurize.storage import tables
+from featurize.storage.store import address
 from featurize.storage.tables import sql
 
 JOB = "featurize"
@@ -40,7 +41,10 @@ class Featurizing(JobRun):
         self._refuse_early()
 
     def _refuse_early(self) -> None:
-        """What is wrong with models, prompts and labels comes out before anything is read or loaded."""
+        """What is wrong with models, prompts, labels and places comes out before anything is read or written."""
+        artwork = self.settings.input.artwork
+        if artwork is not None and address(artwork) == self.store.uri:
+            raise RefusedInput(f"artwork '{artwork}' is the store; give the store a folder of its own")
         self.labels = tags.load_labels(self.settings.labels) if self.settings.embed else None
         for model in (self.settings.embed, self.settings.describe):
             if model is not None:

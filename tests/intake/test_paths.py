@@ -179,10 +179,15 @@ def test_a_store_that_is_reached_through_a_link_is_left_out_too(tmp_path):
         assert scan(store, tmp_path / "real")[0].found == 1
 
 
-def test_the_store_itself_is_no_catalogue(tmp_path, store):
+def test_the_store_itself_is_no_catalogue(tmp_path, capsys):
+    """And nothing is written between the pictures."""
     picture(tmp_path / "store" / "a.png")
-    with pytest.raises(RefusedInput, match="is the store"):
-        scan(store, tmp_path / "store")
+    given = {"input.artwork": (tmp_path / "store").as_uri(), "store": tmp_path / "store"}
+    given |= {"embed": "null", "describe": "null"}
+    flags = [f"--set={key}={value}" for key, value in given.items()]
+    assert cli.main("featurize", "-", featurize, flags) == 2
+    assert "is the store" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["a.png"]
 
 
 def test_the_demo_world_is_no_part_of_the_folder_it_was_drawn_in(tmp_path, monkeypatch, capsys):
