@@ -18,7 +18,9 @@ from featurize.storage.store import Store
 from jobs import cli, featurize, from_make, prompts
 
 ROOT = Path(__file__).parents[1]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+OURS = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+"""The environment without what the make that runs these tests tells the makes below it."""
+ENVIRONMENT = {**OURS, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
