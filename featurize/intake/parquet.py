@@ -142,7 +142,7 @@ def _digits(file: TableFile, field: pa.Field, array: pa.Array, before: int, exac
 def _arrow_lists(file: TableFile, field: pa.Field, array: pa.Array, before: int) -> pa.Array:
     spelled = SpelledLists()
     is_id = kind(field) == "ids"
-    inner = array.type.value_type if pa.types.is_nested(array.type) and array.type.num_fields == 1 else array.type
+    inner = getattr(array.type, "value_type", array.type)
     exact = EXACT.get(inner, 2.0**53) if is_id else math.inf
 
     def text(_: Kind, value: Any) -> Any:

@@ -619,10 +619,20 @@ def test_a_number_that_lost_digits_is_no_id_of_json(tmp_path, written):
         title(tmp_path, "t.json", f'{{"title_id": {written}, "name": "A"}}')
 
 
-def test_candidates_of_rounded_numbers_are_refused(tmp_path, viewed):
+@pytest.mark.parametrize(
+    "candidates",
+    [
+        pa.array([[16777217.0]], pa.list_(pa.float32())),
+        pa.array([{"artwork_id": "x"}]),
+        pa.array([{"artwork_id": "x", "shown": True}]),
+        pa.array([[{"artwork_id": "x"}]]),
+        pa.array([[("x", 1)]], pa.map_(pa.string(), pa.int8())),
+    ],
+    ids=["rounded numbers", "a struct", "a struct of two", "structs", "a map"],
+)
+def test_candidates_that_cannot_be_ids_are_refused(tmp_path, viewed, candidates):
     columns = {name: ["x"] for name in ("impression_id", "member_id", "title_id", "artwork_id")}
     columns |= {"propensity": [1], "at": pa.array([AT]), "reward": [1]}
-    candidates = pa.array([[16777217.0]], pa.list_(pa.float32()))
     pq.write_table(pa.table({**columns, "candidates": candidates}), tmp_path / "i.parquet")
     with pytest.raises(RefusedInput, match=r"row 1: candidates .* can't be read as a list of ids"):
         viewed("impression", tmp_path / "i.parquet")

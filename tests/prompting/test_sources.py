@@ -66,7 +66,9 @@ def test_a_store_and_inputs_on_s3_give_the_prompts_of_local_ones(tmp_path, s3_bu
     for row in local + there:
         del row["run_id"], row["computed_at"]
     assert there == local
-    assert len(exported) == sum(row["reward"] >= 0.5 and row["split"] == "train" for row in local)
+    taught = [row for row in local if row["reward"] >= 0.5 and row["split"] == "train"]
+    alike = [row["same_as"][ord(row["answer"]) - ord("A")] for row in taught]  # words that two candidates share
+    assert len(exported) == sum(row["same_as"].count(one) == 1 for row, one in zip(taught, alike, strict=True))
 
 
 @pytest.mark.parametrize(("suffix", "place"), [("csv", 7), ("jsonl", 6)])
