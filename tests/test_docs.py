@@ -151,6 +151,7 @@ def test_every_table_is_told_of():
     assert set(views.TABLES) <= set(re.findall(r"^\| `(\w+)` \|", results, re.M))
 
 
+@pytest.mark.slow
 def test_own_data_as_in_readme(tmp_path):
     """The files and commands of README, word for word, but with models that cost nothing."""
     own = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Your own data")[2].partition("\n## ")[0]

@@ -76,6 +76,7 @@ def test_every_input_of_the_prompts_has_its_variable(here):
     assert (given.titles, given.history, given.impressions, given.pairs) == (ODD, ODD, ODD, ODD)
 
 
+@pytest.mark.slow
 def test_what_belongs_together_is_told_as_setting_and_variable(here):
     (here / "pictures").mkdir()
     Image.new("RGB", (9, 9), "red").save(here / "pictures" / "a.png")

@@ -132,6 +132,7 @@ def test_the_captioner_trains_on_what_transformers_computes(trained: tuple[Capti
             assert task.loss(batch)[1]["words"].item() == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_every_patch_is_asked_for_its_own_marks(scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Targets, patches of the processor, and what the network makes of them are in one order."""
     task = Captioner(scenes)

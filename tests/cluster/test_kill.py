@@ -64,6 +64,7 @@ def kill_everything(job: subprocess.Popen[str]) -> None:
     job.communicate()
 
 
+@pytest.mark.slow
 def test_one_process_killed_again_and_again(artwork: Path, clean: Rows, tmp_path: Path) -> None:
     kill_often(artwork, tmp_path, times=3, seed=1)
     run(tmp_path, artwork)

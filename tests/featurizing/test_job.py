@@ -97,6 +97,7 @@ def test_what_a_user_gets_wrong_is_one_sentence_and_an_exit_code(folders, capsys
     assert told in errors[-1]
 
 
+@pytest.mark.slow
 def test_a_missing_gpu_leaves_no_new_store_and_a_dry_run_says_it_did_not_look(folders, tmp_path, capsys):
     assert job(*folders, "--set", "embed.device=cuda") == 2
     assert job(*folders, "--set", "run.executor=ray", "--set", "describe.gpus=1") == 2

@@ -68,6 +68,7 @@ def describe(extractor: Extractor, pictures: list[Image.Image]) -> list[dict]:
     return [{name: values[0] for name, values in row.items()} for row in columns]
 
 
+@pytest.mark.slow
 def test_real_answers_come_back_in_order_from_either_kind_of_endpoint(given: Extractor, served: Extractor) -> None:
     rows = describe(given, PICTURES)
     assert len({row["raw_text"] for row in rows}) > 3
@@ -79,17 +80,20 @@ def test_real_answers_come_back_in_order_from_either_kind_of_endpoint(given: Ext
         assert 0 < row["output_tokens"] <= 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (9000, 3), (2000, 2000)])
 def test_a_picture_of_any_shape_is_described(given: Extractor, size: tuple[int, int]) -> None:
     (row,) = describe(given, [Image.new("RGB", size, "teal")])
     assert row["output_tokens"] > 0
 
 
+@pytest.mark.slow
 def test_a_wrong_model_ends_the_run_before_any_picture(settings: dict[str, Any]) -> None:
     with pytest.raises(RunFailed, match=r"does not describe a blank picture: .* answered 400: .*requested 'other'"):
         Extractor(Settings(**settings | {"model": "other"}))
 
 
+@pytest.mark.slow
 def test_a_wrong_path_ends_the_run_before_any_picture(settings: dict[str, Any]) -> None:
     with pytest.raises(RunFailed, match=r"answered 404: .*; check the endpoint's address, model and key"):
         Extractor(Settings(**settings | {"address": f"{settings['address']}/v2"}))
@@ -143,6 +147,7 @@ def sent(extractor: Extractor, picture: Image.Image) -> tuple[dict, Image.Image]
     return request, Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/jpeg;base64,"))))
 
 
+@pytest.mark.slow
 def test_the_request_is_what_the_api_asks_for(given: Extractor, settings: dict[str, Any]) -> None:
     request, picture = sent(given, Image.new("RGB", (40, 50), "red"))
     assert (request["model"], request["temperature"], request["max_tokens"]) == (settings["model"], 0, 16)
@@ -150,6 +155,7 @@ def test_the_request_is_what_the_api_asks_for(given: Extractor, settings: dict[s
     assert (picture.format, picture.size) == ("JPEG", (40, 50))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (640, 480), (1, 5000), (9000, 3), (4000, 6000), (28, 112)])
 def test_pictures_are_sent_whole_and_within_bounds(given: Extractor, size: tuple[int, int]) -> None:
     _, picture = sent(given, Image.new("RGB", size, "black"))

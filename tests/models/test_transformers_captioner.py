@@ -117,6 +117,7 @@ def test_smolvlm_takes_its_cap_as_a_long_side_in_whole_tiles() -> None:
             assert pixels.shape[1:] == (tokens, 3, 512, 512)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow(folder: Path) -> None:
     import gc
 

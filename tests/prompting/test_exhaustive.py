@@ -11,7 +11,15 @@ COLUMNS = ("artwork_ids", "answer", "messages", "prompt", "tokens", "reward", "p
 
 
 @pytest.mark.parametrize("missing", ["placeholder", "drop", "skip"])
-@pytest.mark.parametrize(("seed", "unknown"), [(1, "skip"), (2, "placeholder"), (3, "skip"), (3, "placeholder")])
+@pytest.mark.parametrize(
+    ("seed", "unknown"),
+    [
+        (1, "skip"),
+        (2, "placeholder"),
+        pytest.param(3, "skip", marks=pytest.mark.slow),
+        pytest.param(3, "placeholder", marks=pytest.mark.slow),
+    ],
+)
 def test_logged_prompts_are_those_of_the_slow_implementation(tmp_path, seed, unknown, missing):
     world = worlds.odd(seed)
     world.write(tmp_path)
@@ -41,6 +49,7 @@ def test_nightly_prompts_are_those_of_the_slow_implementation(tmp_path, seed):
     assert worlds.counts(tmp_path)["pairs"] == len(expected) + sum(reasons.values())
 
 
+@pytest.mark.slow
 def test_the_order_and_the_files_of_the_inputs_do_not_matter(tmp_path):
     world = worlds.odd(6)
     for name in ("one", "other"):

@@ -115,6 +115,7 @@ def test_the_second_of_two_runs_is_told_who_is_at_work(tmp_path, capsys):
     assert "run the-other-run" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_other_settings_are_another_recipe_beside_the_first(tmp_path):
     worlds.plain(impressions=5).write(tmp_path)
     for changes in ({}, {"prompts__seed": 1}, {"prompts__missing_description": "drop"}, {"prompts__held_out": 1}):

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import duckdb
 import pyarrow.parquet as pq
+import pytest
 
 from . import slow, worlds
 
@@ -166,6 +167,7 @@ def test_states_of_an_earlier_version_do_not_say_whose_pseudonyms_they_hold(tmp_
     assert ask(tmp_path, "SELECT count(*) FROM impression") == [(20,)]
 
 
+@pytest.mark.slow
 def test_pseudonyms_are_compared_with_those_of_the_same_key(tmp_path, monkeypatch):
     world = worlds.plain(impressions=20)
     world.write(tmp_path)
@@ -185,6 +187,7 @@ def test_pseudonyms_are_compared_with_those_of_the_same_key(tmp_path, monkeypatc
     keys_are_unique(tmp_path)
 
 
+@pytest.mark.slow
 def test_view_impression_is_as_last_read_also_where_it_changed_back(tmp_path):
     world = worlds.plain(impressions=20)
     for propensity in (0.25, 0.5, 0.25):
@@ -203,6 +206,7 @@ def test_view_impression_is_as_last_read_also_where_it_changed_back(tmp_path):
     assert ask(tmp_path, "SELECT propensity FROM prompt WHERE impression_id = 'i7'") == [(1.0,)]
 
 
+@pytest.mark.slow
 def test_a_second_log_full_of_changes_is_judged_as_by_the_slow_implementation(tmp_path):
     world, rng, shown = worlds.odd(1), random.Random(1), {"prompts__unknown_candidate": "placeholder"}
     every = [row for row in world.impression if row["impression_id"] != "i1"]  # which is the id of several

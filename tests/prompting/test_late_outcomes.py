@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import duckdb
 import pyarrow.parquet as pq
+import pytest
 
 from featurize.storage import tables
 from featurize.storage.store import Store
@@ -68,6 +69,7 @@ def test_a_reward_that_arrives_days_later_replaces_the_label_and_is_told(tmp_pat
     assert labels(tmp_path)["i4"] == [(1, 0.0, None)]
 
 
+@pytest.mark.slow
 def test_a_label_may_change_back_and_a_log_without_minutes_takes_none_back(tmp_path):
     world = worlds.plain(impressions=1)
     for reward, minutes in ((0.0, None), (1.0, 50.0), (0.0, None), (0.0, None), (1.0, 50.0), (1.0, float("nan"))):
@@ -126,6 +128,7 @@ def test_a_dry_run_counts_changed_labels_and_writes_none(tmp_path, capsys):
     assert len(labels(tmp_path)["i0"]) == 1
 
 
+@pytest.mark.slow
 def test_many_nights_of_late_labels_end_as_the_last_log_says(tmp_path):
     rng, world = random.Random(1), worlds.plain(impressions=60)
     said = {}
@@ -148,6 +151,7 @@ def test_many_nights_of_late_labels_end_as_the_last_log_says(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_on_s3_late_labels_count_too(tmp_path, s3_bucket):
     world = worlds.plain(impressions=12)
     world.write(tmp_path)

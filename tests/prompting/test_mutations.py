@@ -143,9 +143,8 @@ def check(tmp_path, name, form, number, capfd):
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 @pytest.mark.parametrize("name", TABLES)
-def test_some_damaged_inputs(tmp_path, name, form, capfd):
-    for number in range(3):
-        check(tmp_path, name, form, number, capfd)
+def test_a_damaged_input(tmp_path, name, form, capfd):
+    check(tmp_path, name, form, 0, capfd)
 
 
 @pytest.mark.slow
@@ -153,7 +152,7 @@ def test_some_damaged_inputs(tmp_path, name, form, capfd):
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_three_hundred_damaged_inputs_of_each_form(tmp_path, form, capfd):
     faults = []
-    for number in range(3, 63):
+    for number in range(1, 61):
         for name in TABLES:
             try:
                 check(tmp_path, name, form, number, capfd)

@@ -166,6 +166,7 @@ def test_on_a_demo_world_three_prompts_are_printed_in_full(tmp_path, monkeypatch
     assert "-- prompt" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_pseudonyms_take_the_place_of_member_ids_everywhere(tmp_path, monkeypatch, capsys):
     world = worlds.plain(impressions=20)
     for row in world.impression:

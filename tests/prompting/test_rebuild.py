@@ -305,6 +305,7 @@ def test_a_switch_on_s3_that_was_stopped_is_finished_by_the_next_run(tmp_path, s
     assert len(rows_of(place)) == 30
 
 
+@pytest.mark.slow
 def test_lineage_tells_the_words_a_prompt_was_made_of(tmp_path):
     """A description that was tried again counts in prompts from then on, and not in those from before."""
     world = worlds.plain(impressions=4)

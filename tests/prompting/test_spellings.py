@@ -75,7 +75,11 @@ def test_the_world_is_worth_spelling(expected):
     assert all(row["answer"] is not None for row in expected)
 
 
-@pytest.mark.parametrize("spelling", FEW, ids=lambda each: "-".join(dataclasses.astuple(each)))
+@pytest.mark.parametrize(
+    "spelling",
+    [*FEW[1::2], *(pytest.param(each, marks=pytest.mark.slow) for each in FEW[::2])],
+    ids=lambda each: "-".join(dataclasses.astuple(each)),
+)
 def test_a_spelling_gives_the_same_prompts(tmp_path, request, expected, spelling):
     assert spelling.possible
     check(tmp_path, spelling, request.getfixturevalue("s3_bucket") if spelling.place == "s3" else None, expected)

@@ -19,6 +19,7 @@ def test_the_shuffle_favours_no_letter(tmp_path):
         assert chi_squared < 16.27  # 3 degrees of freedom: one in a thousand
 
 
+@pytest.mark.slow
 def test_the_shuffle_favours_no_letter_in_the_demo_world(tmp_path):
     """Each letter is the answer as often as its share of the candidates says, for every number of candidates."""
     worlds.demo(impressions=3000).write(tmp_path)
@@ -56,7 +57,10 @@ def splits(rows):
     return found
 
 
-@pytest.mark.parametrize(("wanted", "expected"), [(0, 0), (5, 5), (74, 74), (75, 14), (5000, 14)])
+SLOW = [pytest.param(*each, marks=pytest.mark.slow) for each in ((0, 0), (5, 5), (5000, 14))]
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(74, 74), (75, 14), *SLOW])
 def test_so_many_pairs_are_held_out_and_in_all_their_impressions(tmp_path, wanted, expected):
     worlds.plain(impressions=700, members=37).write(tmp_path)
     assert worlds.run(tmp_path, prompts__held_out=wanted) == 0
@@ -66,6 +70,7 @@ def test_so_many_pairs_are_held_out_and_in_all_their_impressions(tmp_path, wante
     assert sum(each == {"held_out"} for each in found.values()) == expected
 
 
+@pytest.mark.slow
 def test_later_nights_change_no_split(tmp_path):
     world = worlds.plain(impressions=900, members=37)
     every, world.impression = world.impression, world.impression[:300]

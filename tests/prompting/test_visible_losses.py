@@ -44,6 +44,7 @@ def test_rows_of_history_with_one_key_count_once_whatever_their_order(tmp_path, 
     assert told == "member 'm0', title 't1', event play, at 2025-02-28 00:00:00+00"
 
 
+@pytest.mark.slow
 def test_a_file_given_twice_makes_the_same_prompts(tmp_path):
     made = {}
     for name, times in (("once", 1), ("twice", 2)):

@@ -185,6 +185,7 @@ def test_a_question_from_the_command_line(store, capsys):
     assert "there is no store" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_shell_is_opened_with_every_view_where_there_is_one(store, tmp_path):
     """Somebody's shell, called as DuckDB's is: it runs the file of `-init` and asks one question."""
     shell = tmp_path / "bin" / "duckdb"
