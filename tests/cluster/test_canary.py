@@ -101,7 +101,10 @@ def tell_tales(left: Path, said: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("mood", ["chatty", "refuses", "dies"])
+SLOW = [pytest.param(mood, marks=pytest.mark.slow) for mood in ("refuses", "dies")]
+
+
+@pytest.mark.parametrize("mood", ["chatty", *SLOW])
 def test_no_secret_is_in_anything_a_run_leaves(mood: str, everywhere: Path, tmp_path: Path) -> None:
     artwork, store = catalogue(tmp_path / "artwork", 6), everywhere / "store"
     settings = {"describe": endpoint(tmp_path, everywhere, mood), "prompts.member_key_env": "PEPPER"}

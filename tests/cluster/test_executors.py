@@ -64,7 +64,7 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-@pytest.mark.parametrize("executor", ["local", "ray"])
+@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_model_that_does_not_load(executor: str, artwork: Path, tmp_path: Path, ray_cluster: Cluster) -> None:
     settings = {"run.executor": executor, "embed.will_not_load": True}
     said = run(tmp_path, artwork, settings, ray_cluster.address, code=1)
@@ -131,6 +131,7 @@ def test_a_terminated_run_gives_the_lease_back(artwork: Path, tmp_path: Path) ->
     assert [row["outcome"] for row in runs(tmp_path)] == ["interrupted"]
 
 
+@pytest.mark.slow
 def test_a_cluster_that_does_not_answer(artwork: Path, tmp_path: Path) -> None:
     said = run(tmp_path, artwork, {"run.executor": "ray"}, ray="127.0.0.1:9", code=1)
     assert "RAY_ADDRESS=127.0.0.1:9 does not answer: [Errno 111] Connection refused" in error(said)

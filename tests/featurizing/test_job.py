@@ -67,6 +67,7 @@ def test_a_dry_run_says_what_is_new_and_writes_nothing(folders, tmp_path, capsys
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_a_new_prompt_or_label_file_recomputes_what_depends_on_it(folders, tmp_path):
     assert job(*folders) == 0
     (tmp_path / "labels.toml").write_text("[people]\nnone = ['nobody', 'an empty place']\nsome = ['people']\n")

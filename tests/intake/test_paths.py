@@ -447,7 +447,7 @@ def interrupted(folder, number, artwork, **environment):
 
 
 @needs_leases
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_run_that_waits_for_such_a_file_can_be_interrupted(tmp_path, hundred, number):
     with stuck(hundred / "050.png"):
         code, seconds, errors = interrupted(tmp_path, number, "pictures")
@@ -458,6 +458,7 @@ def test_a_run_that_waits_for_such_a_file_can_be_interrupted(tmp_path, hundred, 
     assert rows == [("interrupted",)]
 
 
+@pytest.mark.slow
 def test_a_run_that_waits_for_a_server_that_never_answers_can_be_interrupted(tmp_path):
     source = manifest(tmp_path, "s3://bucket/a.png", "s3://bucket//b.png")
     with socket.create_server(("127.0.0.1", 0)) as server:

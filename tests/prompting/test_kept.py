@@ -115,6 +115,7 @@ def test_another_impression_under_a_known_id_gets_no_prompt_and_gives_no_label(t
     assert worlds.counts(tmp_path)["labels changed"] == 1
 
 
+@pytest.mark.slow
 def test_a_log_whose_time_zone_was_mended_makes_no_second_prompts(tmp_path, capsys):
     world = worlds.plain(impressions=20)
     world.write(tmp_path)

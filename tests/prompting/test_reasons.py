@@ -1,6 +1,7 @@
 """Every impression ends as a prompt or in a count with a reason, and what to do without a description is a choice."""
 
 import json
+from collections import Counter
 
 import duckdb
 import pytest
@@ -10,31 +11,43 @@ from . import worlds
 NAN = float("nan")
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"candidates": ["t1-0"]}, "few_candidates"),
-        ({"candidates": ["t1-0", "t1-0"]}, "few_candidates"),
-        ({"candidates": ["t1-0", "t1-0", "t2-0"]}, "unknown_candidate"),
-        ({"candidates": ["t1-0", "t1-1", "t9-9"]}, "unknown_candidate"),
-        ({"artwork_id": "t1-9"}, "shown_not_candidate"),
-        ({"candidates": ["t1-0", "t1-1", "t2-0"], "artwork_id": "t2-0"}, "unknown_candidate"),
-        ({"title_id": "t9"}, "unknown_title"),
-        ({"propensity": 0.0}, "bad_propensity"),
-        ({"propensity": 1.0000001}, "bad_propensity"),
-        ({"propensity": NAN}, "bad_propensity"),
-        ({"propensity": None}, "bad_propensity"),
-        ({"reward": NAN}, "bad_reward"),
-        ({"reward": -0.1}, "bad_reward"),
-        ({"impression_id": "i0"}, "duplicate_id"),
-        ({"impression_id": None}, "incomplete"),
-        ({"at": None}, "incomplete"),
-        ({"candidates": None}, "incomplete"),
-        ({"candidates": ["t1-0", "t1-1", ""]}, "bad_candidates"),
-        ({"candidates": ["t1-0", "t1-1", None]}, "bad_candidates"),
-        ({"at": worlds.datetime(2999, 1, 1, tzinfo=worlds.UTC)}, "bad_time"),
-    ],
-)
+WRONG = [
+    ({"candidates": ["t1-0"]}, "few_candidates"),
+    ({"candidates": ["t1-0", "t1-0"]}, "few_candidates"),
+    ({"candidates": ["t1-0", "t1-0", "t2-0"]}, "unknown_candidate"),
+    ({"candidates": ["t1-0", "t1-1", "t9-9"]}, "unknown_candidate"),
+    ({"artwork_id": "t1-9"}, "shown_not_candidate"),
+    ({"candidates": ["t1-0", "t1-1", "t2-0"], "artwork_id": "t2-0"}, "unknown_candidate"),
+    ({"title_id": "t9"}, "unknown_title"),
+    ({"propensity": 0.0}, "bad_propensity"),
+    ({"propensity": 1.0000001}, "bad_propensity"),
+    ({"propensity": NAN}, "bad_propensity"),
+    ({"propensity": None}, "bad_propensity"),
+    ({"reward": NAN}, "bad_reward"),
+    ({"reward": -0.1}, "bad_reward"),
+    ({"impression_id": "i0"}, "duplicate_id"),
+    ({"impression_id": None}, "incomplete"),
+    ({"at": None}, "incomplete"),
+    ({"candidates": None}, "incomplete"),
+    ({"candidates": ["t1-0", "t1-1", ""]}, "bad_candidates"),
+    ({"candidates": ["t1-0", "t1-1", None]}, "bad_candidates"),
+    ({"at": worlds.datetime(2999, 1, 1, tzinfo=worlds.UTC)}, "bad_time"),
+]
+
+
+def test_reasons_are_counted_beside_each_other(tmp_path):
+    world = worlds.plain(impressions=5 + len(WRONG))
+    for row, (changes, _) in zip(world.impression[5:], WRONG, strict=True):
+        row |= {"title_id": "t1", "artwork_id": "t1-0", "candidates": ["t1-0", "t1-1"]} | changes
+    world.write(tmp_path)
+    assert worlds.run(tmp_path, **worlds.ANY_LOSS) == 0
+    assert {row["impression_id"] for row in worlds.rows(tmp_path)} == {f"i{n}" for n in range(5)}
+    lost = {name: n for name, n in worlds.counts(tmp_path).items() if name.startswith("no prompt")}
+    assert lost == Counter(f"no prompt: {reason}" for _, reason in WRONG)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("changes", "reason"), WRONG)
 def test_each_reason_is_counted(tmp_path, capsys, changes, reason):
     world = worlds.plain(impressions=6)
     world.impression[5] |= changes

@@ -219,7 +219,8 @@ def test_tonight_is_made_again_and_other_nights_stay(tmp_path):
     assert all("t0-0" in after[key]["artwork_ids"] for key in after.keys() - changed)
 
 
-@pytest.mark.parametrize("when", ["staging", pytest.param("done", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["staging", "done"])
 def test_a_rebuild_that_is_killed_leaves_all_old_or_all_new(tmp_path, when):
     made(tmp_path, worlds.plain(impressions=400))
     before = worlds.rows(tmp_path)
