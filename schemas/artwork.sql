@@ -15,6 +15,8 @@ CREATE TABLE artwork (
     priority DOUBLE,
     valid_from TIMESTAMPTZ,
     valid_to TIMESTAMPTZ,
+    depicts VARCHAR[],
+    maturity INTEGER CHECK (maturity BETWEEN 0 AND 18),
     source VARCHAR NOT NULL,
     present BOOLEAN NOT NULL,
     seen_at TIMESTAMPTZ NOT NULL,
@@ -36,6 +38,8 @@ COMMENT ON COLUMN artwork.locale IS 'From the manifest: language or region the a
 COMMENT ON COLUMN artwork.priority IS 'From the manifest';
 COMMENT ON COLUMN artwork.valid_from IS 'From the manifest: first moment it may be shown';
 COMMENT ON COLUMN artwork.valid_to IS 'From the manifest: first moment it may no longer be shown';
+COMMENT ON COLUMN artwork.depicts IS 'From the manifest: who or what is on it; NULL where it does not say, and in rows of older versions';
+COMMENT ON COLUMN artwork.maturity IS 'From the manifest: from which age on it is fit to be seen; NULL where it does not say, and in rows of older versions';
 COMMENT ON COLUMN artwork.source IS 'The folder or manifest it was read from; only a later run on the same source can drop it';
 COMMENT ON COLUMN artwork.present IS 'False where the source no longer lists it';
 COMMENT ON COLUMN artwork.seen_at IS 'When this state was first seen, UTC';

@@ -8,8 +8,14 @@ CREATE TABLE impression_state (
     artwork_id VARCHAR NOT NULL CHECK (artwork_id <> ''),
     candidates VARCHAR[] NOT NULL,
     propensity DOUBLE NOT NULL CHECK (propensity > 0 AND propensity <= 1),
+    propensities DOUBLE[] CHECK (len(propensities) = len(candidates)),
     "at" TIMESTAMPTZ NOT NULL,
     policy VARCHAR,
+    device VARCHAR,
+    country VARCHAR,
+    language VARCHAR,
+    time_zone VARCHAR,
+    max_maturity INTEGER,
     run_id VARCHAR NOT NULL,
     code_version VARCHAR NOT NULL,
     computed_at TIMESTAMPTZ NOT NULL,
@@ -22,8 +28,14 @@ COMMENT ON COLUMN impression_state.title_id IS 'Title it was shown for';
 COMMENT ON COLUMN impression_state.artwork_id IS 'Artwork that was shown';
 COMMENT ON COLUMN impression_state.candidates IS 'Artworks the policy chose from, each once, by name';
 COMMENT ON COLUMN impression_state.propensity IS 'Probability with which the policy chose the shown one';
+COMMENT ON COLUMN impression_state.propensities IS 'The same of every candidate, in their order; NULL where no log said so, and in rows of older versions';
 COMMENT ON COLUMN impression_state."at" IS 'When it was shown, UTC';
 COMMENT ON COLUMN impression_state.policy IS 'Name of the policy; NULL where none was given';
+COMMENT ON COLUMN impression_state.device IS 'What it was shown on; NULL where no log said so, and in rows of older versions';
+COMMENT ON COLUMN impression_state.country IS 'Where; NULL as for device';
+COMMENT ON COLUMN impression_state.language IS 'Language the member reads; NULL as for device';
+COMMENT ON COLUMN impression_state.time_zone IS 'The member''s; NULL as for device, and where the name given is unknown';
+COMMENT ON COLUMN impression_state.max_maturity IS 'An artwork with a higher maturity was not to be shown; NULL where there was no limit, and in rows of older versions';
 COMMENT ON COLUMN impression_state.run_id IS 'Run that read it';
 COMMENT ON COLUMN impression_state.code_version IS 'Version of this project that wrote the row';
 COMMENT ON COLUMN impression_state.computed_at IS 'When it was read, UTC';

@@ -8,6 +8,8 @@ CREATE TABLE manifest (
     priority DOUBLE,
     valid_from TIMESTAMPTZ,
     valid_to TIMESTAMPTZ,
+    depicts VARCHAR[],
+    maturity INTEGER CHECK (maturity BETWEEN 0 AND 18),
     PRIMARY KEY (artwork_id)
 );
 COMMENT ON COLUMN manifest.artwork_id IS 'Unique id of the artwork';
@@ -18,3 +20,5 @@ COMMENT ON COLUMN manifest.locale IS 'Optional: language the artwork is for, suc
 COMMENT ON COLUMN manifest.priority IS 'Optional: a number of the catalogue''s own';
 COMMENT ON COLUMN manifest.valid_from IS 'Optional, with time zone: first moment it may be shown';
 COMMENT ON COLUMN manifest.valid_to IS 'Optional, with time zone: first moment it may no longer be shown';
+COMMENT ON COLUMN manifest.depicts IS 'Optional: who or what is on it, named as in a title''s cast';
+COMMENT ON COLUMN manifest.maturity IS 'Optional: from which age on it is fit to be seen, 0 (by all) to 18; without one it has no limit';

@@ -13,6 +13,11 @@ CREATE TABLE prompt (
     answer VARCHAR CHECK ((answer IS NULL) = (kind = 'nightly')),
     reward DOUBLE CHECK (reward BETWEEN 0 AND 1 AND (reward IS NULL) = (kind = 'nightly')),
     propensity DOUBLE CHECK (propensity > 0 AND propensity <= 1 AND (propensity IS NULL) = (kind = 'nightly')),
+    propensities DOUBLE[] CHECK (len(propensities) = len(artwork_ids)),
+    device VARCHAR,
+    country VARCHAR,
+    language VARCHAR,
+    time_zone VARCHAR,
     split VARCHAR CHECK (split IN ('train', 'held_out') AND (split IS NULL) = (kind = 'nightly')),
     as_of TIMESTAMPTZ,
     template_key VARCHAR NOT NULL,
@@ -38,6 +43,11 @@ COMMENT ON COLUMN prompt.prompt IS 'The same as plain text';
 COMMENT ON COLUMN prompt.answer IS 'Letter of the artwork that was shown';
 COMMENT ON COLUMN prompt.reward IS 'What came of showing it, 0 to 1; from 0.5 it counts as a quality play';
 COMMENT ON COLUMN prompt.propensity IS 'Probability with which the logging policy chose it';
+COMMENT ON COLUMN prompt.propensities IS 'The same of every artwork of artwork_ids, in that order; NULL where the log did not say, and in rows of older versions';
+COMMENT ON COLUMN prompt.device IS 'What it was, or is to be, shown on; NULL where nothing said so, and in rows of older versions';
+COMMENT ON COLUMN prompt.country IS 'Where; NULL as for device';
+COMMENT ON COLUMN prompt.language IS 'Language the member reads; NULL as for device';
+COMMENT ON COLUMN prompt.time_zone IS 'The member''s, so timezone(time_zone, asked_at) is their clock; NULL as for device, and where the name given is unknown';
 COMMENT ON COLUMN prompt.split IS 'train, or held_out: never to be trained on';
 COMMENT ON COLUMN prompt.as_of IS 'Artwork and features are from before this moment; NULL where that was not asked for';
 COMMENT ON COLUMN prompt.template_key IS 'Template of the words';

@@ -5,6 +5,7 @@ CREATE TABLE title_state (
     year INTEGER,
     genres VARCHAR[],
     synopsis VARCHAR,
+    "cast" VARCHAR[],
     run_id VARCHAR NOT NULL,
     code_version VARCHAR NOT NULL,
     computed_at TIMESTAMPTZ NOT NULL,
@@ -15,6 +16,7 @@ COMMENT ON COLUMN title_state.name IS 'What members read';
 COMMENT ON COLUMN title_state.year IS 'Year of release; NULL where none was given';
 COMMENT ON COLUMN title_state.genres IS 'As given; NULL where none were';
 COMMENT ON COLUMN title_state.synopsis IS 'As given; NULL where none was';
+COMMENT ON COLUMN title_state."cast" IS 'As given, the most important first; NULL where none was, and in rows of older versions';
 COMMENT ON COLUMN title_state.run_id IS 'Run that read it';
 COMMENT ON COLUMN title_state.code_version IS 'Version of this project that wrote the row';
 COMMENT ON COLUMN title_state.computed_at IS 'When this state was first read, UTC';

@@ -20,7 +20,7 @@ from featurize.errors import RefusedInput
 from featurize.intake import lists, parquet
 from featurize.intake.lists import Number
 from featurize.intake.table_files import TableFile
-from featurize.intake.texts import ROWS, Kind, SpelledLists, check_names, elements, to_table
+from featurize.intake.texts import LISTS, ROWS, Kind, SpelledLists, check_names, elements, to_table
 from featurize.storage import tables
 
 CHARACTERS = 1 << 24
@@ -83,7 +83,7 @@ def _csv(file: TableFile, contract: tables.Contract) -> Iterator[pa.Table]:
     rows: list[list[str]] = []
 
     def text(what: Kind, value: str) -> Any:
-        return spelled(value, what == "ids")
+        return spelled(value, what)
 
     def batch() -> pa.Table:
         assert header is not None
@@ -182,14 +182,14 @@ def _json(file: TableFile, contract: tables.Contract) -> Iterator[pa.Table]:
 
 
 def _json_text(what: Kind, value: Any, spelled: SpelledLists) -> Any:
-    if what in ("ids", "texts"):
+    if what in LISTS:
         if isinstance(value, list):
-            return elements(value, is_id=what == "ids", typed=True)
+            return elements(value, what, typed=True)
         if isinstance(value, dict):
             raise ValueError("it is one object")
         if isinstance(value, str) and not isinstance(value, Number):
-            return spelled(value, what == "ids")
-        return elements([value], is_id=what == "ids", typed=True)
+            return spelled(value, what)
+        return elements([value], what, typed=True)
     if isinstance(value, Number):
         if what == "text" and not math.isfinite(float(value)):
             raise ValueError("it is no number")

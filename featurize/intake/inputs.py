@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from featurize.errors import RefusedInput, RunFailed
 from featurize.intake import forms, parquet, table_files
 from featurize.intake.table_files import TableFile, form_of, is_table, one_line, place
-from featurize.intake.texts import check_names, kind, shown
+from featurize.intake.texts import LISTS, check_names, kind, shown
 from featurize.storage import tables
 from featurize.storage.tables import sql
 
@@ -42,6 +42,7 @@ FOOTERS = 16
 WRONG = {
     "number": "is not a finite number",
     "whole": "is not a whole number",
+    "numbers": "is not a list of finite numbers",
     "time": "is not a time with a zone, such as 2026-01-31T12:00:00Z",
     "event": f"is none of {', '.join(EVENTS)}",
 }
@@ -144,7 +145,7 @@ class _Converter:
         self.judged: dict[str, str] = {}
         for field in contract.schema:
             name, what = field.name, kind(field)
-            if what in ("number", "whole"):
+            if what in ("number", "numbers", "whole"):
                 read.append(f"as_{what}({name}) AS {name}")
                 self.judged[name] = what
             elif what == "time":
@@ -195,10 +196,10 @@ class _Converter:
                 why = EPOCH
             elif is_naive:
                 why += NAIVE
-            elif what == "number" and COMMA.fullmatch(text):
+            elif "number" in what and any(map(COMMA.fullmatch, text if what in LISTS else [text])):
                 why += POINT
             sentence = f"{file.place(batch['line'][number].as_py())}: {name} '{shown(text)}' {why}"
-            if is_epoch or is_naive or self.contract.name in CATALOGUES:
+            if is_epoch or is_naive or what in LISTS or self.contract.name in CATALOGUES:
                 raise RefusedInput(sentence)
             faults[number] = ("unknown_event" if name == "event" else f"bad_{name}", sentence)
         for column in (0, 1):
@@ -216,7 +217,7 @@ class _Converter:
         if not pc.any(given).as_py():
             return []
         numbers = pc.indices_nonzero(given).to_pylist()
-        return [number for number in numbers if texts[number].as_py().strip()]
+        return [number for number in numbers if what in LISTS or texts[number].as_py().strip()]
 
     def _clockless(self, text: str) -> tuple[bool, bool]:
         query = "SELECT is_epoch($1), as_naive($1) IS NOT NULL"
@@ -224,7 +225,7 @@ class _Converter:
 
 
 def _check_rows(contract: tables.Contract, rows: pa.Table) -> None:
-    """Errors: RefusedInput for a required value that is not there, or a key that is there twice."""
+    """Errors: RefusedInput for a required value that is not there, one out of bounds, or a key that is there twice."""
     number = pa.array(range(len(rows)), pa.int64())
     with tables.scratch() as db:
         db.register("read", rows.append_column("number", number))
@@ -232,6 +233,11 @@ def _check_rows(contract: tables.Contract, rows: pa.Table) -> None:
             first = tables.scalar(db, f'SELECT min(number) FROM read WHERE "{column}" IS NULL')
             if first is not None:
                 raise RefusedInput(f"{_place(rows, first)}: {column} is empty")
+        for column, rule in contract.checks:
+            first = tables.scalar(db, f"SELECT min(number) FROM read WHERE NOT {rule}")
+            if first is not None:
+                value = shown(rows[column][first].as_py())
+                raise RefusedInput(f"{_place(rows, first)}: {column} '{value}' is out of bounds: {rule[1:-1]}")
         key = ", ".join(f'"{column}"' for column in contract.key)
         twice = db.execute(
             f"""SELECT number, first, {key} FROM (
@@ -281,6 +287,12 @@ def _scannable(file: TableFile, contract: tables.Contract, time_zone: str | None
         elif kind(field) == "ids":
             empty = f"len({name}) > list_count({name}) OR list_contains({name}, '')"
             faults.append((empty, f"'bad_{field.name}'", f"'one of {field.name} is empty'"))
+        elif kind(field) == "numbers":
+            finite = f"list_count({name}) = len({name}) AND len(list_filter({name}, lambda n: NOT isfinite(n))) = 0"
+            faults.append((f"NOT ({finite})", f"'bad_{field.name}'", f"'{field.name} {WRONG['numbers']}'"))
+        elif kind(field) == "whole" and not _fits(there[field.name]):
+            why = f"'{field.name} ' || {name} || ' {WRONG['whole']}'"
+            faults.append((f"{cast} IS NULL AND {name} IS NOT NULL", f"'bad_{field.name}'", why))
     where = ""
     if file.local and not {"filename", "file_row_number"} & {name.lower() for name in there}:
         where = "filename || ', row ' || (file_row_number + 1) || ': ' || "
@@ -295,6 +307,7 @@ _TYPES = {"id": "VARCHAR", "text": "VARCHAR", "number": "DOUBLE", "time": "TIMES
     "ids": "VARCHAR[]",
     "texts": "VARCHAR[]",
     "whole": "INTEGER",
+    "numbers": "DOUBLE[]",
 }
 
 
@@ -311,12 +324,24 @@ def _cast(file: TableFile, field: pa.Field, given: pa.DataType, time_zone: str |
         fits = pa.types.is_float32(given) or pa.types.is_float64(given) or pa.types.is_integer(given)
         fits = fits or pa.types.is_boolean(given) or pa.types.is_decimal128(given)
         return f"{name}::DOUBLE" if fits else None
+    if what == "whole":
+        if not pa.types.is_integer(given):
+            return None
+        return f"{name}::INTEGER" if _fits(given) else f"TRY_CAST({name} AS INTEGER)"
     if what == "time":
         return _time(file, field, given, time_zone)
     if pa.types.is_list(given) or pa.types.is_large_list(given):
         inner = given.value_type
+        if what == "numbers":
+            fits = pa.types.is_float32(inner) or pa.types.is_float64(inner) or pa.types.is_integer(inner)
+            return f"{name}::DOUBLE[]" if fits else None
         return name if pa.types.is_string(inner) or pa.types.is_large_string(inner) else None
     return None
+
+
+def _fits(given: pa.DataType) -> bool:
+    """Whether every whole number of the type is an INTEGER."""
+    return pa.types.is_int32(given) or given in (pa.int8(), pa.uint8(), pa.int16(), pa.uint16())
 
 
 def _time(file: TableFile, field: pa.Field, given: pa.DataType, time_zone: str | None) -> str | None:

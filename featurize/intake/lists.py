@@ -140,6 +140,20 @@ def element(value: Any, *, is_id: bool, typed: bool) -> str | None:
     return untyped(value) if is_id and not typed else value
 
 
+def number(value: Any) -> str:
+    """The text of an element of a list of numbers, where each has its place: none may be left out. Errors: ValueError.
+
+    Whether it is a number is judged with all others.
+    """
+    if value is None or value == "":
+        raise ValueError("one of its numbers is empty")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str):
+        raise ValueError("an element is no number")
+    return str(value)
+
+
 def untyped(text: str) -> str:
     """An id out of a form without types: `81234567.0` is how a table with gaps writes 81234567. Errors: ValueError."""
     if ROUNDED.fullmatch(text):

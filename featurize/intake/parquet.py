@@ -17,6 +17,7 @@ from featurize.intake import lists
 from featurize.intake.lists import Number
 from featurize.intake.table_files import TableFile, one_line
 from featurize.intake.texts import (
+    LISTS,
     ROWS,
     SHOWN,
     Kind,
@@ -81,7 +82,7 @@ def _arrow_text(file: TableFile, field: pa.Field, array: pa.Array, before: int) 
     exact = EXACT.get(array.type, 2.0**53)
     array = _plain(file, field, array, before)
     given = array.type
-    if what in ("ids", "texts"):
+    if what in LISTS:
         if given == pa.null():
             return pa.nulls(len(array), pa.list_(pa.string()))
         return _arrow_lists(file, field, array, before)
@@ -141,18 +142,18 @@ def _digits(file: TableFile, field: pa.Field, array: pa.Array, before: int, exac
 
 def _arrow_lists(file: TableFile, field: pa.Field, array: pa.Array, before: int) -> pa.Array:
     spelled = SpelledLists()
-    is_id = kind(field) == "ids"
+    what = kind(field)
     inner = getattr(array.type, "value_type", array.type)
-    exact = EXACT.get(inner, 2.0**53) if is_id else math.inf
+    exact = EXACT.get(inner, 2.0**53) if what == "ids" else math.inf
 
     def text(_: Kind, value: Any) -> Any:
         if isinstance(value, list):
-            return elements((_python_value(each, exact) for each in value), is_id=is_id, typed=True)
+            return elements((_python_value(each, exact) for each in value), what, typed=True)
         if isinstance(value, str):
-            return spelled(value, is_id)
+            return spelled(value, what)
         if isinstance(value, dict):
             raise ValueError("it is one struct")
-        return elements([_python_value(value, exact)], is_id=is_id, typed=True)
+        return elements([_python_value(value, exact)], what, typed=True)
 
     return _by_value(file, field, array, before, text)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -26,12 +27,15 @@ ROUNDED = rf"^(?:{lists.ROUNDED.pattern}|-?\d{{16,}}\.0*)$"
 SHOWN = 80
 """Characters of a value that a message shows."""
 
-Kind = Literal["id", "text", "number", "whole", "time", "ids", "texts"]
+Kind = Literal["id", "text", "number", "whole", "time", "ids", "texts", "numbers"]
+LISTS = ("ids", "texts", "numbers")
 
 
 def kind(field: pa.Field) -> Kind:
     """What a contract's column holds."""
     if pa.types.is_list(field.type):
+        if pa.types.is_floating(field.type.value_type):
+            return "numbers"
         return "ids" if field.name == "candidates" else "texts"
     if pa.types.is_timestamp(field.type):
         return "time"
@@ -94,7 +98,7 @@ def to_table(
             arrays.append(pa.nulls(len(places), target(field)))
             continue
         texts: Sequence[Any] = values
-        if what in ("ids", "texts") or not {str, type(None)}.issuperset(map(type, values)):
+        if what in LISTS or not {str, type(None)}.issuperset(map(type, values)):
             texts = to_texts(file, field, places, values, text)
         try:
             array = pa.array(texts, target(field))
@@ -107,7 +111,7 @@ def to_table(
             if pc.any(pc.match_substring_regex(array, ROUNDED)).as_py():
                 to_texts(file, field, places, texts, lambda _, value: lists.untyped(value))
             array = pc.replace_substring_regex(array, f"^{lists.WHOLE.pattern}$", r"\1")
-        arrays.append(array if what in ("ids", "texts") else without_empty(array))
+        arrays.append(array if what in LISTS else without_empty(array))
     return pa.table(arrays, names=["line", *contract.schema.names])
 
 
@@ -139,9 +143,12 @@ def told(field: pa.Field, value: str) -> str:
 
 
 def cannot(field: pa.Field) -> str:
-    return {"id": "can't be an id", "ids": "can't be read as a list of ids", "texts": "can't be read as a list"}.get(
-        kind(field), "can't be read"
-    )
+    return {
+        "id": "can't be an id",
+        "ids": "can't be read as a list of ids",
+        "texts": "can't be read as a list",
+        "numbers": "can't be read as a list of numbers",
+    }.get(kind(field), "can't be read")
 
 
 def _is_unicode(value: Any) -> bool:
@@ -156,18 +163,19 @@ class SpelledLists:
     """Spelled lists to texts, each spelling once: the same few come again and again."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple[str, bool], list[str] | None] = {}
+        self.known: dict[tuple[str, Kind], list[str] | None] = {}
 
-    def __call__(self, text: str, is_id: bool) -> list[str] | None:
-        if (text, is_id) not in self.known:
+    def __call__(self, text: str, what: Kind) -> list[str] | None:
+        if (text, what) not in self.known:
             if len(self.known) > ROWS:
                 self.known.clear()
-            self.known[text, is_id] = elements(lists.spelled(text), is_id=is_id, typed=False)
-        return self.known[text, is_id]
+            self.known[text, what] = elements(lists.spelled(text), what, typed=False)
+        return self.known[text, what]
 
 
-def elements(values: Iterable[Any] | None, *, is_id: bool, typed: bool) -> list[str] | None:
+def elements(values: Iterable[Any] | None, what: Kind, *, typed: bool) -> list[str] | None:
     if values is None:
         return None
-    found = (lists.element(value, is_id=is_id, typed=typed) for value in values)
+    element = lists.number if what == "numbers" else partial(lists.element, is_id=what == "ids", typed=typed)
+    found = (element(value) for value in values)
     return [each for each in found if each is not None]

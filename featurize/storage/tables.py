@@ -21,13 +21,14 @@ from featurize.errors import RunFailed
 
 @dataclass(frozen=True)
 class Contract:
-    """A table's DDL, its Arrow schema (times are UTC microseconds) and its key."""
+    """A table's DDL, its Arrow schema (times are UTC microseconds), its key and its CHECKs by column."""
 
     name: str
     ddl: str
     schema: pa.Schema
     key: tuple[str, ...]
     required: frozenset[str]
+    checks: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,14 @@ def contract(name: str) -> Contract:
         db.execute(_temporary(ddl))
         schema = db.table(name).to_arrow_table().schema
         constraints = db.execute(
-            "SELECT constraint_type, constraint_column_names FROM duckdb_constraints() WHERE table_name = ?", [name]
+            "SELECT constraint_type, constraint_column_names, expression FROM duckdb_constraints()"
+            " WHERE table_name = $1",
+            [name],
         ).fetchall()
-    key = next(tuple(columns) for kind, columns in constraints if kind == "PRIMARY KEY")
-    not_null = {column for kind, columns in constraints if kind == "NOT NULL" for column in columns}
-    return Contract(name, ddl, schema, key, frozenset(not_null | set(key)))
+    key = next(tuple(columns) for kind, columns, _ in constraints if kind == "PRIMARY KEY")
+    not_null = {column for kind, columns, _ in constraints if kind == "NOT NULL" for column in columns}
+    checks = tuple((columns[0], rule) for kind, columns, rule in constraints if kind == "CHECK")
+    return Contract(name, ddl, schema, key, frozenset(not_null | set(key)), checks)
 
 
 def rows(name: str, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> pa.Table:

@@ -109,7 +109,7 @@ def _nothing(name: str) -> str:
     with tables.scratch() as db:
         tables.make(db, name)
         columns = [(column, kind) for column, kind, *_ in db.execute(f"DESCRIBE {name}").fetchall()]
-    return ", ".join(f"NULL::{kind} AS {column}" for column, kind in columns) + " WHERE false"
+    return ", ".join(f'NULL::{kind} AS "{column}"' for column, kind in columns) + " WHERE false"
 
 
 def _table(store: Store, name: str) -> str:

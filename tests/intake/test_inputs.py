@@ -214,6 +214,7 @@ def test_ids_of_json_digit_by_digit(tmp_path, written, title_id):
         "year": None,
         "genres": None,
         "synopsis": None,
+        "cast": None,
     }
 
 

@@ -6,13 +6,13 @@ WITH newest AS (
 ),
 now_listed AS (
     SELECT artwork_id, title_id, uri, image_sha256, size, modified, format, width, height,
-           kind, locale, priority, valid_from, valid_to, $source AS source, true AS present
+           kind, locale, priority, valid_from, valid_to, depicts, maturity, $source AS source, true AS present
     FROM catalogue
     WHERE image_sha256 IS NOT NULL
 ),
 said AS (
     SELECT artwork_id, title_id, uri, image_sha256, size, modified, format, width, height,
-           kind, locale, priority, valid_from, valid_to, source, present
+           kind, locale, priority, valid_from, valid_to, depicts, maturity, source, present
     FROM newest
 ),
 changed AS (

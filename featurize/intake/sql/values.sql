@@ -9,6 +9,11 @@ END;
 CREATE OR REPLACE TEMP MACRO as_whole(word) AS CASE
     WHEN regexp_full_match(trim(word), '[+-]?\d+(\.0*)?') THEN TRY_CAST(regexp_replace(trim(word), '\.0*$', '') AS INTEGER)
 END;
+-- A list of which one element is no number is none.
+CREATE OR REPLACE TEMP MACRO as_numbers(words) AS
+    CASE WHEN list_count(list_transform(words, lambda word: as_number(word))) = len(words)
+        THEN list_transform(words, lambda word: as_number(word))
+    END;
 CREATE OR REPLACE TEMP MACRO is_zoned(word) AS
     regexp_matches(word, '\d\d:\d\d(:\d\d(\.\d*)?)?\s*(Z|z|UTC|GMT|[A-Z][A-Za-z]+/[A-Za-z_/+-]+|[+-](0\d|1[0-5])(:?[0-5]\d){0,2})\s*$');
 CREATE OR REPLACE TEMP MACRO is_epoch(word) AS

@@ -3,7 +3,7 @@
 -- counts, whenever it was seen.
 CREATE OR REPLACE TEMP TABLE artwork_state AS
 SELECT
-    (row_number() OVER ())::INTEGER AS state_no, artwork_id, title_id, image_sha256, locale,
+    (row_number() OVER ())::INTEGER AS state_no, artwork_id, title_id, image_sha256, locale, depicts, maturity,
     greatest(since, coalesce(valid_from, '-infinity')) AS since,
     least(until, coalesce(valid_to, 'infinity')) AS until
 FROM (

@@ -1,6 +1,9 @@
--- The candidates of each question that are valid at its moment.
+-- The candidates of each question that are valid at its moment; `share` is the propensity of each, where it is known.
 CREATE OR REPLACE TEMP TABLE candidate AS
-SELECT asked_no, state_no, a.artwork_id = shown AS is_shown
-FROM (SELECT asked_no, asked_at, title_id, shown, unnest(candidates) AS artwork_id FROM asked SEMI JOIN planned USING (asked_no)) a
+SELECT asked_no, state_no, share, a.artwork_id = shown AS is_shown
+FROM (
+    SELECT asked_no, asked_at, title_id, shown, unnest(candidates) AS artwork_id, unnest(propensities) AS share
+    FROM asked SEMI JOIN planned USING (asked_no)
+) a
 JOIN artwork_state s
     ON s.artwork_id = a.artwork_id AND s.title_id = a.title_id AND s.since <= a.asked_at AND a.asked_at < s.until;

@@ -4,7 +4,12 @@ CREATE OR REPLACE TEMP TABLE asked AS
 SELECT
     (row_number() OVER ())::INTEGER AS asked_no,
     impression_id, member_id, title_id, "at" AS asked_at, strftime("at", '%Y-%m-%d') AS day,
-    artwork_id AS shown, list_distinct(candidates) AS candidates, propensity, reward,
+    artwork_id AS shown, each_once AS candidates, propensity, reward, max_maturity,
+    nullif(trim(device), '') AS device, nullif(trim(country), '') AS country, nullif(trim(language), '') AS language,
+    zone AS time_zone, said_zone,
+    -- In the order of the candidates; of one that was given twice, both count.
+    CASE WHEN propensities IS NOT NULL THEN list_transform(each_once, lambda name:
+        list_sum(list_filter(propensities, lambda share, place: candidates[place] = name))) END AS propensities,
     CASE WHEN NOT bad_minutes(fault, minutes) THEN minutes END AS minutes,
     CASE WHEN bad_minutes(fault, minutes)
         THEN coalesce(fault_example, concat('impression ''', impression_id, ''', minutes ', minutes)) END AS bad_minutes,
@@ -23,9 +28,11 @@ SELECT
         WHEN NOT list_contains(candidates, artwork_id) THEN 'shown_not_candidate'
     END AS reason
 FROM (
-    SELECT *, row_number() OVER (
+    SELECT *, list_sort(list_distinct(candidates)) AS each_once, nullif(trim(time_zone), '') AS said_zone, row_number() OVER (
         PARTITION BY impression_id
         ORDER BY "at", member_id, title_id, artwork_id, propensity, reward, candidates::VARCHAR
     ) AS copy
     FROM impression
-) LEFT JOIN title USING (title_id);
+)
+LEFT JOIN title USING (title_id)
+LEFT JOIN known_zone ON spelled = lower(said_zone);

@@ -1,5 +1,9 @@
 -- What several queries of the prompts job share.
 CREATE TYPE event_kind AS ENUM ('play', 'thumbs_up', 'thumbs_down', 'list_add');
+-- Time zones by their lower-case names. Those without a stroke are short for several: BST is British, or Bangladesh's.
+CREATE TEMP TABLE known_zone AS
+SELECT lower(name) AS spelled, min(name) AS zone FROM pg_timezone_names() WHERE name LIKE '%/%' OR name IN ('UTC', 'GMT')
+GROUP BY spelled;
 CREATE TEMP MACRO known_event(event) AS event IN ('play', 'thumbs_up', 'thumbs_down', 'list_add');
 CREATE TEMP MACRO wrong_clock(happened, now) AS
     -- A day for clocks that are ahead and zones that were mistaken.

@@ -22,16 +22,17 @@ older_lines AS (
 choices AS (
     SELECT question_no,
         arg_min(artwork_id, shuffle, $most) AS artwork_ids,
-        arg_min(coalesce(description, not_described()), shuffle, $most) AS descriptions
+        arg_min(coalesce(description, not_described()), shuffle, $most) AS descriptions,
+        arg_min(share, shuffle, $most) AS propensities
     FROM (
-        SELECT question_no, artwork_id, description,
+        SELECT question_no, artwork_id, description, share,
             md5(concat($seed, '|', question_key, '|', artwork_id)) AS shuffle
         FROM choice JOIN asked_now USING (question_no)
     )
     GROUP BY question_no
 ),
 asked AS MATERIALIZED (
-    SELECT q.*, artwork_ids, descriptions,
+    SELECT q.*, artwork_ids, descriptions, propensities,
         user_message(
             coalesce(nullif(concat_ws(chr(10), lines, line), ''), no_history()),
             text,
@@ -45,7 +46,7 @@ SELECT prompt_id, $kind AS kind, impression_id, member AS member_id, title_id, a
     [{'role': 'system', 'content': system_message()}, {'role': 'user', 'content': question}] AS messages,
     concat(system_message(), chr(10), chr(10), question) AS prompt,
     letter(list_position(artwork_ids, shown)) AS answer,
-    reward, propensity,
+    reward, propensity, propensities, device, country, language, time_zone,
     CASE
         WHEN $kind = 'nightly' THEN NULL
         WHEN coalesce(asked_at >= $held_out_from::TIMESTAMPTZ, pair_hash($seed, member, title_id) <= $held_out_up_to)

@@ -14,7 +14,7 @@ damaged AS (
 embedded AS (
     FROM image_embedding WHERE model_key = $image_embedding
 )
-SELECT artwork_id, title_id, uri, image_sha256, kind, locale, priority, valid_from, valid_to, format, width, height,
+SELECT artwork_id, title_id, uri, image_sha256, kind, locale, priority, valid_from, valid_to, depicts, maturity, format, width, height,
        caption, subjects, people_count, mood, setting, composition, text_on_artwork, palette,
        status AS description_status,
        tags, damage,
