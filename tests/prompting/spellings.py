@@ -59,7 +59,10 @@ def world():
     ]
     words = ['He said "no", twice', "Two\nlines; a | bar\tand a tab", "comédie \\u00e9 {x}", "7"]
     for row, text in zip(made.title, words, strict=True):
-        row |= {"name": text, "synopsis": text, "genres": ["comédie", "crime drama"]}
+        row |= {"name": text, "synopsis": text, "genres": ["comédie", "crime drama"], "cast": ["Ana", "Bo Ek"]}
+    for number, row in enumerate(made.impression):
+        row |= {"propensity": 0.25, "propensities": [0.25, 0.7, 0.05], "max_maturity": 16, "device": "television"}
+        row |= {"country": ["BR", "Perú"][number % 2], "language": "pt", "time_zone": "America/Sao_Paulo"}
     numbers: dict[str, str] = {}
     for rows in (made.title, made.history, made.impression, made.artwork):
         for row in rows:
@@ -141,17 +144,20 @@ def _time(value, spelled):
 
 
 def _list(values, spelling):
-    if spelling.lists == "native":
+    if values is None or spelling.lists == "native":
         return values
     if spelling.lists == "structs":
-        return [{"id": number, "name": value} for number, value in enumerate(values)]
+        are_numbers = any(isinstance(value, float) for value in values)  # which have no names
+        return values if are_numbers else [{"id": number, "name": value} for number, value in enumerate(values)]
+    as_json, as_python = json.dumps(values), str(values)
+    values = [str(value) for value in values]
     return {
-        "json": json.dumps(values),
+        "json": as_json,
         "bar": "|".join(values),
         "comma": ", ".join(values),
         "braces": "{" + ",".join(f'"{value}"' if " " in value else value for value in values) + "}",
         "bare": f"[{', '.join(values)}]",
-        "python": str(values),
+        "python": as_python,
     }[spelling.lists]
 
 

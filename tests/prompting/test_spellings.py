@@ -73,6 +73,8 @@ def test_the_world_is_worth_spelling(expected):
     assert "comédie" in text
     assert "crime drama" in text
     assert all(row["answer"] is not None for row in expected)
+    assert {tuple(sorted(row["propensities"])) for row in expected} == {(0.05, 0.25, 0.7)}
+    assert {(row["device"], row["time_zone"]) for row in expected} == {("television", "America/Sao_Paulo")}
 
 
 @pytest.mark.parametrize(
