@@ -22,7 +22,7 @@ import pyarrow.fs as pafs
 from featurize.errors import BadImage, RefusedInput, RunFailed
 from featurize.intake import inputs, table_files, waiting
 from featurize.intake.hints import hint
-from featurize.storage import s3_keys, secrets, tables
+from featurize.storage import s3_keys, secrets, tables, views
 from featurize.storage.store import address, filesystem, has_scheme, is_text, patiently, read_file
 
 HEAD_BELOW = 50
@@ -83,8 +83,9 @@ def listed(
 ) -> Listing:
     """What a folder of pictures or a manifest lists; a folder of tables is a manifest in parts.
 
-    Of a folder, every file that is not hidden counts and none below `leave_out` (addresses); the id is its path in the
-    folder, the title the folder it lies in, or the file's stem at the top. Errors: RefusedInput, RunFailed.
+    Of a folder, every file that is not hidden counts and none in a store or below `leave_out` (addresses); the id is
+    its path in the folder, the title the folder it lies in, or the file's stem at the top. Errors: RefusedInput,
+    RunFailed.
     """
     fs, path = filesystem(artwork)
     source = address(artwork)
@@ -167,9 +168,18 @@ def _names(
             notes.append(f"links to folders that are listed already are left out: {len(links)}, such as {min(links)}")
     else:
         names = _keys(source, fs, leave_out)
+    stores = _stores(names)
+    names = [name for name in names if not name.startswith(stores)]
     if not names:
         raise RefusedInput(f"artwork folder '{source}' holds no files; is it mounted?")
     return names, notes
+
+
+def _stores(names: list[str]) -> tuple[str, ...]:
+    """The folders among `names`, relative with a slash at the end, that are stores: another one's, or copies."""
+    beside = {name.removesuffix(views.TEXT) for name in names if name.endswith(f"/{views.TEXT}")}
+    folders = {name.rpartition("/")[0] for name in names} if beside else set()
+    return tuple(place for place in beside if f"{place}run" in folders)
 
 
 def _pictures(source: str, names: list[str], notes: list[str]) -> Listing:

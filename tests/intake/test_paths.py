@@ -155,7 +155,7 @@ def test_each_directory_is_listed_once_whatever_links_there_are(tmp_path, store)
     assert result.notes == [f"links to folders that are listed already are left out: 6, such as {folder}/a-link"]
 
 
-def test_hidden_folders_and_the_store_are_left_out_and_dangling_links_count_as_missing(tmp_path):
+def test_hidden_folders_and_stores_are_left_out_and_dangling_links_count_as_missing(tmp_path):
     folder = tmp_path / "pictures"
     picture(folder / "a.png")
     picture(folder / ".cache" / "thumbnail.png")
@@ -164,6 +164,9 @@ def test_hidden_folders_and_the_store_are_left_out_and_dangling_links_count_as_m
     os.symlink("loop.png", folder / "loop.png")
     os.mkfifo(folder / "pipe.png")
     store = Store(str(folder / "deep" / "store"))
+    for name in ("catalog.sql", "artwork/x.parquet", "run/x.parquet"):
+        (folder / "old/store" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "old/store" / name).write_bytes(b"of another store")
     for _ in range(2):
         result, found = scan(store, folder)
         assert (result.found, len(found)) == (4, 1)
@@ -346,6 +349,8 @@ def test_a_folder_of_a_bucket_with_odd_keys_and_a_store_in_it(s3, s3_bucket):
     for key, colour in KEYS.items():
         s3(key, colour)
     s3("cat/.hidden/x.png", "black")
+    for name in ("catalog.sql", "run/x.png"):
+        s3(f"cat/old/{name}", "black")
     store = Store(f"s3://{s3_bucket}/cat/store")
     for spelling in ("cat", "cat/", "cat//"):
         result, found = scan(store, f"s3://{s3_bucket}/{spelling}")
