@@ -10,6 +10,7 @@ KNOWN_featurize := ARTWORK $(JOB)
 KNOWN_prompts := HISTORY IMPRESSIONS PAIRS $(JOB)
 KNOWN_sql := STORE PROFILE ASK
 KNOWN_bench := ARTWORK SET ONLY
+KNOWN_headroom := DEMO
 KNOWN := $(sort $(foreach target,$(MAKECMDGOALS),$(KNOWN_$(target))))
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(KNOWN) PYTHON VENV PY SHELL,$(GIVEN))
@@ -22,7 +23,7 @@ $(foreach name,$(KNOWN_featurize) $(KNOWN_prompts) ASK ONLY,$(if $(filter-out un
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts settings sql test test-slow check bench bundle bundle-score clean
+.PHONY: help setup featurize prompts settings sql test test-slow check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +67,9 @@ check: $(READY) ## lint, formatting and types
 
 bench: $(READY) ## speed and memory, as a table and in bench.json [ARTWORK=folder] [ONLY="efficiency ..."]
 	@$(PY) -m jobs.from_make bench
+
+headroom: $(READY) ## what is to be won in the demo world, by the truth, and how much of it can be learnt [DEMO=small|paper]
+	@$(PY) -m jobs.from_make headroom
 
 bundle: $(READY) ## train the models that ship with the package again: half a day on two cores, less on a GPU
 	@$(PY) -m jobs.bundle --scores featurize/bundled/scores.json

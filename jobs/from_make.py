@@ -35,6 +35,8 @@ def arguments(job: str, given: Mapping[str, str]) -> list[str]:
         flags = [f"--artwork={given['ARTWORK']}"] if "ARTWORK" in given else []
         flags += [f"--only={name}" for name in given.get("ONLY", "").split()]
         return flags + [f"--set={setting}" for setting in settings(given.get("SET", ""))]
+    if job == "headroom":
+        return [given["DEMO"]] if given.get("DEMO") else []
     flags = [f"--profile={given['PROFILE']}"] if given.get("PROFILE") else []
     places = {"STORE": PLACES["STORE"]} if job == "sql" else PLACES | {"DEMO": "input.demo"}
     # As a TOML string, for a folder may be called null or 2026.

@@ -23,8 +23,9 @@ def head(pen: Pen, who: Person) -> None:
     near.oval(-74 + turn * 0.5, 8, 15, 22, shade)
     if not turn:
         near.oval(74, 8, 15, 22, shade)
-    jaw = 58 if who.role in ("man", "cowboy", "fighter", "knight", "detective") else 46
-    chin = 92 if who.role == "child" else 102
+    face = who.face
+    jaw = (58 if who.role in ("man", "cowboy", "fighter", "knight", "detective") else 46) + face.jaw
+    chin = (92 if who.role == "child" else 102) + face.chin
     outline = [
         (-72, -40),
         (-74, 20),
@@ -42,7 +43,7 @@ def head(pen: Pen, who: Person) -> None:
     near.curve([(-70, -44), (-76, 20), (-jaw, 70), (-22, chin), (-30, 74), (-50, 30), (-48, -40)], shade)
     if turn:
         near.curve([(60, -18), (88, 22), (82, 34), (62, 38)], who.skin)
-    if who.beard:
+    if face.beard == "full":
         near.curve(
             [
                 (-74, 12),
@@ -66,7 +67,7 @@ def head(pen: Pen, who: Person) -> None:
 
 
 def _features(pen: Pen, who: Person, turn: float, shade: Rgb) -> None:
-    mood, ink = who.mood, mix(who.ink, (0, 0, 0), 60)
+    mood, face, ink = who.mood, who.face, mix(who.ink, (0, 0, 0), 60)
     white = mix((250, 248, 244), who.ink, 30)
     lip = mix(who.skin, (170, 30, 44), 150)
     brow = mix(who.hair, who.ink, 90)
@@ -75,7 +76,7 @@ def _features(pen: Pen, who: Person, turn: float, shade: Rgb) -> None:
             pen.oval(x, -6, 27, 34, white)
         pen.oval(turn, 54, 54, 32, white)
     for side in (-1, 1):
-        x = side * 33 + turn
+        x = side * (33 + face.eyes) + turn
         pen_eye = pen.at(x, -6, flip=side < 0)  # from here on, right is outwards
         if mood in ("tender", "calm"):
             pen_eye.stroke([(-18, -2), (0, 9), (18, 0)], 6, ink)
@@ -99,9 +100,23 @@ def _features(pen: Pen, who: Person, turn: float, shade: Rgb) -> None:
             if who.role == "woman":
                 pen_eye.stroke([(-20, -5), (0, -wide - 1), (24, -9)], 6, ink)
         inner, outer = _BROWS[mood]
-        pen_eye.line([(-20, inner), (4, (inner + outer) / 2 - 5), (24, outer)], 8 if who.role != "woman" else 6, brow)
+        pen_eye.line(
+            [(-20, inner), (4, (inner + outer) / 2 - 5), (24, outer)],
+            (8 if who.role != "woman" else 6) + face.brows,
+            brow,
+        )
+        if face.glasses:
+            rim = [(-28, -20), (-28, 14), (-10, 24), (10, 24), (28, 14), (28, -20), (-28, -20)]
+            pen_eye.line(rim, 5, ink)
+            pen_eye.line([(28, -12), (44, -16)], 5, ink)
+            pen_eye.line([(-28, -8), (-33 - face.eyes, -8)], 5, ink)
+        if side == face.mole:
+            pen_eye.oval(14, 44, 6, 6, ink)
     nose_x = turn * 1.6
-    pen.stroke([(nose_x + 2, -2), (nose_x + 12 + turn * 0.6, 24), (nose_x - 2, 30)], 6, shade)
+    pen.stroke([(nose_x + 2, -2), (nose_x + 12 + turn * 0.6, 24 + face.nose), (nose_x - 2, 30 + face.nose)], 6, shade)
+    if face.beard == "moustache":
+        above = [(-40, 56), (-20, 40), (0, 44), (20, 40), (40, 56), (16, 52), (-16, 52)]
+        pen.at(turn * 1.1, 0).curve(above, who.hair)
     _mouth(pen.at(turn * 1.1, 60), mood, lip, ink, white)
     if mood in ("tender", "joyful"):
         for x in (-46 + turn, 46 + turn):
@@ -157,8 +172,8 @@ def _mouth(pen: Pen, mood: str, lip: Rgb, ink: Rgb, white: Rgb) -> None:
 
 def behind(pen: Pen, who: Person) -> None:
     """What of the hair hangs behind neck and shoulders."""
-    if who.role == "woman" or (who.role == "child" and who.hair_style == 2):
-        if who.hair_style == 0:
+    if who.role == "woman" or (who.role == "child" and who.face.hair_style == 2):
+        if who.face.hair_style == 0:
             pen.curve(
                 [
                     (-50, -100),
@@ -174,7 +189,7 @@ def behind(pen: Pen, who: Person) -> None:
                 ],
                 who.hair,
             )
-        elif who.hair_style == 1:
+        elif who.face.hair_style == 1:
             pen.curve(
                 [(-50, -104), (-100, -30), (-104, 60), (-70, 104), (70, 104), (104, 60), (100, -30), (50, -104)],
                 who.hair,
@@ -229,7 +244,7 @@ def _hair(pen: Pen, who: Person) -> None:
     elif who.role == "clown":
         pen.oval(-64, -82, 34, 30, who.cloth2)
         pen.oval(64, -82, 34, 30, who.cloth2)
-    elif who.hair_style == 0:
+    elif who.face.hair_style == 0:
         pen.curve(
             [
                 (-80, -4),
@@ -245,7 +260,7 @@ def _hair(pen: Pen, who: Person) -> None:
             ],
             who.hair,
         )
-    elif who.hair_style == 1:
+    elif who.face.hair_style == 1:
         pen.curve(
             [(-78, -10), (-82, -70), (-20, -120), (60, -112), (82, -60), (78, -10), (66, -60), (0, -84), (-56, -66)],
             who.hair,
@@ -309,7 +324,7 @@ def _headgear(pen: Pen, who: Person) -> None:
     elif who.role == "clown":
         pen.polygon([(-44, -96), (44, -96), (10, -190)], who.cloth)
         pen.oval(10, -192, 16, 16, who.cloth2)
-    elif who.role == "woman" and who.hair_style == 2:
+    elif who.role == "woman" and who.face.hair_style == 2:
         pen.oval(-84, 40, 7, 10, who.lamp)
 
 

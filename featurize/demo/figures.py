@@ -88,7 +88,7 @@ def _arm(pen: Pen, shoulder: Point, joints: Arm, sleeve: tuple[int, int, int], w
     pen.oval(*reach, 27, 27, who.skin if who.role not in ("astronaut", "knight") else mix(who.cloth2, who.ink, 30))
     pen.limb(shoulder, elbow, thick, thick * 0.8, sleeve)
     end = thick * (1.3 if who.role == "hooded figure" else 0.66)
-    pen.limb(elbow, hand, thick * 0.8, end, sleeve if who.role != "woman" or who.hair_style else who.skin)
+    pen.limb(elbow, hand, thick * 0.8, end, sleeve if who.role != "woman" or who.face.hair_style else who.skin)
     if who.role == "hooded figure":
         pen.oval(*reach, 22, 22, mix(who.skin, who.ink, 120))
 
@@ -207,7 +207,7 @@ def _trunk(pen: Pen, who: Person) -> None:
         ],
         dark,
     )
-    if role == "man" and who.hair_style != 1:
+    if role == "man" and who.face.hair_style != 1:
         pen.polygon([(-34, -828), (34, -828), (0, -640)], who.paper)
         pen.polygon([(-10, -810), (10, -810), (14, -690), (0, -660), (-14, -690)], who.cloth2)
     elif role == "man":

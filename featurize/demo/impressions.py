@@ -1,51 +1,51 @@
-"""What members were shown and what came of it: the true reward, the production policy, and its log.
+"""What members were shown and what came of it: the true reward and the log of the production policy.
 
 **True reward.** An impression ends in a quality play (reward 1) with probability `sigmoid(u)`, where
 
     u = -3.2 + 2.0 · interest(member, title) + appeal(artwork)
         + 2.6 · taste(member, theme of the artwork) + 0.9 · taste(member, mood of the artwork)
         + 0.6 · close(member) · closeness(shot) + 0.4 · crowd(member) · (people_count - 1.5)
+        + 2.4 · liking(member, the depicted actor they like most)
+        + 0.8 · nearness(device) · closeness(shot)
+        - 0.6 · min(3, times)
 
 and appeal(artwork) = 0.25 · closeness(shot) + 0.15 if it carries its title + (0.15 for one or two people, else -0.1).
-The tastes are those of `members`, closeness runs from 1 (close-up) to -1 (wide shot). Nothing else enters: no position,
-no hour, no hidden cause shared by policy and reward.
+The tastes and likings are those of `members`, interest is in a title's themes and cast. Closeness runs from 1
+(close-up) to -1 (wide shot), nearness is 1 on a phone, 0.4 on a tablet, -0.2 on the web and -1 on a television. `times`
+is how often the log shows this artwork to this member for this title before, without a quality play. Nothing else
+enters: no position, no hour, no country, no hidden cause shared by policy and reward; and all of it can be told from
+histories, impressions and what is said of titles and artworks.
 
-**Production policy.** A contextual bandit: a ridge regression on what the log knows (how often the member played each
-theme before logging began; theme, shot, people and lettering of the artwork), fitted on an earlier window in which
-artworks were shown uniformly. It shows candidate k with probability 0.8 · softmax(score / temperature) + 0.2 / K,
-rounded to millionths; draws are made from the rounded numbers, so the propensities are exact.
+The policy and its exact propensities are described in `policy`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+from featurize.demo import policy
 from featurize.demo.members import (
-    BATCH,
     DAYS,
+    DEVICES,
     HISTORY,
     LOGGED_FROM,
     MICROSECONDS_A_DAY,
+    PLACES,
     START,
     THEME_NAMES,
-    Tastes,
-    draw_titles,
-    interest,
+    Seen,
     member_id,
-    tastes_of,
-    title_themes,
+    title_actors,
 )
+from featurize.demo.policy import MILLION, Pictures
 from featurize.demo.titles import Title
+from featurize.demo.visits import Visits, occurrences, visits
 from featurize.demo.vocabulary import MOODS, SHOTS
 
 _STREAM = 3
-POLICY = "production-bandit-1"
-MILLION = 1_000_000
-_EXPLORE, _TEMPERATURE = 0.2, 0.02
 
 IMPRESSION = pa.schema(
     [
@@ -55,10 +55,15 @@ IMPRESSION = pa.schema(
         pa.field("artwork_id", pa.string(), nullable=False),
         pa.field("candidates", pa.list_(pa.string()), nullable=False),
         pa.field("propensity", pa.float64(), nullable=False),
+        pa.field("propensities", pa.list_(pa.float64()), nullable=False),
         pa.field("at", pa.timestamp("us", tz="UTC"), nullable=False),
         pa.field("reward", pa.float64(), nullable=False),
         pa.field("minutes", pa.float64(), nullable=False),
         pa.field("policy", pa.string(), nullable=False),
+        pa.field("device", pa.string(), nullable=False),
+        pa.field("country", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("time_zone", pa.string(), nullable=False),
     ]
 )
 TRUE_REWARD = pa.schema(
@@ -69,194 +74,138 @@ TRUE_REWARD = pa.schema(
     ]
 )
 
-
-@dataclass(frozen=True)
-class Pictures:
-    """What decides about an artwork, one row each, and the artworks of each title.
-
-    `candidates` is (titles, most), numbers of artworks, -1 where a title has fewer.
-    """
-
-    ids: pa.Array
-    theme: np.ndarray
-    mood: np.ndarray
-    shot: np.ndarray
-    people: np.ndarray
-    lettered: np.ndarray
-    candidates: np.ndarray
-
-
-def pictures_of(catalogue: Sequence[Title]) -> Pictures:
-    artworks = [artwork for title in catalogue for artwork in title.artworks]
-    scenes = [artwork.scene for artwork in artworks]
-    most = max(len(title.artworks) for title in catalogue)
-    candidates = np.full((len(catalogue), most), -1)
-    first = 0
-    for row, title in enumerate(catalogue):
-        candidates[row, : len(title.artworks)] = np.arange(first, first + len(title.artworks))
-        first += len(title.artworks)
-    return Pictures(
-        ids=pa.array([artwork.artwork_id for artwork in artworks]),
-        theme=np.array([THEME_NAMES.index(scene.theme) for scene in scenes]),
-        mood=np.array([MOODS.index(scene.mood) for scene in scenes]),
-        shot=np.array([SHOTS.index(scene.shot) for scene in scenes]),
-        people=np.array([scene.people_count for scene in scenes]),
-        lettered=np.array([scene.title_text is not None for scene in scenes], dtype=int),
-        candidates=candidates,
-    )
-
-
 _CLOSENESS = np.array(
     [
         {"close-up": 1.0, "medium shot": 0.4, "still life": 0.0, "full shot": -0.3, "wide shot": -1.0}[shot]
         for shot in SHOTS
     ]
 )
+_NEARNESS = np.array([{"phone": 1.0, "tablet": 0.4, "web": -0.2, "television": -1.0}[device] for device in DEVICES])
+_TIRING, _TIRED = 0.6, 3
 
 
-def expected_reward(tastes: Tastes, liking: np.ndarray, shown: np.ndarray, pictures: Pictures) -> np.ndarray:
-    """(n, k) probability of a quality play, to six decimals, of showing artworks `shown` (n, k) to the members of
-    `tastes` (n rows) whose interest in the title is `liking` (n,). Numbers below 0 in `shown` give 0."""
+def pictures_of(catalogue: Sequence[Title]) -> Pictures:
+    """In the order of titles and, in each, of its artworks."""
+    artworks = [artwork for title in catalogue for artwork in title.artworks]
+    scenes = [artwork.scene for artwork in artworks]
+    numbers = [actor.number for title in catalogue for actor in title.cast]
+    number_of = dict(zip((actor.name for title in catalogue for actor in title.cast), numbers, strict=True))
+    depicted = [[number_of[name] for name in scene.depicts] for scene in scenes]
+    counts = np.array([len(title.artworks) for title in catalogue])
+    slots = np.arange(counts.max())
+    return Pictures(
+        theme=np.array([THEME_NAMES.index(scene.theme) for scene in scenes]),
+        mood=np.array([MOODS.index(scene.mood) for scene in scenes]),
+        shot=np.array([SHOTS.index(scene.shot) for scene in scenes]),
+        people=np.array([scene.people_count for scene in scenes]),
+        lettered=np.array([scene.title_text is not None for scene in scenes], dtype=int),
+        actors=np.array([[*each, *[-1] * (5 - len(each))] for each in depicted]),
+        candidates=np.where(slots < counts[:, None], (counts.cumsum() - counts)[:, None] + slots, -1),
+    )
+
+
+def utility(now: Visits, shown: np.ndarray, pictures: Pictures) -> np.ndarray:
+    """(n, k) `u` of showing artworks `shown` (n, k) for the first time; numbers below 0 in `shown` mean nothing."""
     theme, mood = pictures.theme[shown], pictures.mood[shown]
     close, people = _CLOSENESS[pictures.shot[shown]], pictures.people[shown]
-    rows = np.arange(len(shown))[:, None]
+    tastes, rows = now.tastes, np.arange(len(shown))[:, None]
     appeal = 0.25 * close + 0.15 * pictures.lettered[shown] + np.where((people == 1) | (people == 2), 0.15, -0.1)
-    u = (
+    nobody = np.zeros((len(shown), 1))  # the actor with the number -1
+    liked = np.concatenate([tastes.actors, nobody], axis=1)[rows[..., None], pictures.actors[shown]].max(axis=2)
+    return np.asarray(
         -3.2
-        + 2.0 * liking[:, None]
+        + 2.0 * now.liking[:, None]
         + appeal
         + 2.6 * tastes.themes[rows, theme]
         + 0.9 * tastes.moods[rows, mood]
         + 0.6 * tastes.close[:, None] * close
         + 0.4 * tastes.crowd[:, None] * (people - 1.5)
+        + 2.4 * liked
+        + 0.8 * _NEARNESS[now.device][:, None] * close
     )
-    return np.where(shown < 0, 0.0, np.round(1 / (1 + np.exp(-u)), 6))
 
 
-@dataclass(frozen=True)
-class Visits:
-    """Moments at which a member is about to be shown a title; one row each."""
+def outcomes(
+    rng: np.random.Generator, now: Visits, candidates: np.ndarray, chosen: np.ndarray, pictures: Pictures
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n, k) probability of a quality play, to six decimals, of each candidate (0 where there is none), and (n,)
+    whether the chosen one, by its column, led to one.
 
-    member: np.ndarray
-    title: np.ndarray
-    at: np.ndarray
-    tastes: Tastes
-    liking: np.ndarray
-
-
-def visits(
-    rng: np.random.Generator, count: int, members: int, catalogue: Sequence[Title], seed: int, days: tuple[int, int]
-) -> Visits:
-    """`count` visits between two days, in the order of time; titles are drawn by interest, members evenly."""
-    shares = title_themes(catalogue)
-    member = np.sort(np.concatenate([rng.permutation(members) for _ in range(count // members + 1)])[:count])
-    parts = []
-    title = np.empty(count, dtype=np.int64)
-    liking = np.empty(count)
-    for batch in range((members + BATCH - 1) // BATCH):
-        low, high = np.searchsorted(member, (batch * BATCH, (batch + 1) * BATCH))
-        all_tastes = tastes_of(batch, min(BATCH, members - batch * BATCH), seed)
-        own = member[low:high] - batch * BATCH
-        tastes = _rows(all_tastes, own)
-        interests = interest(tastes, shares)
-        title[low:high] = draw_titles(rng, interests * 0.5, 1)[:, 0] if high > low else 0
-        liking[low:high] = interests[np.arange(high - low), title[low:high]]
-        parts.append(tastes)
-    tastes = Tastes(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("themes", "moods", "close", "crowd"))
-    )
-    first, last = (START + day * MICROSECONDS_A_DAY for day in days)
-    at = first + (rng.random(count) * (last - first)).astype(np.int64)
-    order = np.argsort(at, kind="stable")
-    return Visits(member[order], title[order], at[order], _rows(tastes, order), liking[order])
-
-
-def _rows(tastes: Tastes, rows: np.ndarray) -> Tastes:
-    return Tastes(tastes.themes[rows], tastes.moods[rows], tastes.close[rows], tastes.crowd[rows])
-
-
-def features(seen: np.ndarray, shown: np.ndarray, pictures: Pictures) -> np.ndarray:
-    """(n, k, f): what the production policy knows of members with play counts `seen` (n, 10) and artworks (n, k)."""
-    profile = (seen + 1) / (seen.sum(axis=1, keepdims=True) + len(THEME_NAMES))
-    theme = pictures.theme[shown]
-    match = profile[np.arange(len(shown))[:, None], theme]
-    people = np.minimum(pictures.people[shown], 3)
-    return np.concatenate(
-        [
-            np.ones((*shown.shape, 1)),
-            match[..., None] * 4,
-            np.eye(len(THEME_NAMES))[theme],
-            np.eye(len(SHOTS))[pictures.shot[shown]],
-            np.eye(4)[people],
-            pictures.lettered[shown][..., None],
-        ],
-        axis=2,
-    )
+    What a member has tired of depends on what came of their earlier visits to the title, so all first visits are
+    decided before all second ones, and so on.
+    """
+    u = utility(now, candidates, pictures)
+    dice = rng.integers(0, MILLION, len(chosen))
+    pair, nth = occurrences(now.member, now.title)
+    shown = np.zeros((int(pair.max(initial=0)) + 1, candidates.shape[1]))
+    truth, reward = np.zeros(candidates.shape), np.zeros(len(chosen), dtype=bool)
+    order = np.argsort(nth, kind="stable")
+    for rows in np.split(order, np.bincount(nth).cumsum()[:-1]):
+        tired = _TIRING * np.minimum(shown[pair[rows]], _TIRED)
+        truth[rows] = np.where(candidates[rows] < 0, 0.0, np.round(1 / (1 + np.exp(tired - u[rows])), 6))
+        reward[rows] = dice[rows] < np.rint(truth[rows, chosen[rows]] * MILLION)
+        shown[pair[rows], chosen[rows]] += ~reward[rows]
+    return truth, reward
 
 
 def fit_policy(
-    rng: np.random.Generator, count: int, seen: np.ndarray, catalogue: Sequence[Title], seed: int
-) -> np.ndarray:
-    """Weights of the production policy, from `count` uniformly logged impressions of the month before the log."""
+    rng: np.random.Generator, count: int, seen: Seen, catalogue: Sequence[Title], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the production policy, from `count` uniformly logged impressions of the month before the log; and how
+    popular it holds each actor to be."""
     pictures = pictures_of(catalogue)
-    past = visits(rng, count, len(seen), catalogue, seed, (90, 120))
+    past = visits(rng, count, len(seen.themes), catalogue, seed, (90, 120))
     candidates = pictures.candidates[past.title]
     pick = (rng.random(count) * (candidates >= 0).sum(axis=1)).astype(np.int64)
+    _, reward = outcomes(rng, past, candidates, pick, pictures)
+    popular = policy.popularity(seen, title_actors(catalogue))
     shown = candidates[np.arange(count), pick][:, None]
-    reward = rng.random(count) < expected_reward(past.tastes, past.liking, shown, pictures)[:, 0]
-    x = features(seen[past.member], shown, pictures)[:, 0]
-    return np.round(np.linalg.solve(x.T @ x + 5 * np.eye(x.shape[1]), x.T @ reward), 4)
+    return policy.fit(policy.features(seen.themes[past.member], popular, shown, pictures)[:, 0], reward), popular
 
 
-def propensities(weights: np.ndarray, seen: np.ndarray, candidates: np.ndarray, pictures: Pictures) -> np.ndarray:
-    """(n, k) millionths that sum to a million in each row; 0 where there is no candidate."""
-    real = candidates >= 0
-    score = np.where(real, features(seen, candidates, pictures) @ weights, -np.inf)
-    odds = np.exp((score - score.max(axis=1, keepdims=True)) / _TEMPERATURE)
-    share = (1 - _EXPLORE) * odds / odds.sum(axis=1, keepdims=True) + _EXPLORE * real / real.sum(axis=1, keepdims=True)
-    parts: np.ndarray = np.rint(share * MILLION).astype(np.int64)
-    parts[np.arange(len(parts)), parts.argmax(axis=1)] += MILLION - parts.sum(axis=1)
-    return parts
-
-
-def log(count: int, seen: np.ndarray, catalogue: Sequence[Title], seed: int) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """`count` impressions, the true expected reward of each of their candidates, and the plays they led to as history.
-
-    `seen` is (members, 10): plays of each theme before logging began.
-    """
+def log(count: int, seen: Seen, catalogue: Sequence[Title], seed: int) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """`count` impressions, the true reward of each of their candidates, and the plays they led to as history."""
     rng = np.random.Generator(np.random.PCG64([seed, _STREAM]))
     pictures = pictures_of(catalogue)
-    weights = fit_policy(rng, min(count, 30_000), seen, catalogue, seed)
-    now = visits(rng, count, len(seen), catalogue, seed, ((LOGGED_FROM - START) // MICROSECONDS_A_DAY, DAYS))
+    weights, popular = fit_policy(rng, min(count, 30_000), seen, catalogue, seed)
+    now = visits(rng, count, len(seen.themes), catalogue, seed, ((LOGGED_FROM - START) // MICROSECONDS_A_DAY, DAYS))
     candidates = pictures.candidates[now.title]
-    parts = propensities(weights, seen[now.member], candidates, pictures)
+    real = candidates >= 0
+    score = policy.features(seen.themes[now.member], popular, candidates, pictures) @ weights
+    parts = policy.propensities(score, real)
     chosen = (rng.integers(0, MILLION, count)[:, None] >= parts.cumsum(axis=1)).sum(axis=1)
-    rows = np.arange(count)
-    truth = expected_reward(now.tastes, now.liking, candidates, pictures)
-    reward = rng.integers(0, MILLION, count) < np.rint(truth[rows, chosen] * MILLION)
+    truth, reward = outcomes(rng, now, candidates, chosen, pictures)
     sampled = ~reward & (rng.integers(0, 5, count) == 0)
     minutes = np.where(reward, rng.integers(20, 140, count), np.where(sampled, rng.integers(1, 10, count), 0)).astype(
         float
     )
-    impression_ids = pa.array([f"i{number + 1:07d}" for number in range(count)])
+    rows = np.arange(count)
+    artwork_ids = pa.array([artwork.artwork_id for title in catalogue for artwork in title.artworks])
     title_ids = pa.array([title.title_id for title in catalogue]).take(pa.array(now.title))
+    impression_ids = pa.array([f"i{number + 1:07d}" for number in range(count)])
     member_ids = pa.array([member_id(number) for number in now.member])
     at = pa.array(now.at).cast(pa.timestamp("us", tz="UTC"))
-    real = candidates >= 0
-    flat = pictures.ids.take(pa.array(candidates[real]))
-    ends = np.concatenate([[0], real.sum(axis=1).cumsum()])
+    flat = artwork_ids.take(pa.array(candidates[real]))
+    ends = pa.array(np.concatenate([[0], real.sum(axis=1).cumsum()]), pa.int32())
+    place, device = pa.array(now.place), pa.array(now.device)
+    countries, languages, zones, _ = (pa.array(column) for column in zip(*PLACES, strict=True))
     impressions = pa.table(
         {
             "impression_id": impression_ids,
             "member_id": member_ids,
             "title_id": title_ids,
-            "artwork_id": pictures.ids.take(pa.array(candidates[rows, chosen])),
-            "candidates": pa.ListArray.from_arrays(pa.array(ends, pa.int32()), flat),
+            "artwork_id": artwork_ids.take(pa.array(candidates[rows, chosen])),
+            "candidates": pa.ListArray.from_arrays(ends, flat),
             "propensity": parts[rows, chosen] / MILLION,
+            "propensities": pa.ListArray.from_arrays(ends, pa.array(parts[real] / MILLION)),
             "at": at,
             "reward": reward.astype(float),
             "minutes": minutes,
-            "policy": pa.array([POLICY]).take(pa.array(np.zeros(count, dtype=int))),
+            "policy": pa.array([policy.NAME]).take(pa.array(np.zeros(count, dtype=int))),
+            "device": pa.array(DEVICES).take(device),
+            "country": countries.take(place),
+            "language": languages.take(place),
+            "time_zone": zones.take(place),
         },
         schema=IMPRESSION,
     )

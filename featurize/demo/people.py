@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from featurize.demo.actors import Actor, Face
 from featurize.demo.colours import HAIRS, SKINS, Look, Rgb, mix
 
 
@@ -19,8 +20,7 @@ class Person:
     mood: str
     skin: Rgb
     hair: Rgb
-    hair_style: int
-    beard: bool
+    face: Face
     cloth: Rgb
     cloth2: Rgb
     ink: Rgb
@@ -49,11 +49,10 @@ _OWN_CLOTHES: dict[str, tuple[Rgb, Rgb]] = {
 }
 
 
-def cast(role: str, facing: int, pose: str | None, look: Look, dice: Random) -> Person:
-    """A person for a role; `pose` None leaves it to the mood."""
-    skin = dice.choice(SKINS)
-    hair = dice.choice(HAIRS)
-    style, beard = dice.randrange(3), role in ("man", "cowboy", "knight") and dice.random() < 0.4
+def cast(role: str, facing: int, pose: str | None, look: Look, dice: Random, actor: Actor | None = None) -> Person:
+    """A person for a role, with the face of the actor who plays it; `pose` None leaves it to the mood."""
+    extra = _extra(role, dice)
+    face = actor.face if actor else extra
     pose = pose or dice.choice(POSES[look.mood])
     own = _OWN_CLOTHES.get(role)
     if own:
@@ -67,13 +66,19 @@ def cast(role: str, facing: int, pose: str | None, look: Look, dice: Random) -> 
         facing,
         pose,
         look.mood,
-        look.skin(skin),
-        look.skin(hair),
-        style,
-        beard,
+        look.skin(face.skin),
+        look.skin(face.hair),
+        face,
         cloth,
         cloth2,
         look.ink,
         mix(look.paper, look.ink, look.light.shade // 2),
         look.lamp,
     )
+
+
+def _extra(role: str, dice: Random) -> Face:
+    """The common face, with skin, hair and beard by lot."""
+    skin, hair, style = dice.choice(SKINS), dice.choice(HAIRS), dice.randrange(3)
+    beard = role in ("man", "cowboy", "knight") and dice.random() < 0.4
+    return Face(skin, hair, style, "full" if beard else "none", 0, 0, 0, 0, 0, 0, False)

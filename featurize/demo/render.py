@@ -170,8 +170,9 @@ def _paste_cast(
     for prop in props:
         if PROPS[prop.name].airborne:
             draw_prop(pen, prop.name, prop.left, prop.top, prop.size, look)
-    for role, spot in reversed(list(zip(scene.people, people, strict=True))):
-        figure(pen.at(spot.x, spot.y, spot.tall / 1000), cast(role, spot.facing, spot.pose, look, dice))
+    actors = scene.actors or (None,) * scene.people_count
+    for role, actor, spot in reversed(list(zip(scene.people, actors, people, strict=True))):
+        figure(pen.at(spot.x, spot.y, spot.tall / 1000), cast(role, spot.facing, spot.pose, look, dice, actor))
     for prop in props:
         if not PROPS[prop.name].airborne:
             draw_prop(pen, prop.name, prop.left, prop.top, prop.size, look)

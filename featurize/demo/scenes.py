@@ -6,12 +6,13 @@ choices are integers drawn from numpy's PCG64; nothing depends on the machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from featurize.demo.actors import Actor
 from featurize.demo.names import poster_name
 from featurize.demo.vocabulary import AIRLESS_MOODS, NO_WEATHER, NUMBERS, PALETTES, PLURALS, THEMES
 
@@ -58,10 +59,17 @@ class Scene:
     height: int
     jitter: int
     """Seed of everything a description does not mention."""
+    actors: tuple[Actor | None, ...] = ()
+    """Who plays each of the people; None for an extra. Without any, all are extras."""
 
     @property
     def people_count(self) -> int:
         return len(self.people)
+
+    @property
+    def depicts(self) -> tuple[str, ...]:
+        """Names of the actors whom a person can recognise, most prominent first: in a wide shot faces are too small."""
+        return tuple(actor.name for actor in self.actors if actor and self.shot != "wide shot")
 
 
 def pick(rng: np.random.Generator, weights: Mapping[str, int]) -> str:
@@ -114,6 +122,28 @@ def sample_scene(
         height=height,
         jitter=int(rng.integers(2**31)),
     )
+
+
+_PLAYED_BY = {
+    "astronaut": ("man", "woman"),
+    "cowboy": ("man",),
+    "detective": ("man",),
+    "fighter": ("man",),
+    "knight": ("man",),
+    "man": ("man",),
+    "woman": ("woman",),
+}
+"""Who can play a role. Children, painted clowns and hooded figures are extras: nobody would recognise them."""
+
+
+def with_cast(rng: np.random.Generator, scene: Scene, cast: Sequence[Actor]) -> Scene:
+    """The scene played by a cast; the more important an actor, the likelier, and nobody twice."""
+    left = list(cast)
+    chosen: list[Actor | None] = []
+    for role in scene.people:
+        fit = {str(at): 8 >> min(at, 3) for at, actor in enumerate(left) if actor.sex in _PLAYED_BY.get(role, ())}
+        chosen.append(left.pop(int(pick(rng, fit))) if fit else None)
+    return replace(scene, actors=tuple(chosen))
 
 
 def _arrangement(rng: np.random.Generator, theme: str, count: int) -> str:

@@ -6,15 +6,16 @@ Every title has a random stream of its own, so title 7 of a world is the same ti
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from featurize.demo.actors import Actor, actors, cast_of
 from featurize.demo.names import poster_name
-from featurize.demo.scenes import Scene, pick, sample_scene
+from featurize.demo.scenes import Scene, pick, sample_scene, with_cast
 from featurize.demo.vocabulary import THEMES
 
-_STREAM = 1  # the first word after the world's seed tells the streams of titles and members apart
+_STREAM, _CASTING = 1, 5  # the first word after the world's seed tells the streams of titles and members apart
 
 _HEROES = {
     "romance": "two strangers who cannot forget each other",
@@ -53,6 +54,19 @@ _ENDINGS = {
     "mystery": "Somebody in the room is lying.",
 }
 
+_STEPS = {
+    "romance": 1,
+    "action": 2,
+    "horror": 3,
+    "comedy": 0,
+    "science fiction": 1,
+    "drama": 1,
+    "family": 0,
+    "western": 2,
+    "fantasy": 1,
+    "mystery": 2,
+}
+
 
 @dataclass(frozen=True)
 class Artwork:
@@ -64,6 +78,12 @@ class Artwork:
     priority: float
     scene: Scene
 
+    @property
+    def maturity(self) -> int:
+        """Age from which a catalogue would show it: by the theme, and a step older where it menaces."""
+        steps = (0, 7, 13, 16, 18)
+        return steps[_STEPS[self.scene.theme] + (self.scene.mood in ("menacing", "tense"))]
+
 
 @dataclass(frozen=True)
 class Title:
@@ -74,6 +94,8 @@ class Title:
     year: int
     themes: tuple[str, ...]
     synopsis: str
+    cast: tuple[Actor, ...]
+    """Most important first."""
     artworks: tuple[Artwork, ...]
 
 
@@ -82,19 +104,25 @@ def titles(count: int, seed: int) -> Iterator[Title]:
     taken: set[str] = set()
     for number in range(count):
         rng = np.random.Generator(np.random.PCG64([seed, _STREAM, number]))
+        casting = np.random.Generator(np.random.PCG64([seed, _CASTING, number]))
         themes = tuple(str(theme) for theme in rng.permutation(list(THEMES))[: 2 + int(rng.integers(2))])
         name = poster_name(rng, *themes)
         while name in taken:
             name = poster_name(rng, *themes)
         taken.add(name)
         title_id = f"t{number + 1:04d}"
+        cast = cast_of(casting, themes, actors(seed))
         yield Title(
             title_id=title_id,
             name=name,
             year=1980 + int(rng.integers(46)),
             themes=themes,
             synopsis=_synopsis(rng, themes),
-            artworks=_artworks(rng, title_id, name, themes),
+            cast=cast,
+            artworks=tuple(
+                replace(artwork, scene=with_cast(casting, artwork.scene, cast))
+                for artwork in _artworks(rng, title_id, name, themes)
+            ),
         )
 
 

@@ -23,19 +23,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurize.demo.impressions import IMPRESSION, TRUE_REWARD, log
-from featurize.demo.members import BATCH, HISTORY, history_batch
+from featurize.demo.members import BATCH, HISTORY, Seen, history_batch
 from featurize.demo.render import render
 from featurize.demo.scenes import describe
 from featurize.demo.titles import Artwork, Title, titles
 from featurize.errors import RefusedInput
-from featurize.report import Progress
+from featurize.report import Progress, shown, wrapped
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same size and seed would give other files."""
 
 
@@ -62,28 +61,57 @@ def write_world(folder: Path, size: Literal["small", "paper"] = "small", seed: i
     folder = Path(folder)
     stamp = {"version": VERSION, "size": size, "seed": seed}
     marker = folder / "world.json"
-    if marker.is_file():
-        if json.loads(marker.read_text()) == {**stamp, "complete": True}:
-            return
-    elif folder.exists() and any(folder.iterdir()):
-        raise RefusedInput(f"{folder} is not empty and holds no world.json: the demo world needs a folder of its own")
+    found = _stamp(folder)
+    if found == {**stamp, "complete": True}:
+        return
+    if found.get("complete") and found["version"] != VERSION:
+        old = f"{shown(str(folder))} holds version {found['version']} of the demo world"
+        print(wrapped(f"{old}; it is written anew as version {VERSION}", "", ""), flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     _write_text(marker, json.dumps({**stamp, "complete": False}))
     for name in ("artwork", "truth"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for path in folder.glob("*.parquet*"):
         path.unlink()
-    (folder / "truth").mkdir()
 
-    amounts = SIZES[size]
-    catalogue = list(titles(amounts.titles, seed))
+    catalogue = list(titles(SIZES[size].titles, seed))
+    draw(folder, [artwork for title in catalogue for artwork in title.artworks])
+    write_tables(folder, catalogue, SIZES[size], seed)
+    _write_text(marker, json.dumps({**stamp, "complete": True}))
+
+
+def is_complete(folder: Path, size: str) -> bool:
+    """Whether `folder` holds a whole world of this version and size."""
+    found = _stamp(folder)
+    return bool(found.get("complete")) and (found["version"], found["size"]) == (VERSION, size)
+
+
+def _stamp(folder: Path) -> dict[str, Any]:
+    """What world.json says; empty where there is no folder, or nothing in it."""
+    marker = folder / "world.json"
+    try:
+        found = json.loads(marker.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if folder.exists() and any(folder.iterdir()):
+            raise RefusedInput(
+                f"{folder} is not empty and holds no world.json: the demo world needs a folder of its own"
+            ) from None
+        return {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not {"version", "size", "seed", "complete"} <= found.keys():
+        raise RefusedInput(f"{marker} is not that of a demo world, which needs a folder of its own")
+    return found
+
+
+def write_tables(folder: Path, catalogue: list[Title], amounts: Size, seed: int) -> None:
+    """Everything of a world but its pictures."""
+    (folder / "truth").mkdir(exist_ok=True)
     artworks = [artwork for title in catalogue for artwork in title.artworks]
-    draw(folder, artworks)
     _write_table(folder / "truth/scene.parquet", _SCENE, [_scene_table(artworks)])
     _write_members(folder, amounts, catalogue, seed)
     _write_table(folder / "title.parquet", _TITLE, [_title_table(catalogue)])
     _write_table(folder / "manifest.parquet", _MANIFEST, [_manifest_table(artworks)])
-    _write_text(marker, json.dumps({**stamp, "complete": True}))
 
 
 def draw(folder: Path, artworks: list[Artwork]) -> None:
@@ -140,7 +168,7 @@ def _write_members(folder: Path, amounts: Size, catalogue: list[Title], seed: in
                 seen.append(plays)
                 yield table
                 progress.advance(size)
-        impressions, rewards, plays_after = log(amounts.impressions, np.concatenate(seen), catalogue, seed)
+        impressions, rewards, plays_after = log(amounts.impressions, Seen.together(seen), catalogue, seed)
         _write_table(folder / "truth/reward.parquet", TRUE_REWARD, [rewards])
         _write_table(folder / "impression.parquet", IMPRESSION, [impressions])
         yield plays_after
@@ -155,6 +183,7 @@ _TITLE = pa.schema(
         ("year", pa.int32()),
         ("genres", pa.list_(pa.string())),
         ("synopsis", pa.string()),
+        ("cast", pa.list_(pa.string())),
     ]
 )
 _MANIFEST = pa.schema(
@@ -164,6 +193,8 @@ _MANIFEST = pa.schema(
         pa.field("uri", pa.string(), nullable=False),
         ("kind", pa.string()),
         ("priority", pa.float64()),
+        ("depicts", pa.list_(pa.string())),
+        ("maturity", pa.int32()),
     ]
 )
 _SCENE = pa.schema(
@@ -178,6 +209,7 @@ _SCENE = pa.schema(
         ("palette", pa.list_(pa.string())),
         ("theme", pa.string()),
         ("caption", pa.string()),
+        ("depicts", pa.list_(pa.string())),
     ]
 )
 
@@ -190,6 +222,7 @@ def _title_table(catalogue: list[Title]) -> pa.Table:
             "year": title.year,
             "genres": list(title.themes),
             "synopsis": title.synopsis,
+            "cast": [actor.name for actor in title.cast],
         }
         for title in catalogue
     ]
@@ -204,6 +237,8 @@ def _manifest_table(artworks: list[Artwork]) -> pa.Table:
             "uri": artwork.uri,
             "kind": artwork.scene.kind,
             "priority": artwork.priority,
+            "depicts": list(artwork.scene.depicts),
+            "maturity": artwork.maturity,
         }
         for artwork in artworks
     ]
@@ -211,7 +246,10 @@ def _manifest_table(artworks: list[Artwork]) -> pa.Table:
 
 
 def _scene_table(artworks: list[Artwork]) -> pa.Table:
-    rows = [{"artwork_id": artwork.artwork_id, **describe(artwork.scene)} for artwork in artworks]
+    rows = [
+        {"artwork_id": artwork.artwork_id, **describe(artwork.scene), "depicts": list(artwork.scene.depicts)}
+        for artwork in artworks
+    ]
     return pa.Table.from_pylist(rows, schema=_SCENE)
 
 
