@@ -28,16 +28,23 @@ LETTERS = string.ascii_uppercase + string.ascii_lowercase
 _FOLDER = Path(__file__).parent / "templates"
 
 
-def _only(*placeholders: str) -> AfterValidator:
-    """A pattern may use these placeholders and no others."""
+def _only(*placeholders: str, needs: tuple[str, ...] = ()) -> AfterValidator:
+    """A pattern may use these placeholders and no others, as they are, and must use those of `needs`."""
 
     def check(pattern: str) -> str:
-        for _, name, *_ in string.Formatter().parse(pattern):
+        used = set()
+        for _, name, form, conversion in string.Formatter().parse(pattern):
             if name is not None and name not in placeholders:
                 known = ", ".join(f"{{{each}}}" for each in placeholders)
                 raise ValueError(
                     f"the placeholder {{{name}}} is unknown here; there {f'is {known}' if known else 'is none'}"
                 )
+            if form or conversion:
+                raise ValueError(f"{{{name}}} stands for its text as it is: leave out what follows the name")
+            used.add(name)
+        for name in needs:
+            if name not in used:
+                raise ValueError(f"{{{name}}} is missing: without it a prompt has no answer")
         return pattern
 
     return AfterValidator(check)
@@ -70,7 +77,7 @@ class _Title(_Words):
 
 
 class _Candidate(_Words):
-    line: Annotated[str, _only("letter", "description")]
+    line: Annotated[str, _only("letter", "description", needs=("letter", "description"))]
     between: str
     caption: Value | None = None
     mood: Value | None = None
@@ -112,7 +119,7 @@ class Template(_Words):
     """The content of a template file. Its attributes have the names and the order of that file."""
 
     system: Plain
-    user: Annotated[str, _only("history", "title", "candidates")]
+    user: Annotated[str, _only("history", "title", "candidates", needs=("candidates",))]
     limits: _Limits
     title: _Title
     candidate: _Candidate

@@ -173,6 +173,10 @@ def test_wherever_hostile_text_stands_the_prompt_keeps_its_form(tmp_path, place)
     ("old", "new", "told"),
     [
         ("{title}: {what}", "{titel}: {what}", r"history.line: the placeholder \{titel\} is unknown here"),
+        ("{candidates}", "", r"user: \{candidates\} is missing"),
+        ("{letter}. ", "", r"candidate.line: \{letter\} is missing"),
+        ('mood: "{value}"', 'mood: "{value:>9999999999}"', r"candidate.mood: \{value\} stands for its text as it is"),
+        ("{count} h ago", "{count!r} h ago", r"history.ago.hours: \{count\} stands for its text as it is"),
         ("recent = 20", "recent = -1", "history.recent"),
         ("[limits]", "[limit]", "limits"),
         ('between = "; "', 'between = "; "\ntypo = "x"', "candidate.typo"),
