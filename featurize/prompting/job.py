@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 import duckdb
@@ -48,11 +49,22 @@ class Prompting(JobRun):
         self.db = tables.connect()
         folder = str(self.scratch.path).replace("'", "''")
         self.db.execute(f"SET temp_directory = '{folder}'")
-        self._limit_memory()
         self.accounts = Accounts(self.db, settings, self.report)
         self._run("macros")
         for statement in self.template.macros():
             self.db.execute(statement)
+        self._limit_memory()  # last: too little of it is told of by `__exit__`
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        told = error
+        if isinstance(error, duckdb.OutOfMemoryException):  # whichever step met it
+            why = str(error).splitlines()[0]
+            told = RunFailed(f"DuckDB needs more than prompts.memory = {self.wanted.memory} ({why})")
+        super().__exit__(type(told) if told else None, told, trace)
+        if told is not None and told is not error:
+            raise told from error
 
     def close(self) -> None:
         self.db.close()
@@ -134,6 +146,7 @@ class Prompting(JobRun):
         else:
             if self.wanted.active_days and self.wanted.rank:
                 self._run("active", moment=self.moment, days=self.wanted.active_days, titles=list(self.wanted.rank))
+                self._refuse_nobody()
             self._run("pairs", moment=self.moment)
         self.accounts.titles()
         self._name_members()
@@ -169,6 +182,17 @@ class Prompting(JobRun):
             self.report.counts["labels changed"] = labels.changed(self.db)
             self._run("new_impressions")
             self.accounts.changed(*kept.changed(self.db))
+
+    def _refuse_nobody(self) -> None:
+        """A history that nobody brings up to date must not look like a night without members."""
+        if tables.scalar(self.db, "SELECT count(*) FROM pair"):
+            return
+        newest = tables.scalar(self.db, """SELECT strftime(max("at"), '%Y-%m-%d') FROM history""")
+        reaches = f"its newest row is of {newest}" if newest else "it has no row with a time"
+        raise RefusedInput(
+            f"prompts.active_days: in input.history no member was active in the {self.wanted.active_days} days before "
+            f"{self.moment:%Y-%m-%d}; {reaches}"
+        )
 
     def account(self) -> None:
         """Count every row that came in; where too much of it is lost, the run ends here and has committed nothing.
@@ -342,12 +366,11 @@ class Prompting(JobRun):
 
     @contextmanager
     def _in_a_sentence(self) -> Iterator[None]:
-        """Errors that are no fault of a query: too little memory, a full disk, an input that breaks off."""
+        """Errors that are no fault of a query: a full disk, an input that breaks off."""
         try:
             yield
-        except duckdb.OutOfMemoryException as error:
-            why = str(error).splitlines()[0]
-            raise RunFailed(f"DuckDB needs more than prompts.memory = {self.wanted.memory} ({why})") from error
+        except duckdb.OutOfMemoryException:
+            raise
         except (duckdb.IOException, OSError) as error:
             raise RunFailed(f"reading the inputs or writing temporary files: {error}") from error
         except duckdb.Error:

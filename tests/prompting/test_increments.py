@@ -141,3 +141,14 @@ def test_nightly_asks_about_members_who_were_active(tmp_path):
     assert {row["asked_at"] for row in rows} == {tonight}
     assert worlds.counts(tmp_path)["no prompt: unknown_title"] == 2
     assert worlds.run(tmp_path, prompts__kind="nightly") == 2
+
+
+def test_a_history_in_which_nobody_was_active_is_refused(tmp_path, capsys):
+    world = worlds.plain()
+    world.history = [worlds.event("m0", "t1", worlds.START)]
+    world.write(tmp_path)
+    later = {"prompts__at": (worlds.START + timedelta(days=60)).isoformat(), "prompts__rank": '["t0"]'}
+    assert worlds.run(tmp_path, prompts__kind="nightly", prompts__active_days=7, **later) == 2
+    told = capsys.readouterr().err
+    assert "prompts.active_days: in input.history no member was active in the 7 days before" in told
+    assert f"its newest row is of {worlds.START:%Y-%m-%d}" in told

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import duckdb
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
@@ -156,11 +157,14 @@ def test_bytes_overwritten_in_a_parquet_file_are_one_sentence(tmp_path, capsys, 
     assert worlds.rows(tmp_path) == []
 
 
-def test_too_little_memory_is_one_sentence(tmp_path, capsys):
+@pytest.mark.parametrize("memory", ["100KB", "1MB"])  # the one is met while titles are read, the other later
+def test_too_little_memory_is_one_sentence(tmp_path, capsys, memory):
     worlds.plain(impressions=200).write(tmp_path)
-    assert worlds.run(tmp_path, prompts__memory="1MB") == 1
+    assert worlds.run(tmp_path, prompts__memory=memory) == 1
     (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith("error: DuckDB needs more than prompts.memory = 1MB")
+    assert told.startswith(f"error: DuckDB needs more than prompts.memory = {memory}")
+    with duckdb.connect(f"{tmp_path}/store/catalog.duckdb", read_only=True) as db:
+        assert db.execute("SELECT outcome, message FROM run").fetchall() == [("failed", told.removeprefix("error: "))]
 
 
 def test_the_job_loads_no_heavy_package(tmp_path):
