@@ -108,7 +108,8 @@ def _csv(file: TableFile, contract: tables.Contract) -> Iterator[pa.Table]:
                 yield batch()
                 places, rows, mark = [], [], lines.taken
     except csv.Error as error:
-        raise RefusedInput(f"{file.place(begins)}: not readable as CSV ({error})") from error
+        told = f"not readable as CSV ({error}); within quotes, a quote is written twice"  # Spark writes \" unless told
+        raise RefusedInput(f"{file.place(begins)}: {told}") from error
     if header is not None:
         yield batch()
 

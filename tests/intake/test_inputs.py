@@ -275,6 +275,7 @@ def test_fields_of_megabytes_with_line_breaks_in_them(tmp_path):
         ("t.csv", "title_id,name\n1,A\n".encode("utf-16"), r"t\.csv:1: not valid UTF-8"),
         ("t.csv", 'title_id,name\n1,A\n2,"B\n3,C\n', r"t\.csv:3: not readable as CSV"),
         ("t.csv", 'title_id,name\n1,A\n2,"B"x\n', r"t\.csv:3: not readable as CSV"),
+        ("t.csv", 'title_id,name\n1,"The \\"B\\""\n', r"t\.csv:2: not readable as CSV .*a quote is written twice"),
         ("t.csv", "title_id,name,year\n1,A,1999\n2,B", r"t\.csv:3: 2 values where the header has 3"),
         ("t.csv", "title_id\n1\n", r"t\.csv: column name is missing; it has title_id"),
         ("t.csv", "title_id,name,Name\n1,A,B\n", r"t\.csv: there are two columns of one name: name, Name"),
