@@ -66,7 +66,7 @@ class Input(Section):
     history: str | None = Field(None, description="what members did: a file, folder or pattern of CSV, JSON or Parquet")
     impressions: str | None = Field(
         None,
-        description="what members were shown, in the same forms; nightly: only for the language of their members",
+        description="what members were shown, in the same forms; nightly: what pairs do not say of their members",
     )
     pairs: str | None = Field(None, description="members and titles to rank tonight, in the same forms")
     time_zone: TimeZone | None = Field(
@@ -219,8 +219,9 @@ class Prompts(Section):
     )
     unknown_candidate: Literal["skip", "placeholder"] = Field(
         "skip",
-        description="an impression with a candidate that the catalogue did not offer then: the propensity is of other"
-        " choices than a prompt without it would show, so make no prompt, or show the candidate as not described",
+        description="an impression with a candidate that the catalogue did not offer then, or above its max_maturity:"
+        " the propensity is of other choices than a prompt without it would show, so make no prompt, or show the"
+        " candidate as not described",
     )
     max_lost: MaxLost = Field(
         MaxLost(), description="shares of the input that may be lost for a reason; above, the run ends without a commit"

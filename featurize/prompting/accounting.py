@@ -25,12 +25,19 @@ TO_DO = {
     "bad_at": "write times with their zone, such as 2026-01-31T12:00:00Z",
     "bad_propensity": "a propensity is the probability with which the policy chose the artwork it showed, above 0 and"
     " at most 1, with a decimal point",
+    "bad_propensities": "propensities are one number per candidate, in their order; they sum to 1, and that of the"
+    " artwork shown is propensity, all within rounding to three decimals",
+    "bad_max_maturity": "max_maturity is an age in whole years",
+    "bad_time_zone": "a time zone is an IANA name, such as America/Sao_Paulo",
     "bad_reward": "a reward is a number from 0 to 1, with a decimal point",
     "bad_minutes": "minutes are a number from 0 on, with a decimal point",
     "bad_candidates": "give every candidate an id",
     "unknown_title": "give input.titles all titles by the same ids",
     "unknown_candidate": "say in the catalogue what was on offer then (valid_from, valid_to), or show such candidates"
     " with prompts.unknown_candidate=placeholder",
+    "unsuitable_shown": "what was shown is above max_maturity: either that or the catalogue's maturity is wrong",
+    "unsuitable_candidate": "look at max_maturity and the catalogue's maturity, or show such candidates as not"
+    " described with prompts.unknown_candidate=placeholder",
     "few_candidates": "a title with one artwork leaves nothing to choose",
     "no_description": "run `make featurize` for these artworks",
     "shown_not_candidate": "the artwork that was shown is one of the candidates",
@@ -80,11 +87,18 @@ class Accounts:
         if rows:
             self._count("minutes left out", rows, _plain(example))
             self._hold("bad_minutes", "minutes", rows, given, "minutes of impressions cannot be used", _plain(example))
-
-    def changed(self, rows: int, example: str) -> None:
-        """Count the impressions whose propensity or policy is told otherwise. Their prompts stay as they are."""
+        rows, example, given = self.db.execute(sql("prompting", "unknown_zones"), parameters).fetchall()[0]
         if rows:
-            self._count("propensity or policy changed", rows, _plain(example))
+            self._count("time zones left out", rows, _plain(example))
+            what = f"time zones of {self.asked} are unknown"
+            self._hold("bad_time_zone", "other", rows, given, what, _plain(example))
+        rows, example = self.db.execute(_TOO_MATURE).fetchall()[0]
+        if self.logged and rows:
+            self._count("candidates above max_maturity", rows, _plain(example))
+
+    def changed(self, what: str, rows: int, example: str) -> None:
+        """Count the impressions of which this is told otherwise. Their prompts stay as they are."""
+        self._count(f"{what} changed", rows, _plain(example))
 
     def repeated(self) -> int:
         """Count the rows of `event` whose key another one has; they are `again` in `marked_event`."""
@@ -209,6 +223,10 @@ def _plain(text: str) -> str:
 _BAD_MINUTES = (
     "SELECT count(bad_minutes), min(bad_minutes), count(coalesce(bad_minutes, minutes::VARCHAR)) FROM asked"
     " WHERE reason IS NULL"
+)
+_TOO_MATURE = (
+    "SELECT count(*), min(concat('impression ''', impression_id, ''', candidate ''', artwork_id, '''')) FROM unsuitable"
+    " JOIN asked USING (asked_no)"
 )
 _PLAYS_WITH_MINUTES = (
     "SELECT count(*) FROM history WHERE event = 'play' AND (minutes IS NOT NULL OR fault = 'bad_minutes')"

@@ -181,7 +181,8 @@ class Prompting(JobRun):
             self._run("labels")
             self.report.counts["labels changed"] = labels.changed(self.db)
             self._run("new_impressions")
-            self.accounts.changed(*kept.changed(self.db))
+            for told in kept.changed(self.db):
+                self.accounts.changed(*told)
 
     def _refuse_nobody(self) -> None:
         """A history that nobody brings up to date must not look like a night without members."""

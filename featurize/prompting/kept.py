@@ -58,10 +58,10 @@ def refuse_changed(db: duckdb.DuckDBPyConnection, store: Store, recipe_key: str,
     db.execute(sql("prompting", "changed_impressions"))
 
 
-def changed(db: duckdb.DuckDBPyConnection) -> tuple[int, str]:
-    """How many impressions of table `new_impression` now have another propensity or policy, and one in words."""
-    found = db.execute(_CHANGED).fetchall()[0]
-    return found[0], f"impression '{found[1]}', other {found[2]}"
+def changed(db: duckdb.DuckDBPyConnection) -> list[tuple[str, int, str]]:
+    """What is other now of the impressions of table `new_impression`: of how many, and one of them in words."""
+    found = db.execute(_CHANGED).fetchall()
+    return [(what, rows, f"impression '{impression}', other {columns}") for what, rows, impression, columns in found]
 
 
 def impressions(db: duckdb.DuckDBPyConnection, store: Store, member_key: str, origin: Origin, fence: Fence) -> None:
@@ -100,5 +100,7 @@ def _commit(store: Store, table: str, folder: str, rows: pa.Table, fence: Fence)
 
 _KNOWN_DAYS = """SELECT DISTINCT strftime("at", '%Y-%m-%d') FROM impression_state
     SEMI JOIN (SELECT impression_id FROM asked WHERE reason IS NULL) USING (impression_id)"""
-_CHANGED = """SELECT count(*), min(impression_id), arg_min(changed, impression_id)
-    FROM new_impression WHERE changed IS NOT NULL"""
+_CHANGED = """SELECT
+        CASE WHEN changed SIMILAR TO '.*(propensit|policy).*' THEN 'propensity or policy' ELSE 'circumstances' END,
+        count(*), min(impression_id), arg_min(changed, impression_id)
+    FROM new_impression WHERE changed IS NOT NULL GROUP BY ALL ORDER BY ALL"""

@@ -8,6 +8,8 @@ from pathlib import Path
 import featurize.prompting
 from featurize.prompting.text import clean, word
 
+from . import worlds
+
 WORDS = tomllib.loads(
     (Path(featurize.prompting.__file__).parent / "templates" / "multiple-choice-v1.toml").read_text(encoding="utf-8")
 )
@@ -29,24 +31,35 @@ def logged(world, missing="placeholder", seed=0, unknown="skip", before=None):
         if reason is None:
             reason, prompt = _prompt(world, row, row["impression_id"], missing, seed, unknown)
         if reason is None:
-            found[row["impression_id"]] = prompt | {"reward": row["reward"], "propensity": row["propensity"]}
+            said = {"reward": row["reward"], "propensity": row["propensity"], "propensities": None}
+            if row.get("propensities") is not None:
+                said["propensities"] = [_share(row, name) for name in prompt["artwork_ids"]]
+            found[row["impression_id"]] = prompt | said
         else:
             reasons[reason] += 1
     return found, reasons
 
 
-def nightly(world, moment, missing="placeholder", seed=0):
-    """((member_id, title_id) -> dict of prompt columns, reason -> count)."""
+def nightly(world, moment, missing="placeholder", seed=0, logged=()):
+    """((member_id, title_id) -> dict of prompt columns, reason -> count). `logged` has the impressions."""
     found, reasons, seen = {}, Counter(), set()
-    for pair in sorted(world.pair, key=lambda pair: (pair.get("language") is None, pair.get("language"))):
+    order = ("language", "max_maturity", "device", "country", "time_zone")
+    for pair in sorted(world.pair, key=lambda pair: [_nulls_last(pair.get(name)) for name in order]):
         member, title_id = pair["member_id"], pair["title_id"]
+        pair = pair | _said(logged, pair, moment)
         names = sorted({a["artwork_id"] for a in world.artwork if a["title_id"] == title_id})
         states = {name: _state(world, name, moment) for name in names}
-        names = [name for name, state in states.items() if state and _speaks(state.get("locale"), pair.get("language"))]
-        row = {"member_id": member, "title_id": title_id, "at": moment, "artwork_id": None, "candidates": names}
+        names = [
+            name
+            for name, state in states.items()
+            if state and _speaks(state.get("locale"), pair.get("language")) and _suits(state, pair)
+        ]
+        row = pair | {"at": moment, "artwork_id": None, "candidates": names}
         reason, prompt = None, None
         if (member, title_id) in seen:
             reason = "duplicate_id"
+        elif (pair.get("max_maturity") or 0) < 0:
+            reason = "bad_max_maturity"
         elif title_id not in {title["title_id"] for title in world.title}:
             reason = "unknown_title"
         else:
@@ -65,6 +78,45 @@ def _is(row):
     return row["member_id"], row["title_id"], row["artwork_id"], sorted(set(row["candidates"])), row["at"]
 
 
+def _nulls_last(value):
+    return value is None, 0 if value is None else value
+
+
+def _blank(value):
+    return value is None or (value < 0 if isinstance(value, int) else not value.strip())
+
+
+def _said(logged, pair, moment):
+    """What the member's impressions say of what the pair does not."""
+    before = [row for row in logged if row["member_id"] == pair["member_id"] and row["at"] and row["at"] < moment]
+    before.sort(key=lambda row: (row["at"], row["impression_id"]))
+    found = {}
+    for name in ("language", "country", "time_zone", "max_maturity"):
+        if pair.get(name) is None or (_blank(pair[name]) and name != "max_maturity"):
+            found[name] = next((row[name] for row in reversed(before) if not _blank(row.get(name))), None)
+    return found
+
+
+def _suits(state, row):
+    return None in (state.get("maturity"), row.get("max_maturity")) or state["maturity"] <= row["max_maturity"]
+
+
+def _share(row, artwork_id):
+    return sum(p for name, p in zip(row["candidates"], row["propensities"], strict=True) if name == artwork_id)
+
+
+def _bad_propensities(row):
+    shares, count = row["propensities"], len(row["candidates"])
+    if len(shares) != count or min(shares) < 0 or max(shares) > 1 or abs(sum(shares) - 1) > 0.0005 * count + 1e-9:
+        return True
+    return abs(_share(row, row["artwork_id"]) - row["propensity"]) > 0.001 + 1e-9
+
+
+def _circumstances(row):
+    given = {name: (row.get(name) or "").strip() or None for name in ("device", "country", "language", "time_zone")}
+    return given | {"time_zone": worlds.ZONES.get(given["time_zone"])}
+
+
 def _order(row):
     at = (row["at"] is None, row["at"] and row["at"].timestamp())
     bad = row["propensity"] != row["propensity"]
@@ -72,6 +124,11 @@ def _order(row):
 
 
 def _wrong(row, world):
+    shares = row.get("propensities")
+    if row["propensity"] != row["propensity"]:
+        return "bad_propensity"
+    if shares is not None and any(share is None or share != share for share in shares):
+        return "bad_propensities"
     required = ("impression_id", "member_id", "title_id", "artwork_id", "at", "candidates")
     if any(row[name] in (None, "") for name in required):
         return "incomplete"
@@ -79,24 +136,33 @@ def _wrong(row, world):
         return "bad_propensity"
     if not 0 <= row["reward"] <= 1:
         return "bad_reward"
+    if (row.get("max_maturity") or 0) < 0:
+        return "bad_max_maturity"
     if row["title_id"] not in {title["title_id"] for title in world.title}:
         return "unknown_title"
-    return None if row["artwork_id"] in row["candidates"] else "shown_not_candidate"
+    if row["artwork_id"] not in row["candidates"]:
+        return "shown_not_candidate"
+    return "bad_propensities" if shares is not None and _bad_propensities(row) else None
 
 
 def _prompt(world, row, key, missing, seed, unknown=None):
     """`unknown` is what becomes of candidates that were not on offer; None passes them over."""
-    looks = {}
+    looks, unsuitable = {}, set()
     for name in set(row["candidates"]):
         state = _state(world, name, row["at"])
         if state is not None and state["title_id"] == row["title_id"]:
-            looks[name] = _look(world, state["image_sha256"])
+            if _suits(state, row):
+                looks[name] = _look(world, state["image_sha256"])
+            else:
+                unsuitable.add(name)
     shown = row["artwork_id"]
+    if shown in unsuitable:
+        return "unsuitable_shown", None
     not_offered = set() if unknown is None else set(row["candidates"]) - set(looks)
     if len(looks) + len(not_offered) < 2:
         return "few_candidates", None
     if not_offered and unknown == "skip":
-        return "unknown_candidate", None
+        return ("unsuitable_candidate" if not_offered == unsuitable else "unknown_candidate"), None
     with_words = {name: look for name, look in looks.items() if look}
     if not with_words or (missing == "skip" and len(with_words) < len(looks)):
         return "no_description", None
@@ -126,6 +192,7 @@ def _prompt(world, row, key, missing, seed, unknown=None):
     return None, {
         "artwork_ids": order,
         "answer": LETTERS[order.index(shown)] if shown else None,
+        **_circumstances(row),
         "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
         "prompt": f"{system}\n\n{user}",
         "tokens": len(f"{system}\n\n{user}"),

@@ -7,7 +7,8 @@ import pytest
 
 from . import slow, worlds
 
-COLUMNS = ("artwork_ids", "answer", "messages", "prompt", "tokens", "reward", "propensity")
+COLUMNS = ("artwork_ids", "answer", "messages", "prompt", "tokens", "device", "country", "language", "time_zone")
+LOGGED = (*COLUMNS, "reward", "propensity", "propensities")
 
 
 @pytest.mark.parametrize("missing", ["placeholder", "drop", "skip"])
@@ -21,30 +22,32 @@ COLUMNS = ("artwork_ids", "answer", "messages", "prompt", "tokens", "reward", "p
     ],
 )
 def test_logged_prompts_are_those_of_the_slow_implementation(tmp_path, seed, unknown, missing):
-    world = worlds.odd(seed)
+    world = worlds.circumstances(worlds.odd(seed), seed)
     world.write(tmp_path)
     chosen = {"prompts__missing_description": missing, "prompts__unknown_candidate": unknown, "prompts__seed": seed}
     assert worlds.run(tmp_path, **worlds.ANY_LOSS, **chosen) == 0
     expected, reasons = slow.logged(world, missing, seed, unknown)
     made = {row["impression_id"]: row for row in worlds.rows(tmp_path)}
     assert len(expected) > 20
-    assert {key: {c: row[c] for c in COLUMNS} for key, row in made.items()} == expected
+    assert {key: {c: row[c] for c in LOGGED} for key, row in made.items()} == expected
+    assert sum(row["propensities"] is not None for row in made.values()) > 5
     counted = worlds.counts(tmp_path)
     assert {k.removeprefix("no prompt: "): n for k, n in counted.items() if k.startswith("no prompt: ")} == reasons
     assert counted["impressions"] == len(world.impression) == counted["new prompts"] + sum(reasons.values())
 
 
-@pytest.mark.parametrize("seed", [4, 5])
-def test_nightly_prompts_are_those_of_the_slow_implementation(tmp_path, seed):
-    world = worlds.odd(seed)
+@pytest.mark.parametrize(("seed", "with_log"), [(4, False), (5, True)])
+def test_nightly_prompts_are_those_of_the_slow_implementation(tmp_path, seed, with_log):
+    world = worlds.circumstances(worlds.odd(seed), seed)
     world.write(tmp_path)
     moment = worlds.START + timedelta(days=120, microseconds=1)
-    nightly = {"prompts__kind": "nightly", "prompts__at": moment.isoformat(), "input__impressions": None}
+    log = tmp_path / "impression.parquet" if with_log else None
+    nightly = {"prompts__kind": "nightly", "prompts__at": moment.isoformat(), "input__impressions": log}
     assert worlds.run(tmp_path, **worlds.ANY_LOSS, **nightly, input__pairs=tmp_path / "pair.parquet") == 0
-    expected, reasons = slow.nightly(world, moment)
+    expected, reasons = slow.nightly(world, moment, logged=world.impression if with_log else ())
     made = {(row["member_id"], row["title_id"]): row for row in worlds.rows(tmp_path)}
     assert len(expected) > 10
-    assert {key: {c: row[c] for c in COLUMNS[:5]} for key, row in made.items()} == expected
+    assert {key: {c: row[c] for c in COLUMNS} for key, row in made.items()} == expected
     assert all(row[c] is None for row in made.values() for c in ("impression_id", "reward", "propensity", "split"))
     assert worlds.counts(tmp_path)["pairs"] == len(expected) + sum(reasons.values())
 

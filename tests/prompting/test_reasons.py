@@ -23,6 +23,19 @@ WRONG = [
     ({"propensity": 1.0000001}, "bad_propensity"),
     ({"propensity": NAN}, "bad_propensity"),
     ({"propensity": None}, "bad_propensity"),
+    ({"propensities": [0.25]}, "bad_propensities"),
+    ({"propensities": []}, "bad_propensities"),
+    ({"propensities": [0.25, 0.7]}, "bad_propensities"),
+    ({"propensities": [0.75, 0.25]}, "bad_propensities"),
+    ({"propensities": [1.25, -0.25]}, "bad_propensities"),
+    ({"propensities": [0.25, NAN]}, "bad_propensities"),
+    ({"propensities": [0.25, None]}, "bad_propensities"),
+    ({"propensities": [0.25, 0.75], "minutes": NAN, "max_maturity": -1}, "bad_max_maturity"),
+    ({"propensities": [NAN, 0.75], "minutes": NAN}, "bad_propensities"),
+    ({"candidates": ["t1-0", "t1-1", "t1-0"], "propensities": [0.25, 0.5, 0.25]}, "bad_propensities"),
+    ({"candidates": ["t1-0", "t1-1", "adult"], "max_maturity": 17}, "unsuitable_candidate"),
+    ({"candidates": ["t1-0", "adult"], "artwork_id": "adult", "max_maturity": 17}, "unsuitable_shown"),
+    ({"candidates": ["t1-0", "adult", "t9-9"], "max_maturity": 17}, "unknown_candidate"),
     ({"reward": NAN}, "bad_reward"),
     ({"reward": -0.1}, "bad_reward"),
     ({"impression_id": "i0"}, "duplicate_id"),
@@ -35,8 +48,12 @@ WRONG = [
 ]
 
 
+ADULT = worlds.artwork("adult", "t1", maturity=18)
+
+
 def test_reasons_are_counted_beside_each_other(tmp_path):
     world = worlds.plain(impressions=5 + len(WRONG))
+    world.artwork.append(ADULT)
     for row, (changes, _) in zip(world.impression[5:], WRONG, strict=True):
         row |= {"title_id": "t1", "artwork_id": "t1-0", "candidates": ["t1-0", "t1-1"]} | changes
     world.write(tmp_path)
@@ -50,7 +67,8 @@ def test_reasons_are_counted_beside_each_other(tmp_path):
 @pytest.mark.parametrize(("changes", "reason"), WRONG)
 def test_each_reason_is_counted(tmp_path, capsys, changes, reason):
     world = worlds.plain(impressions=6)
-    world.impression[5] |= changes
+    world.artwork.append(ADULT)
+    world.impression[5] |= {"candidates": ["t1-0", "t1-1"]} | changes
     world.write(tmp_path)
     assert worlds.run(tmp_path) == 0
     assert {row["impression_id"] for row in worlds.rows(tmp_path)} == {f"i{n}" for n in range(5)}

@@ -183,6 +183,50 @@ def odd(seed, members=12, titles=15, impressions=400, events=900):
     return world
 
 
+def circumstances(world, seed):
+    """The same world with everything that came into the contracts later: cast, depicts, maturity, where and when."""
+    rng = random.Random(seed)
+    actors = ["Ana Sá", "Bo", "Cy", 'D "x"', "</s>", ""]
+    for row in world.title:
+        row["cast"] = rng.choice([None, [], rng.sample(actors, 3), rng.sample(actors, 6)])
+    for row in world.artwork:
+        row["depicts"] = rng.choice([None, None, [], rng.sample(actors, 1), rng.sample(actors, 2)])
+        row["maturity"] = rng.choice([None, None, None, None, 0, 7, 12, 16, 18])
+    for row in (*world.impression, *world.pair):
+        row["device"] = rng.choice([None, "", " phone ", "television", "a [b]"])
+        row["country"] = rng.choice([None, "BR", "NA", ""])
+        row["time_zone"] = rng.choice([None, "", *ZONES])
+        row["max_maturity"] = rng.choice([None] * 6 + [18, 12, 16, 7, 0, -1])
+    for row in world.impression:
+        row["language"] = rng.choice([None, "pt", "en", " "])
+        if row["candidates"] and rng.random() < 0.6:
+            _propensities(rng, row)
+    return world
+
+
+ZONES = {
+    "America/Sao_Paulo": "America/Sao_Paulo",
+    "asia/KOLKATA": "Asia/Kolkata",
+    "UTC": "UTC",
+    "BST": None,
+    "Mars/Olympus": None,
+}
+"""As they are written in a world of oddities, and as they are meant; None where nobody can tell."""
+
+
+def _propensities(rng, row):
+    """Of candidates in their order; now and then wrong in one of the ways in which they can be."""
+    shares = [rng.random() for _ in row["candidates"]]
+    shares = [share / sum(shares) for share in shares]
+    if row["artwork_id"] in row["candidates"] and 0 < row["propensity"] <= 1:
+        row["propensity"] = sum(
+            p for name, p in zip(row["candidates"], shares, strict=True) if name == row["artwork_id"]
+        )
+    odds = [shares] * 12 + [[round(share, 3) for share in shares], shares[1:], [share * 0.9 for share in shares]]
+    odds += [[*shares[1:], float("nan")], shares[::-1], [1.5, *shares[1:]], [*shares[:-1], None], []]
+    row["propensities"] = rng.choice(odds)
+
+
 def _odd_artwork(rng, world, name, title_id):
     row = artwork(name, title_id, seen_at=LATER - timedelta(days=rng.randrange(3)))
     row |= rng.choice(

@@ -7,13 +7,12 @@ SELECT
     artwork_id AS shown, each_once AS candidates, propensity, reward, max_maturity,
     nullif(trim(device), '') AS device, nullif(trim(country), '') AS country, nullif(trim(language), '') AS language,
     zone AS time_zone, said_zone,
-    -- In the order of the candidates; of one that was given twice, both count.
-    CASE WHEN propensities IS NOT NULL THEN list_transform(each_once, lambda name:
-        list_sum(list_filter(propensities, lambda share, place: candidates[place] = name))) END AS propensities,
+    CASE WHEN propensities IS NOT NULL
+        THEN list_transform(each_once, lambda name: share_of(name, candidates, propensities)) END AS propensities,
     CASE WHEN NOT bad_minutes(fault, minutes) THEN minutes END AS minutes,
     CASE WHEN bad_minutes(fault, minutes)
         THEN coalesce(fault_example, concat('impression ''', impression_id, ''', minutes ', minutes)) END AS bad_minutes,
-    policy, CASE WHEN fault <> 'bad_minutes' THEN fault_example END AS fault_example,
+    policy, wrong_shares, CASE WHEN fault <> 'bad_minutes' THEN fault_example END AS fault_example,
     CASE
         WHEN copy > 1 THEN 'duplicate_id'
         WHEN fault <> 'bad_minutes' THEN fault
@@ -24,11 +23,17 @@ SELECT
         -- Asked for by name: statistics of Parquet files leave NaN out, and comparisons are decided by them.
         WHEN (isfinite(propensity) AND propensity > 0 AND propensity <= 1) IS NOT TRUE THEN 'bad_propensity'
         WHEN (isfinite(reward) AND reward >= 0 AND reward <= 1) IS NOT TRUE THEN 'bad_reward'
+        WHEN max_maturity < 0 THEN 'bad_max_maturity'
         WHEN title_no IS NULL THEN 'unknown_title'
         WHEN NOT list_contains(candidates, artwork_id) THEN 'shown_not_candidate'
+        WHEN wrong_shares IS NOT NULL THEN 'bad_propensities'
     END AS reason
 FROM (
-    SELECT *, list_sort(list_distinct(candidates)) AS each_once, nullif(trim(time_zone), '') AS said_zone, row_number() OVER (
+    SELECT *, list_sort(list_distinct(candidates)) AS each_once, nullif(trim(time_zone), '') AS said_zone,
+        CASE WHEN bad_propensities(propensities, candidates, artwork_id, propensity)
+            THEN concat('propensities ', propensities::VARCHAR, ' of ', candidates::VARCHAR, ', propensity ', propensity)
+        END AS wrong_shares,
+        row_number() OVER (
         PARTITION BY impression_id
         ORDER BY "at", member_id, title_id, artwork_id, propensity, reward, candidates::VARCHAR
     ) AS copy

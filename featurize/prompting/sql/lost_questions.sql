@@ -9,6 +9,14 @@ unknown AS (
     SELECT asked_no, min(artwork_id) AS artwork_id
     FROM (SELECT asked_no, unnest(candidates) AS artwork_id FROM first WHERE reason = 'unknown_candidate')
     ANTI JOIN (SELECT asked_no, artwork_id FROM candidate JOIN artwork_state USING (state_no)) USING (asked_no, artwork_id)
+    ANTI JOIN unsuitable USING (asked_no, artwork_id)
+    GROUP BY asked_no
+),
+too_mature AS (
+    SELECT asked_no,
+        min(concat('''', artwork_id, ''' of maturity ', maturity, ', max_maturity ', max_maturity))
+            FILTER (is_shown OR reason = 'unsuitable_candidate') AS artwork
+    FROM unsuitable JOIN first USING (asked_no)
     GROUP BY asked_no
 )
 SELECT reason, rows,
@@ -20,6 +28,10 @@ SELECT reason, rows,
             WHEN reason = 'unknown_candidate' THEN 'candidate ''' || artwork_id || ''''
             WHEN reason = 'shown_not_candidate' THEN 'shown ''' || shown || ''''
             WHEN reason = 'bad_propensity' THEN 'propensity ' || coalesce(propensity::VARCHAR, 'missing')
+            WHEN reason = 'unsuitable_candidate' THEN 'candidate ' || too_mature.artwork
+            WHEN reason = 'unsuitable_shown' THEN 'shown ' || too_mature.artwork
+            WHEN reason = 'bad_max_maturity' THEN 'max_maturity ' || max_maturity
+            WHEN reason = 'bad_propensities' THEN wrong_shares
             WHEN reason = 'bad_reward' THEN 'reward ' || coalesce(reward::VARCHAR, 'missing')
             WHEN reason = 'bad_time' THEN 'at ' || asked_at::VARCHAR
             WHEN reason = 'incomplete' AND $logged THEN concat_ws(', ',
@@ -29,5 +41,5 @@ SELECT reason, rows,
                 CASE WHEN asked_at IS NULL THEN 'at missing' END)
         END
     )) AS example
-FROM first LEFT JOIN unknown USING (asked_no)
+FROM first LEFT JOIN unknown USING (asked_no) LEFT JOIN too_mature USING (asked_no)
 ORDER BY reason;

@@ -11,6 +11,14 @@ CREATE TEMP MACRO wrong_clock(happened, now) AS
 CREATE TEMP MACRO bad_minutes(fault, minutes) AS
     -- The row can be used without them.
     fault IS NOT NULL OR minutes IS NOT NULL AND NOT (isfinite(minutes) AND minutes >= 0 AND minutes < 1e6);
+CREATE TEMP MACRO share_of(name, candidates, propensities) AS
+    -- Of a candidate that was given twice, both count.
+    list_sum(list_filter(propensities, lambda share, place: candidates[place] = name));
+CREATE TEMP MACRO bad_propensities(propensities, candidates, shown, propensity) AS
+    -- As good as numbers of three decimals can be; NULL where there are none.
+    len(propensities) <> len(candidates) OR list_min(propensities) < 0 OR list_max(propensities) > 1
+        OR abs(list_sum(propensities) - 1) > 0.0005 * len(propensities) + 1e-9
+        OR abs(share_of(shown, candidates, propensities) - propensity) > 0.001 + 1e-9;
 CREATE TEMP MACRO history_fault(fault, member_id, title_id, title_no, event, happened, now) AS
     -- What keeps a row of history from being used, whoever is asked about.
     CASE

@@ -4,10 +4,10 @@
 CREATE OR REPLACE TEMP TABLE asked AS
 WITH said AS (
     SELECT member_id,
-        arg_max(language, ("at", impression_id)) FILTER (language <> '') AS language,
-        arg_max(country, ("at", impression_id)) FILTER (country <> '') AS country,
-        arg_max(time_zone, ("at", impression_id)) FILTER (time_zone <> '') AS time_zone,
-        arg_max(max_maturity, ("at", impression_id)) AS max_maturity
+        arg_max(language, ("at", impression_id)) FILTER (trim(language) <> '') AS language,
+        arg_max(country, ("at", impression_id)) FILTER (trim(country) <> '') AS country,
+        arg_max(time_zone, ("at", impression_id)) FILTER (trim(time_zone) <> '') AS time_zone,
+        arg_max(max_maturity, ("at", impression_id)) FILTER (max_maturity >= 0) AS max_maturity
     FROM impression
     WHERE "at" < $moment::TIMESTAMPTZ
     GROUP BY member_id
@@ -16,10 +16,10 @@ wanted AS (
     SELECT member_id, title_id, copy, fault, fault_example,
         coalesce(pair.max_maturity, said.max_maturity) AS max_maturity,
         nullif(trim(device), '') AS device,
-        nullif(trim(coalesce(nullif(pair.country, ''), said.country)), '') AS country,
-        nullif(trim(coalesce(nullif(pair.language, ''), said.language)), '') AS language,
-        nullif(trim(coalesce(nullif(pair.time_zone, ''), said.time_zone)), '') AS said_zone,
-        language_tag(coalesce(nullif(pair.language, ''), said.language)) AS tag
+        trim(coalesce(nullif(trim(pair.country), ''), said.country)) AS country,
+        trim(coalesce(nullif(trim(pair.language), ''), said.language)) AS language,
+        trim(coalesce(nullif(trim(pair.time_zone), ''), said.time_zone)) AS said_zone,
+        language_tag(coalesce(nullif(trim(pair.language), ''), said.language)) AS tag
     FROM (
         SELECT *, row_number() OVER (
             PARTITION BY member_id, title_id ORDER BY language, max_maturity, device, country, time_zone
@@ -42,7 +42,7 @@ SELECT
     NULL::VARCHAR AS impression_id, member_id, w.title_id, $moment::TIMESTAMPTZ AS asked_at,
     strftime($moment::TIMESTAMPTZ, '%Y-%m-%d') AS day,
     NULL::VARCHAR AS shown, coalesce(candidates, []) AS candidates, NULL::DOUBLE AS propensity, NULL::DOUBLE AS reward,
-    NULL::DOUBLE[] AS propensities, w.max_maturity, device, country, language, zone AS time_zone, said_zone,
+    NULL::DOUBLE[] AS propensities, NULL::VARCHAR AS wrong_shares, w.max_maturity, device, country, language, zone AS time_zone, said_zone,
     NULL::DOUBLE AS minutes, NULL::VARCHAR AS bad_minutes, fault_example,
     CASE
         WHEN copy > 1 THEN 'duplicate_id'
