@@ -22,9 +22,10 @@ from PIL import Image
 from pyarrow import feather
 from tqdm import tqdm
 
+from featurize.demo.actors import actors, cast_of
 from featurize.demo.names import poster_name
 from featurize.demo.render import Part, render, render_with_parts
-from featurize.demo.scenes import Scene, sample_scene
+from featurize.demo.scenes import Scene, sample_scene, with_cast
 from featurize.demo.vocabulary import THEMES
 
 TRAINING, HELD_OUT = 101, 102
@@ -42,10 +43,11 @@ _SHARD = pa.schema([("jpeg", pa.binary()), ("parts", pa.list_(_PART))])
 
 
 def scene(stream: int, index: int) -> Scene:
-    """A scene with a title that mixes two themes, as the titles of a world do."""
+    """A scene with a title that mixes two themes and has a cast, as the titles of a world do."""
     rng = np.random.Generator(np.random.PCG64([0, stream, index]))
     themes = [str(theme) for theme in rng.permutation(list(THEMES))[:2]]
-    return sample_scene(rng, themes[int(rng.integers(2))], poster_name(rng, *themes))
+    drawn = sample_scene(rng, themes[int(rng.integers(2))], poster_name(rng, *themes))
+    return with_cast(rng, drawn, cast_of(rng, themes, actors(0)))
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Actor:
 
 @lru_cache
 def actors(seed: int) -> tuple[Actor, ...]:
-    """The pool of a world; no two share a first name of their sex, a surname, or skin, hair and haircut."""
+    """The pool of a world. No two share a surname, and no two of a sex both skin and hair."""
     rng = np.random.Generator(np.random.PCG64([seed, _STREAM]))
     houses = [
         house + _PLACES[(at + turn) % len(_PLACES)] for turn in (0, 3) for at, house in enumerate(_HOUSES.split())
@@ -71,7 +71,7 @@ def actors(seed: int) -> tuple[Actor, ...]:
     surnames = [houses[at] for at in rng.permutation(len(houses))]
     made: list[Actor] = []
     for sex, endings in _ENDINGS.items():
-        looks = rng.permutation(len(SKINS) * len(HAIRS) * 3)
+        looks = rng.permutation(len(SKINS) * len(HAIRS))
         for onset, look in zip(_ONSETS.split(), looks, strict=False):
             first, second = rng.permutation(list(THEMES))[:2]
             made.append(
@@ -89,12 +89,12 @@ def actors(seed: int) -> tuple[Actor, ...]:
 
 def _face(seed: int, number: int, sex: str, look: int) -> Face:
     rng = np.random.Generator(np.random.PCG64([seed, _FACES, number]))
-    style, hair, skin = look % 3, look // 3 % len(HAIRS), look // 3 // len(HAIRS)
+    skin, hair = divmod(look, len(HAIRS))
     beard = ("none", "none", "full", "moustache")[int(rng.integers(4))]
     return Face(
         skin=SKINS[skin],
         hair=HAIRS[hair],
-        hair_style=style,
+        hair_style=int(rng.integers(3)),
         beard=beard if sex == "man" else "none",
         jaw=int(rng.integers(-10, 9)),
         chin=int(rng.integers(-6, 13)),

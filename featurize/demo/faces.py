@@ -110,8 +110,6 @@ def _features(pen: Pen, who: Person, turn: float, shade: Rgb) -> None:
             pen_eye.line(rim, 5, ink)
             pen_eye.line([(28, -12), (44, -16)], 5, ink)
             pen_eye.line([(-28, -8), (-33 - face.eyes, -8)], 5, ink)
-        if side == face.mole:
-            pen_eye.oval(14, 44, 6, 6, ink)
     nose_x = turn * 1.6
     pen.stroke([(nose_x + 2, -2), (nose_x + 12 + turn * 0.6, 24 + face.nose), (nose_x - 2, 30 + face.nose)], 6, shade)
     if face.beard == "moustache":
@@ -121,6 +119,8 @@ def _features(pen: Pen, who: Person, turn: float, shade: Rgb) -> None:
     if mood in ("tender", "joyful"):
         for x in (-46 + turn, 46 + turn):
             pen.oval(x, 32, 14, 10, mix(who.skin, (236, 84, 90), 90))
+    if face.mole:
+        pen.oval(face.mole * 50 + turn, 36, 6, 6, ink)
     if mood == "melancholy":
         pen.polygon([(34 + turn, 8), (26 + turn, 34), (42 + turn, 34)], (120, 190, 240))
         pen.oval(34 + turn, 36, 8, 9, (120, 190, 240))

@@ -186,7 +186,7 @@ def _hinges(value: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(value[:, None] - np.array([0.0, 0.4, 0.8, 1.2]), 0))
 
 
-def fit(log: Log, rows: np.ndarray, ridge: float = 3.0) -> np.ndarray:
+def fit(log: Log, rows: np.ndarray, ridge: float = 0.1) -> np.ndarray:
     """Weights of a logistic regression of the rewards of what these impressions showed, by Newton's method."""
     x, y = features(log, rows, log.shown[rows]), log.reward[rows]
     weights: np.ndarray = np.zeros(x.shape[1])

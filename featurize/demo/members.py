@@ -147,9 +147,9 @@ def tastes_of(batch: int, size: int, seed: int) -> Tastes:
 def title_themes(catalogue: Sequence[Title]) -> np.ndarray:
     """(titles, 10): the share each theme has in each title; the first counts most."""
     shares = np.zeros((len(catalogue), len(THEME_NAMES)))
-    for row, title in enumerate(catalogue):
-        for rank, theme in enumerate(title.themes):
-            shares[row, THEME_NAMES.index(theme)] = (3, 2, 1)[rank]
+    rows = np.repeat(np.arange(len(catalogue)), [len(title.themes) for title in catalogue])
+    themes = [THEME_NAMES.index(theme) for title in catalogue for theme in title.themes]
+    shares[rows, themes] = [3 - rank for title in catalogue for rank in range(len(title.themes))]
     shares /= shares.sum(axis=1, keepdims=True)
     return shares
 
@@ -157,8 +157,8 @@ def title_themes(catalogue: Sequence[Title]) -> np.ndarray:
 def title_actors(catalogue: Sequence[Title]) -> np.ndarray:
     """(titles, POOL): 1 for who is in the cast."""
     cast = np.zeros((len(catalogue), POOL))
-    for row, title in enumerate(catalogue):
-        cast[row, [actor.number for actor in title.cast]] = 1
+    rows = np.repeat(np.arange(len(catalogue)), [len(title.cast) for title in catalogue])
+    cast[rows, [actor.number for title in catalogue for actor in title.cast]] = 1
     return cast
 
 

@@ -48,5 +48,7 @@ def _told(who: str, row: dict[str, Any]) -> list[str]:
         f'"{row["text_on_artwork"]}"' if row["text_on_artwork"] else "no text",
         " and ".join(row["palette"]),
     ]
+    if row.get("depicts"):
+        facts.append(f"played by {' and '.join(row['depicts'])}")
     told = textwrap.wrap(row["caption"], WIDTH - len(_INDENT)) + textwrap.wrap(", ".join(facts), WIDTH - len(_INDENT))
     return [f"{_INDENT}{line}" if number else f"{f'{who}:':>14} {line}" for number, line in enumerate(told)]

@@ -17,6 +17,7 @@ from PIL import Image
 from featurize.demo import write_world
 from featurize.demo.scenes import describe
 from featurize.demo.titles import titles
+from featurize.demo.world import SIZES, VERSION, Size
 from featurize.errors import RefusedInput
 
 
@@ -71,6 +72,21 @@ def test_truth_is_what_was_drawn(world: Path) -> None:
     assert told == {
         artwork_id: {**describe(scene), "depicts": list(scene.depicts)} for artwork_id, scene in drawn.items()
     }
+
+
+def test_the_catalogue_says_who_is_cast_who_is_drawn_and_from_which_age(world: Path) -> None:
+    casts = {row["title_id"]: row["cast"] for row in pq.read_table(world / "title.parquet").to_pylist()}
+    told = {row["artwork_id"]: row for row in pq.read_table(world / "truth/scene.parquet").to_pylist()}
+    ages: dict[str, set[int]] = {}
+    for row in pq.read_table(world / "manifest.parquet").to_pylist():
+        drawn = told[row["artwork_id"]]
+        assert row["depicts"] == drawn["depicts"]
+        assert len(row["depicts"]) <= drawn["people_count"]
+        assert set(row["depicts"]) <= set(casts[row["title_id"]])
+        ages.setdefault(drawn["theme"], set()).add(row["maturity"])
+    assert set().union(*ages.values()) == {0, 7, 13, 16, 18}
+    assert min(ages["horror"]) == 16
+    assert max(ages["family"]) <= 7
 
 
 def test_titles_mix_themes_and_artworks_stress_each(world: Path) -> None:
@@ -130,6 +146,31 @@ def test_a_complete_world_is_left_alone(world: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in world.rglob("*")}
     write_world(world)
     assert {path: path.stat().st_mtime_ns for path in world.rglob("*")} == before
+
+
+def test_a_world_of_an_older_version_is_written_anew_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(SIZES, "small", Size(titles=2, members=10, history_rows=10, impressions=10))
+    stamp = {"version": VERSION - 1, "size": "small", "seed": 0, "complete": True}
+    (tmp_path / "world.json").write_text(json.dumps(stamp))
+    (tmp_path / "pair.parquet").write_bytes(b"of the older one")
+    write_world(tmp_path)
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"holds version {VERSION - 1} of the demo world; it is written anew as version {VERSION}" in told
+    assert json.loads((tmp_path / "world.json").read_text()) == {**stamp, "version": VERSION}
+    assert not (tmp_path / "pair.parquet").exists()
+    write_world(tmp_path)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "not JSON", '{"version": 2}'])
+def test_a_world_json_of_somebody_else_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "world.json").write_text(text)
+    (tmp_path / "history.parquet").write_bytes(b"precious")
+    with pytest.raises(RefusedInput, match=r"world\.json is not that of a demo world"):
+        write_world(tmp_path)
+    assert (tmp_path / "history.parquet").read_bytes() == b"precious"
 
 
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
