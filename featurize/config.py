@@ -331,6 +331,8 @@ def load(profile: str, overrides: Iterable[str] = ()) -> Settings:
     chosen = settings.model_dump(mode="json")
     secrets.learn(chosen)
     for name, text in secrets.texts(chosen):
+        if not text.strip():  # as of a variable that is not set: no store is meant by it, and no demo either
+            raise RefusedInput(f"{name} is given and empty: give it a value, or leave it out")
         if found := secrets.in_address(text):
             raise RefusedInput(f"{name}: an address with {found} is refused; {secrets.WHERE_THEY_BELONG}")
     return settings
