@@ -68,8 +68,13 @@ class Scene:
 
     @property
     def depicts(self) -> tuple[str, ...]:
-        """Names of the actors whom a person can recognise, most prominent first: in a wide shot faces are too small."""
-        return tuple(actor.name for actor in self.actors if actor and self.shot != "wide shot")
+        """Names of the actors whom a person can recognise, most prominent first.
+
+        In a wide shot faces are too small for that, and in a full shot those in helmets.
+        """
+        hidden = {"wide shot": self.people, "full shot": ("astronaut", "knight")}.get(self.shot, ())
+        played = zip(self.people, self.actors, strict=False)
+        return tuple(actor.name for role, actor in played if actor and role not in hidden)
 
 
 def pick(rng: np.random.Generator, weights: Mapping[str, int]) -> str:
