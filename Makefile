@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # The variables that a target knows. Any other is refused: a misspelt ARTWORK would fill a store with the demo.
 JOB := TITLES STORE PROFILE SET DEMO RUN_ID DRY_RUN
 KNOWN_featurize := ARTWORK $(JOB)
-KNOWN_prompts := HISTORY IMPRESSIONS PAIRS $(JOB)
+KNOWN_prompts := HISTORY IMPRESSIONS PAIRS SHOW $(JOB)
 KNOWN_sql := STORE PROFILE ASK
 KNOWN_bench := ARTWORK SET ONLY
 KNOWN_headroom := DEMO
@@ -32,6 +32,7 @@ help: ## list the targets
 	@echo '               [SET="a.b=value ..."] [RUN_ID=id] [DRY_RUN=1]; without ARTWORK the demo world, DEMO=small|paper'
 	@echo 'make prompts [TITLES=file] [HISTORY=file|folder] [IMPRESSIONS=file|folder] [PAIRS=file|folder]'
 	@echo '             [STORE=...] [PROFILE=...] [SET=...] [RUN_ID=...] [DRY_RUN=1]; without files the demo world'
+	@echo 'make prompts SHOW=<id of a member, impression or prompt>: print the prompts that are there, with their pictures'
 
 setup: $(READY) ## install everything into .venv (the other targets do it by themselves)
 

@@ -239,6 +239,11 @@ class Prompts(Section):
     member_key_env: str | None = Field(
         None, description="environment variable with a secret: member ids are written as keyed hashes"
     )
+    show: str | None = Field(
+        None,
+        min_length=1,
+        description="make no prompts, but print those of this member, impression or prompt that are there (SHOW=)",
+    )
     seed: int = Field(
         0, ge=-(2**63), lt=2**63, description="seed of the order of candidates and the choice of held-out pairs"
     )

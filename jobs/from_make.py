@@ -31,6 +31,8 @@ def arguments(job: str, given: Mapping[str, str]) -> list[str]:
     for name in PLACES:
         if given.get(name) == "":
             raise RefusedInput(f"{name} is given and empty; leave it out, or say where that is")
+    if given.get("SHOW") == "":
+        raise RefusedInput("SHOW is given and empty; leave it out, or give a member, an impression or a prompt")
     if job == "bench":
         flags = [f"--artwork={given['ARTWORK']}"] if "ARTWORK" in given else []
         flags += [f"--only={name}" for name in given.get("ONLY", "").split()]
@@ -38,7 +40,7 @@ def arguments(job: str, given: Mapping[str, str]) -> list[str]:
     if job == "headroom":
         return [given["DEMO"]] if given.get("DEMO") else []
     flags = [f"--profile={given['PROFILE']}"] if given.get("PROFILE") else []
-    places = {"STORE": PLACES["STORE"]} if job == "sql" else PLACES | {"DEMO": "input.demo"}
+    places = {"STORE": PLACES["STORE"]} if job == "sql" else PLACES | {"DEMO": "input.demo", "SHOW": "prompts.show"}
     # As a TOML string, for a folder may be called null or 2026.
     texts = {name: json.dumps(given[name], ensure_ascii=False) for name in places if given.get(name)}
     flags += [f"--set={places[name]}={text}" for name, text in texts.items()]

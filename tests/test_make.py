@@ -74,6 +74,8 @@ def test_every_input_of_the_prompts_has_its_variable(here):
     words = [f"{name}={ODD}" for name in ("TITLES", "HISTORY", "IMPRESSIONS", "PAIRS")]
     given = settings_of(arguments_of(here, "prompts", *words)).input
     assert (given.titles, given.history, given.impressions, given.pairs) == (ODD, ODD, ODD, ODD)
+    for who in (ODD, "2026", "null"):
+        assert settings_of(arguments_of(here, "prompts", f"SHOW={who}")).prompts.show == who
 
 
 @pytest.mark.slow
@@ -138,6 +140,8 @@ def test_a_dry_run_is_one_when_it_says_so(here, value):
         ),
         (["featurize", "PAIRS=x"], "featurize knows no variable PAIRS; it knows ARTWORK"),
         (["prompts", "PAIRS="], "error: PAIRS is given and empty"),
+        (["prompts", "SHOW="], "error: SHOW is given and empty"),
+        (["featurize", "SHOW=x"], "featurize knows no variable SHOW"),
         (["sql", "ARTWORK=x"], "sql knows no variable ARTWORK; it knows ASK PROFILE STORE"),
         (["test", "STORE=x"], "test knows no variable STORE; it knows none"),
         (["ARTWORK=pictures"], "help knows no variable ARTWORK"),
