@@ -118,7 +118,7 @@ def listed(uri: str) -> list[TableFile]:
     """The files of the table at `uri`, in the order of their names. Errors: RefusedInput."""
     fs, path = filesystem(uri)
     info = _info(uri, fs, path)
-    if info.is_file:
+    if info.type in (pafs.FileType.File, pafs.FileType.Unknown):
         return [_table_file(uri, fs, path)]
     if info.type == pafs.FileType.Directory:
         base, names = path, _below(uri, fs, path)
@@ -145,6 +145,8 @@ def _table_file(address: str, fs: pafs.FileSystem, path: str) -> TableFile:
     form = form_of(path)
     if not is_text(path):
         raise RefusedInput(f"{address!r}: its name is no UTF-8")
+    if isinstance(fs, pafs.LocalFileSystem) and os.path.exists(path) and not os.path.isfile(path):
+        raise RefusedInput(f"{address}: a pipe or a device is no file; rows are read more than once, so write a file")
     if form is None:
         raise RefusedInput(f"{address}: a file must end in {ENDINGS}")
     return TableFile(address, fs, path, *form)

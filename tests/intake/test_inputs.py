@@ -565,6 +565,17 @@ def test_a_file_of_a_folder_that_is_no_table_is_refused(tmp_path, viewed, name):
         viewed("history", folder)
 
 
+@pytest.mark.timeout(60)
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path, viewed):
+    folder = tmp_path / "history"
+    folder.mkdir()
+    os.mkfifo(folder / "a.csv")
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    for given in (folder, folder / "a.csv", folder / "*.csv", tmp_path / "zero.csv"):
+        with pytest.raises(RefusedInput, match=r"\.csv: a pipe or a device is no file"):
+            viewed("history", given)
+
+
 def test_a_file_whose_name_looks_like_a_pattern(tmp_path, viewed):
     pq.write_table(history(), tmp_path / "a[1]*.parquet")
     pq.write_table(history(), tmp_path / "a1.parquet")
