@@ -13,7 +13,7 @@ CREATE TABLE image_tag (
 );
 COMMENT ON COLUMN image_tag.image_sha256 IS 'SHA-256 of the file; joins artwork';
 COMMENT ON COLUMN image_tag.model_key IS 'Tagger: embedding model and label file together; joins model';
-COMMENT ON COLUMN image_tag.attribute IS 'genre, mood, setting, shot or people';
+COMMENT ON COLUMN image_tag.attribute IS 'genre, mood, setting, shot, people, or another of the label file, such as maturity';
 COMMENT ON COLUMN image_tag.label IS 'One label of the attribute';
 COMMENT ON COLUMN image_tag.score IS 'Cosine of the picture and the mean of the label''s phrasings';
 COMMENT ON COLUMN image_tag.probability IS 'Softmax over the labels of the attribute at the model''s temperature; sums to 1';

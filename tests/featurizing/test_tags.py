@@ -99,7 +99,7 @@ def test_a_changed_label_file_is_another_tagger_and_a_rerun_does_nothing(tmp_pat
 
 def test_the_label_file_of_the_package_has_the_promised_attributes():
     labels = tags.load_labels("artwork-v1")
-    assert list(labels.attributes) == ["genre", "mood", "setting", "shot", "people"]
+    assert list(labels.attributes) == ["genre", "mood", "setting", "shot", "people", "maturity"]
     assert all(len(texts) > 1 for found in labels.attributes.values() for texts in found.values())
 
 
