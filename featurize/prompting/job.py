@@ -22,7 +22,20 @@ from featurize.execution import phases
 from featurize.inference.extractor import model_key
 from featurize.intake import inputs
 from featurize.job_run import JobRun
-from featurize.prompting import export, kept, labels, parts, rebuild, recipe, scratch, template, words
+from featurize.prompting import (
+    before,
+    export,
+    kept,
+    labels,
+    macros,
+    parts,
+    people,
+    rebuild,
+    recipe,
+    scratch,
+    template,
+    words,
+)
 from featurize.prompting.accounting import Accounts
 from featurize.report import PhaseReport, Progress, ask, shown
 from featurize.storage import current, switch, tables
@@ -51,7 +64,7 @@ class Prompting(JobRun):
         self.db.execute(f"SET temp_directory = '{folder}'")
         self.accounts = Accounts(self.db, settings, self.report)
         self._run("macros")
-        for statement in self.template.macros():
+        for statement in macros.statements(self.template):
             self.db.execute(statement)
         self._limit_memory()  # last: too little of it is told of by `__exit__`
 
@@ -165,6 +178,10 @@ class Prompting(JobRun):
         self._run("reasons", missing=self.wanted.missing_description, unknown=unknown, most=len(template.LETTERS))
         self._run("questions")
         self._run("choices", drop=self.wanted.missing_description == "drop", unknown=unknown)
+        words.people(self.db, self.template)
+        words.where(self.db, self.template)
+        if self.template.candidate.brief:
+            self._run("apart")
         asked = tables.scalar(self.db, "SELECT count(*) FROM asked")
         self.new = tables.scalar(self.db, "SELECT count(*) FROM question")
         self.phase = PhaseReport(JOB, self.recipe_key, new=self.new)
@@ -252,12 +269,17 @@ class Prompting(JobRun):
         self.report.notes.append(f"recipe {self.recipe_key}: descriptions of {self.descriptions}, tags of {self.tags}")
 
     def recall(self) -> None:
-        """The history of each question, as tables `recent` and `older`."""
+        """The history of each question, as tables `recent`, `older`, `met`, `earlier_event` and `earlier_shown`."""
         if self.dry_run or not self.new:
             return
+        history = self.template.history
         self._run("past")
-        self._run("recent", recent=self.template.history.recent)
-        self._run("older", recent=self.template.history.recent)
+        self._run("recent", recent=history.recent, until_then=bool(history.until_then))
+        self._run("said_by_title" if history.titles else "said_each")
+        self._run("older", recent=0 if history.all_genres else history.recent)
+        with self._in_a_sentence():
+            people.count(self.db, self.template)
+            before.recall(self.db, self.store, self.template, self.wanted.kind)
         self.db.execute("DROP TABLE event")
 
     def write(self) -> None:
@@ -309,8 +331,7 @@ class Prompting(JobRun):
             last=last,
             first_moment=moments[0],
             last_moment=moments[1],
-            recent=self.template.history.recent,
-            genres=self.template.history.genres,
+            **self.template.most,
             most=len(template.LETTERS),
             seed=self.wanted.seed,
             kind=self.wanted.kind,

@@ -1,7 +1,9 @@
 """A template: all words of a prompt that do not come from the data, read from a TOML file.
 
-What is the same for many prompts (a title, a picture) is rendered here once. The rest is rendered by DuckDB: `macros`
-turns the patterns into SQL, so that each is written down in one place, and values are never searched for placeholders.
+What is the same for many prompts (a title, a picture) is rendered here once. The rest is rendered by DuckDB, for which
+`macros.py` turns the patterns into SQL; so each is written down in one place, and values are never searched for
+placeholders. Sections and keys that came after the first template are optional, and no part of the fingerprint of a
+template that leaves them out: such templates keep their key.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from featurize.errors import RefusedInput, did_you_mean
 from featurize.inference.extractor import model_key
@@ -25,6 +27,8 @@ VERSION = 1
 """Raised whenever the code here, in `text` or in sql/prompt_*.sql would make other prompts of the same template."""
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 """Labels of the candidates: one token each in every common tokenizer."""
+FACTS = ("caption", "mood", "setting", "people", "composition", "text_on_artwork")
+"""What is said of a picture, in that order."""
 _FOLDER = Path(__file__).parent / "templates"
 
 
@@ -59,6 +63,14 @@ class _Words(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _left_out(value: Any) -> bool:
+    return value is None
+
+
+Later: Any = Field(None, exclude_if=_left_out)
+"""A key that the first template does not have."""
+
+
 class _Limits(_Words):
     name: int = Field(ge=len(CUT) + 1)
     synopsis: int = Field(ge=len(CUT) + 1)
@@ -73,24 +85,32 @@ class _Title(_Words):
     name: Value
     year: Value | None = None
     genres: Value | None = None
+    cast: Value | None = Later
     synopsis: Value | None = None
 
 
 class _Candidate(_Words):
     line: Annotated[str, _only("letter", "description", needs=("letter", "description"))]
     between: str
+    brief: bool | None = Later
     caption: Value | None = None
     mood: Value | None = None
     setting: Value | None = None
     people: Value | None = None
     composition: Value | None = None
     text_on_artwork: Value | None = None
+    titled: Plain | None = Later
+    depicts: Value | None = Later
     missing: Plain
 
 
 class _What(_Words):
     play: Annotated[str, _only("minutes")]
     play_unmeasured: Plain
+    plays: Annotated[str, _only("times", "minutes")] | None = Later
+    plays_unmeasured: Annotated[str, _only("times")] | None = Later
+    broken_off: Annotated[str, _only("minutes")] | None = Later
+    broken_off_below: int | None = Later
     thumbs_up: Plain
     thumbs_down: Plain
     list_add: Plain
@@ -100,12 +120,16 @@ class _Ago(_Words):
     now: Plain
     hours: Count
     days: Count
+    weeks: Count | None = Later
     months: Count
 
 
 class _History(_Words):
     recent: int = Field(ge=0)
+    titles: int | None = Field(None, ge=1, exclude_if=_left_out)
     genres: int = Field(ge=1)
+    all_genres: bool | None = Later
+    until_then: bool | None = Later
     line: Annotated[str, _only("title", "what", "ago")]
     older: Annotated[str, _only("counts")]
     count: Annotated[str, _only("genre", "plays")]
@@ -115,15 +139,75 @@ class _History(_Words):
     ago: _Ago
 
 
+class _People(_Words):
+    name: int = Field(ge=len(CUT) + 1)
+    cast: int = Field(ge=0)
+    depicts: int = Field(ge=0)
+    in_line: int = Field(ge=1)
+    most: int = Field(ge=1)
+    at_least: int = Field(ge=1)
+    line: Annotated[str, _only("counts")]
+    count: Annotated[str, _only("name", "plays")]
+    between: str
+    each: Annotated[str, _only("name")]
+    watched: Annotated[str, _only("name", "plays")]
+    in_history: Annotated[str, _only("names")]
+
+
+class _Now(_Words):
+    place: int = Field(ge=len(CUT) + 1)
+    section: Annotated[str, _only("now")]
+    between: str
+    time: Annotated[str, _only("weekday", "clock")] | None = None
+    device: Value | None = None
+    country: Value | None = None
+    language: Value | None = None
+
+
+class _Earlier(_Words):
+    events: int = Field(ge=1)
+    artworks: int = Field(ge=1)
+    days: int = Field(ge=1)
+    known_after: int = Field(ge=0)
+    section: Annotated[str, _only("lines")]
+    between: str
+    event: Annotated[str, _only("what", "ago")]
+    shown_once: Annotated[str, _only("letter", "ago", "outcome")]
+    shown: Annotated[str, _only("letter", "times", "ago", "outcome")]
+    played: Plain
+    broken_off: Annotated[str, _only("minutes")]
+    not_played: Plain
+
+
 class Template(_Words):
     """The content of a template file. Its attributes have the names and the order of that file."""
 
     system: Plain
-    user: Annotated[str, _only("history", "title", "candidates", needs=("candidates",))]
+    user: Annotated[str, _only("history", "title", "now", "earlier", "candidates", needs=("candidates",))]
     limits: _Limits
     title: _Title
     candidate: _Candidate
     history: _History
+    people: _People | None = Later
+    now: _Now | None = Later
+    earlier: _Earlier | None = Later
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Errors: ValueError naming a key that others need."""
+        what = self.history.what
+        needed = {
+            "history.what.plays": self.history.titles and what.plays is None,
+            "history.what.plays_unmeasured": self.history.titles and what.plays_unmeasured is None,
+            "history.what.broken_off_below": what.broken_off and what.broken_off_below is None,
+            "people": self.people is None and (self.title.cast or self.history.title.cast or self.candidate.depicts),
+            "now": self.now is None and "{now}" in self.user,
+            "earlier": self.earlier is None and "{earlier}" in self.user,
+        }
+        missing = [key for key, lacking in needed.items() if lacking]
+        if missing:
+            raise ValueError(f"{missing[0]} is missing, and other keys need it")
+        return self
 
     @cached_property
     def fingerprint(self) -> dict[str, Any]:
@@ -134,54 +218,63 @@ class Template(_Words):
     def key(self) -> str:
         return model_key(self.fingerprint)
 
+    @property
+    def most(self) -> dict[str, int]:
+        """How many of each the prompts say, as parameters of sql/rows.sql."""
+        return {
+            "lines": self.history.titles or self.history.recent,
+            "genres": self.history.genres,
+            "in_line": self.people.in_line if self.people else 1,
+            "people": self.people.most if self.people else 1,
+            "events": self.earlier.events if self.earlier else 1,
+            "artworks": self.earlier.artworks if self.earlier else 1,
+        }
+
     def genres(self, names: list[str] | None) -> list[str]:
         """The genres of a title that are spoken of, made harmless."""
         words = (word(name, self.limits.genre) for name in names or ())
         return [name for name in dict.fromkeys(words) if name][: self.limits.genres]
 
+    def names(self, given: list[str] | None, most: int) -> list[str]:
+        """The first `most` names of a list, made harmless; none where the template does not speak of people."""
+        if self.people is None:
+            return []
+        limit = self.people.name
+        return [name for name in dict.fromkeys(clean(name, limit) for name in given or ()) if name][:most]
+
     def title_texts(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """A row of `title` as the text under its heading and as it stands in a line of history."""
+        people = self.people
+        cast = [people.each.format(name=name) for name in self.names(row["cast"], people.cast)] if people else []
         values = {
             "name": clean(row["name"], self.limits.name) or "?",
             "year": "" if row["year"] is None else str(row["year"]),
             "genres": ", ".join(self.genres(row["genres"])),
+            "cast": people.between.join(cast) if people else "",
             "synopsis": clean(row["synopsis"], self.limits.synopsis),
         }
         return _joined(self.title, values), _joined(self.history.title, values)
 
-    def candidate_text(self, row: Mapping[str, Any]) -> str | None:
-        """What is known of a picture (columns of `description`, `people` for its people_count); None for nothing."""
+    def candidate_facts(self, row: Mapping[str, Any]) -> dict[str, str | None]:
+        """What is known of a picture (columns of `description`, `people` for its people_count), each in its words."""
         values = {
             name: clean(row[name], self.limits.caption if name == "caption" else self.limits.detail)
             for name in ("caption", "mood", "setting", "composition", "text_on_artwork")
         }
         values["people"] = word(row["people"], self.limits.detail)
-        return _joined(self.candidate, values) or None
-
-    def macros(self) -> list[str]:
-        """CREATE statements of the DuckDB macros that sql/prompt_rows.sql calls."""
-        what, ago, history = self.history.what, self.history.ago, self.history
-        of_kind = " ".join(
-            f"WHEN '{kind}' THEN {_sql(getattr(what, kind))}" for kind in ("thumbs_up", "thumbs_down", "list_add")
-        )
-        bodies = {
-            "system_message()": _sql(self.system.strip()),
-            "user_message(history, title, candidates)": _sql(self.user.strip()),
-            "history_line(title, what, ago)": _sql(history.line),
-            "what(kind, minutes)": f"CASE kind {of_kind} ELSE CASE WHEN minutes IS NULL THEN "
-            f"{_sql(what.play_unmeasured)} ELSE {_sql(what.play)} END END",
-            "ago(hours)": f"CASE WHEN hours < 1 THEN {_sql(ago.now)} "
-            f"WHEN hours < 48 THEN {_sql(ago.hours, count='hours')} "
-            f"WHEN hours < 60 * 24 THEN {_sql(ago.days, count='hours // 24')} "
-            f"ELSE {_sql(ago.months, count='hours // (30 * 24)')} END",
-            "older_line(counts)": _sql(history.older),
-            "older_count(genre, plays)": _sql(history.count),
-            "no_history()": _sql(history.none),
-            "candidate_line(letter, description)": _sql(self.candidate.line),
-            "not_described()": _sql(self.candidate.missing),
-            "letter(place)": f"substr('{LETTERS}', place, 1)",
+        if self.candidate.brief and values["caption"]:
+            values["people"] = values["composition"] = ""
+            for name in ("mood", "setting"):
+                values[name] = _not_in(values["caption"], values[name])
+        patterns = {name: getattr(self.candidate, name) for name in FACTS}
+        return {
+            name: pattern.format(value=values[name]) if pattern and values[name] else None
+            for name, pattern in patterns.items()
         }
-        return [f"CREATE OR REPLACE TEMP MACRO {head} AS {body}" for head, body in bodies.items()]
+
+    def facts_text(self, facts: Mapping[str, str | None]) -> str | None:
+        """The same as one text; None for nothing."""
+        return self.candidate.between.join(filter(None, facts.values())) or None
 
 
 def load(name_or_path: str) -> Template:
@@ -213,18 +306,12 @@ def _keys(words: type[BaseModel]) -> Iterator[str]:
             yield from (f"{name}.{inner}" for inner in _keys(field.annotation))
 
 
-def _joined(words: _Title | _Candidate, values: Mapping[str, str]) -> str:
+def _joined(words: _Title, values: Mapping[str, str]) -> str:
     """The patterns of the fields that have a value, in the order in which the class declares them."""
     patterns = ((getattr(words, name), values[name]) for name in type(words).model_fields if name in values)
     return words.between.join(pattern.format(value=value) for pattern, value in patterns if pattern and value)
 
 
-def _sql(pattern: str, **expressions: str) -> str:
-    """A pattern as an SQL expression; a placeholder stands for the column or parameter of its name."""
-    pieces = []
-    for literal, name, *_ in string.Formatter().parse(pattern):
-        if literal:
-            pieces.append("'" + literal.replace("'", "''") + "'")
-        if name:
-            pieces.append(expressions.get(name, name))
-    return f"concat({', '.join(pieces)})" if pieces else "''"
+def _not_in(caption: str, value: str) -> str:
+    """The parts of a value, between commas, that the caption does not say."""
+    return ", ".join(part for part in value.split(", ") if part.casefold() not in caption.casefold())

@@ -1,12 +1,17 @@
-"""What the template says of titles and pictures: rendered once each, and kept as tables of the job's database."""
+"""What the template says of titles, pictures, people and places: made once each, and kept as tables of the database."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Sequence
 
 import duckdb
 import pyarrow as pa
 
 from featurize.intake import inputs
-from featurize.prompting.template import Template
+from featurize.prompting import places
+from featurize.prompting.template import FACTS, Template
+from featurize.prompting.text import word
 from featurize.storage import tables
 from featurize.storage.store import Store
 from featurize.storage.tables import sql
@@ -19,7 +24,7 @@ def keep(db: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
     db.unregister("rows_to_keep")
 
 
-def numbered(**columns: list[str]) -> pa.Table:
+def numbered(**columns: Sequence[str | None]) -> pa.Table:
     """Columns of strings; the first, `<name>_no`, numbers the rows from 0."""
     name = next(iter(columns)).removesuffix("_id")
     numbers = pa.array(range(len(next(iter(columns.values())))), pa.int32())
@@ -27,7 +32,7 @@ def numbered(**columns: list[str]) -> pa.Table:
 
 
 def titles(db: duckdb.DuckDBPyConnection, template: Template, uri: str) -> None:
-    """Tables `given_title`, `title` (text, label), `genre` and `title_genre`, numbered by id and by name.
+    """Tables `given_title`, `title` (text, label, plain_name), `genre` and `title_genre`, numbered by id and by name.
 
     Errors: RefusedInput.
     """
@@ -36,7 +41,8 @@ def titles(db: duckdb.DuckDBPyConnection, template: Template, uri: str) -> None:
     rows = sorted(given.to_pylist(), key=lambda row: str(row["title_id"]))
     texts = [template.title_texts(row) for row in rows]
     ids = [row["title_id"] for row in rows]
-    keep(db, "title", numbered(title_id=ids, text=[text for text, _ in texts], label=[label for _, label in texts]))
+    said = {"text": [text for text, _ in texts], "label": [label for _, label in texts]}
+    keep(db, "title", numbered(title_id=ids, **said, plain_name=[_plain(row["name"]) for row in rows]))
     genres = [template.genres(row["genres"]) for row in rows]
     names = sorted({name for each in genres for name in each})
     keep(db, "genre", numbered(genre=names))
@@ -56,5 +62,49 @@ def pictures(
     for table, key in (("description", descriptions), ("image_tag", tags)):
         store.register(db, table, [key] if key else [])
     looks = tables.arrow(db, sql("prompting", "looks"), {"descriptions": descriptions, "tags": tags, "as_of": as_of})
-    texts = pa.array([template.candidate_text(row) for row in looks.to_pylist()], pa.string())
-    keep(db, "picture", looks.select(["image_sha256", "described", "status"]).append_column("description", texts))
+    rows = looks.to_pylist()
+    facts = [template.candidate_facts(row) for row in rows]
+    columns = {name: pa.array([each[name] for each in facts], pa.string()) for name in FACTS}
+    columns["description"] = pa.array([template.facts_text(each) for each in facts], pa.string())
+    columns["lettering"] = pa.array([_plain(row["text_on_artwork"]) for row in rows], pa.string())
+    known = {name: looks[name] for name in ("image_sha256", "described", "status")}
+    keep(db, "picture", pa.table(known | columns))
+
+
+def people(db: duckdb.DuckDBPyConnection, template: Template) -> None:
+    """Tables `person`, numbered by name, `title_cast` and `depicted`: who is in a title and on a candidate."""
+    most = template.people
+    cast = db.execute('SELECT title_no, "cast" FROM given_title JOIN title USING (title_id)').fetchall() if most else []
+    shown = db.execute(_SHOWN).fetchall() if most and template.candidate.depicts else []
+    in_titles = {number: template.names(given, most.cast) for number, given in cast} if most else {}
+    on_states = {number: template.names(given, most.depicts) for number, given in shown} if most else {}
+    everybody = sorted({name for names in (*in_titles.values(), *on_states.values()) for name in names})
+    keep(db, "person", numbered(person_id=everybody).rename_columns(["person_no", "name"]))
+    numbers = {name: number for number, name in enumerate(everybody)}
+    for table, key, of in (("title_cast", "title_no", in_titles), ("depicted", "state_no", on_states)):
+        rows = [(key, place, numbers[name]) for key, names in of.items() for place, name in enumerate(names)]
+        columns = [pa.array(column, pa.int32()) for column in zip(*rows, strict=True)] or [pa.array([], pa.int32())] * 3
+        keep(db, table, pa.table(columns, [key, "place", "person_no"]))
+
+
+def where(db: duckdb.DuckDBPyConnection, template: Template) -> None:
+    """Table `place`: by kind (device, country, language) what the questions have, and what is said of it."""
+    rows: list[tuple[str, str, str]] = []
+    now = template.now
+    patterns = {"device": now.device, "country": now.country, "language": now.language} if now else {}
+    for kind, pattern in patterns.items():
+        for (value,) in db.execute(f"SELECT DISTINCT {kind} FROM question WHERE {kind} IS NOT NULL").fetchall():
+            said = word(places.name(kind, value), now.place) if now and pattern else ""
+            if said:
+                rows.append((kind, value, str(pattern).format(value=said)))
+    columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)] or [pa.array([], pa.string())] * 3
+    keep(db, "place", pa.table(columns, ["kind", "given", "said"]))
+
+
+def _plain(text: str | None) -> str | None:
+    """Letters and digits alone: whether words on an artwork are a title's name is no matter of case or commas."""
+    return re.sub(r"\W+", "", text).casefold() if text else None
+
+
+_SHOWN = """SELECT state_no, depicts FROM artwork_state SEMI JOIN candidate USING (state_no)
+    WHERE depicts IS NOT NULL ORDER BY state_no"""

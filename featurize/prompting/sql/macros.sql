@@ -39,3 +39,11 @@ CREATE TEMP MACRO language_tag(said) AS
 CREATE TEMP MACRO same_language(one, other) AS
     -- pt is pt-BR and the other way round; pt-PT is not pt-BR. NULL where either is.
     starts_with(one || '-', other || '-') OR starts_with(other || '-', one || '-');
+CREATE TEMP MACRO whole_hours(happened, moment) AS
+    ((epoch_us(moment) - epoch_us(happened)) // 3_600_000_000)::INTEGER;
+CREATE TEMP MACRO minutes_until(minutes, happened, moment) AS
+    -- Of a play that had not ended at the moment, how long it had lasted.
+    CASE WHEN minutes IS NOT NULL THEN least(minutes, (epoch_us(moment) - epoch_us(happened)) // 60_000_000)::INTEGER END;
+CREATE TEMP MACRO same(value, of) AS
+    -- The value that all of so many rows of a group have; NULL where they differ, or one has none.
+    CASE WHEN count(value) = any_value(of) AND min(value) = max(value) THEN min(value) END;

@@ -3,10 +3,19 @@
 WITH asked_now AS (
     SELECT q.*, text FROM question q JOIN title USING (title_id) WHERE question_no BETWEEN $first AND $last
 ),
+with_people AS (
+    SELECT moment_no, title_no,
+        in_history(array_to_string(arg_min(person(name), place, $in_line), people_between())) AS with_whom
+    FROM (SELECT DISTINCT moment_no, title_no FROM recent WHERE moment_no BETWEEN $first_moment AND $last_moment)
+    JOIN title_cast USING (title_no) JOIN met USING (moment_no, person_no) JOIN person USING (person_no)
+    WHERE often
+    GROUP BY moment_no, title_no
+),
 recent_lines AS (
     SELECT moment_no,
-        array_to_string(arg_max(history_line(label, what(kind, minutes), ago(hours)), place, $recent), chr(10)) AS lines
-    FROM recent JOIN title USING (title_no)
+        array_to_string(
+            arg_max(history_line(concat(label, with_whom), what, ago(hours)), place, $lines), chr(10)) AS lines
+    FROM recent_said JOIN title USING (title_no) LEFT JOIN with_people USING (moment_no, title_no)
     WHERE moment_no BETWEEN $first_moment AND $last_moment
     GROUP BY moment_no
 ),
@@ -19,27 +28,75 @@ older_lines AS (
     WHERE moment_no BETWEEN $first_moment AND $last_moment
     GROUP BY moment_no
 ),
+people_lines AS (
+    -- People are numbered by name, too.
+    SELECT moment_no, people_line(array_to_string(
+            arg_max(people_count(name, plays), plays * 1_000_000_000::BIGINT - person_no, $people), people_between())) AS line
+    FROM met JOIN person USING (person_no)
+    WHERE often AND moment_no BETWEEN $first_moment AND $last_moment
+    GROUP BY moment_no
+),
+depictions AS (
+    SELECT question_no, artwork_id, candidate_depicts(array_to_string(
+            arg_min(CASE WHEN plays IS NULL THEN person(name) ELSE person_watched(name, plays) END, place, $most),
+            people_between())) AS who
+    FROM choice JOIN asked_now USING (question_no) JOIN depicted USING (state_no) JOIN person USING (person_no)
+    LEFT JOIN met USING (moment_no, person_no)
+    WHERE tells
+    GROUP BY question_no, artwork_id
+),
 choices AS (
     SELECT question_no,
         arg_min(artwork_id, shuffle, $most) AS artwork_ids,
-        arg_min(coalesce(description, not_described()), shuffle, $most) AS descriptions,
+        arg_min(said, shuffle, $most) AS descriptions,
         arg_min(share, shuffle, $most) AS propensities
     FROM (
-        SELECT question_no, artwork_id, description, share,
+        SELECT question_no, artwork_id, share,
+            coalesce(nullif(concat_ws(candidate_between(), description, who), ''), not_described()) AS said,
             md5(concat($seed, '|', question_key, '|', artwork_id)) AS shuffle
-        FROM choice JOIN asked_now USING (question_no)
+        FROM choice JOIN asked_now USING (question_no) LEFT JOIN depictions USING (question_no, artwork_id)
     )
+    GROUP BY question_no
+),
+moments_said AS (
+    SELECT question_no, nullif(concat_ws(now_between(),
+            CASE WHEN time_zone IS NOT NULL THEN local_time(time_zone, asked_at) END, d.said, c.said, l.said), '') AS now
+    FROM asked_now q
+    LEFT JOIN place d ON d.kind = 'device' AND d.given = q.device
+    LEFT JOIN place c ON c.kind = 'country' AND c.given = q.country
+    LEFT JOIN place l ON l.kind = 'language' AND l.given = q.language
+),
+event_lines AS (
+    SELECT question_no, array_to_string(
+            arg_max(earlier_event_line(what(kind, minutes), ago(hours)), place, $events), earlier_between()) AS events
+    FROM earlier_event
+    WHERE question_no BETWEEN $first AND $last
+    GROUP BY question_no
+),
+shown_lines AS (
+    SELECT question_no, array_to_string(arg_max(
+            earlier_shown_line(letter(number), times, ago(hours), outcome(played, broken_off, known)),
+            epoch_us(last_at) * 64 - number, $artworks), earlier_between()) AS shows
+    FROM (
+        SELECT s.*, list_position(artwork_ids, artwork_id) AS number
+        FROM earlier_shown s JOIN choices USING (question_no)
+    )
+    WHERE number > 0
     GROUP BY question_no
 ),
 asked AS MATERIALIZED (
     SELECT q.*, artwork_ids, descriptions, propensities,
         user_message(
-            coalesce(nullif(concat_ws(chr(10), lines, line), ''), no_history()),
+            coalesce(nullif(concat_ws(chr(10), lines, older_lines.line, people_lines.line), ''), no_history()),
             text,
+            CASE WHEN now IS NOT NULL THEN now_section(now) END,
+            CASE WHEN events IS NOT NULL OR shows IS NOT NULL
+                THEN earlier_section(concat_ws(earlier_between(), events, shows)) END,
             array_to_string(list_transform(descriptions, lambda words, place: candidate_line(letter(place), words)), chr(10))
         ) AS question
     FROM asked_now q JOIN choices USING (question_no)
-    LEFT JOIN recent_lines USING (moment_no) LEFT JOIN older_lines USING (moment_no)
+    LEFT JOIN recent_lines USING (moment_no) LEFT JOIN older_lines USING (moment_no) LEFT JOIN people_lines USING (moment_no)
+    LEFT JOIN moments_said USING (question_no) LEFT JOIN event_lines USING (question_no) LEFT JOIN shown_lines USING (question_no)
 )
 SELECT prompt_id, $kind AS kind, impression_id, member AS member_id, title_id, asked_at, artwork_ids,
     list_transform(descriptions, lambda words: list_position(descriptions, words)) AS same_as,
