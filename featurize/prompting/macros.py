@@ -52,6 +52,9 @@ def statements(template: Template) -> list[str]:
             "time",
             weekday="strftime(timezone(zone, moment), '%A')",
             clock="strftime(timezone(zone, moment), '%H:%M')",
+            part="CASE WHEN hour(timezone(zone, moment)) BETWEEN 5 AND 11 THEN 'morning' "
+            "WHEN hour(timezone(zone, moment)) BETWEEN 12 AND 17 THEN 'afternoon' "
+            "WHEN hour(timezone(zone, moment)) BETWEEN 18 AND 22 THEN 'evening' ELSE 'night' END",
         ),
         "earlier_section(lines)": _in(earlier, "section"),
         "earlier_between()": _in(earlier, "between"),

@@ -29,6 +29,8 @@ LETTERS = string.ascii_uppercase + string.ascii_lowercase
 """Labels of the candidates: one token each in every common tokenizer."""
 FACTS = ("caption", "mood", "setting", "people", "composition", "text_on_artwork")
 """What is said of a picture, in that order."""
+_WHOLE = 2000
+"""Characters of a caption that are read where its first clauses are shown."""
 _FOLDER = Path(__file__).parent / "templates"
 
 
@@ -158,7 +160,7 @@ class _Now(_Words):
     place: int = Field(ge=len(CUT) + 1)
     section: Annotated[str, _only("now")]
     between: str
-    time: Annotated[str, _only("weekday", "clock")] | None = None
+    time: Annotated[str, _only("weekday", "clock", "part")] | None = None
     device: Value | None = None
     country: Value | None = None
     language: Value | None = None
@@ -263,6 +265,7 @@ class Template(_Words):
         }
         values["people"] = word(row["people"], self.limits.detail)
         if self.candidate.brief and values["caption"]:
+            values["caption"] = _clauses(clean(row["caption"], _WHOLE), self.limits.caption)
             values["people"] = values["composition"] = ""
             for name in ("mood", "setting"):
                 values[name] = _not_in(values["caption"], values[name])
@@ -310,6 +313,15 @@ def _joined(words: _Title, values: Mapping[str, str]) -> str:
     """The patterns of the fields that have a value, in the order in which the class declares them."""
     patterns = ((getattr(words, name), values[name]) for name in type(words).model_fields if name in values)
     return words.between.join(pattern.format(value=value) for pattern, value in patterns if pattern and value)
+
+
+def _clauses(text: str, limit: int) -> str:
+    """The first clauses of a text, as many as have at most `limit` characters; of a longer one, its first words."""
+    if len(text) <= limit:
+        return text
+    ends = [at for at in range(limit // 2, limit + 1) if text[at] in ",;." and text[at + 1 : at + 2] in ("", " ")]
+    words = text[: limit + 1].rpartition(" ")[0]
+    return text[: ends[-1]] if ends else words or text[:limit]
 
 
 def _not_in(caption: str, value: str) -> str:

@@ -103,7 +103,7 @@ def where(db: duckdb.DuckDBPyConnection, template: Template) -> None:
 
 def _plain(text: str | None) -> str | None:
     """Letters and digits alone: whether words on an artwork are a title's name is no matter of case or commas."""
-    return re.sub(r"\W+", "", text).casefold() if text else None
+    return re.sub(r"\W+", "", text or "").casefold() or None
 
 
 _SHOWN = """SELECT state_no, depicts FROM artwork_state SEMI JOIN candidate USING (state_no)

@@ -1,47 +1,56 @@
-"""The prompts once more, as plainly as they can be written: a loop over impressions, lists and sorts."""
+"""The prompts once more, as plainly as they can be written: a loop over impressions, lists and sorts.
+
+What is asked about, and what becomes no prompt, is here; the words are in `slow_words`.
+"""
 
 import hashlib
-import tomllib
 from collections import Counter
-from pathlib import Path
-
-import featurize.prompting
-from featurize.prompting.text import clean, word
+from zoneinfo import ZoneInfo
 
 from . import worlds
-
-WORDS = tomllib.loads(
-    (Path(featurize.prompting.__file__).parent / "templates" / "multiple-choice-v1.toml").read_text(encoding="utf-8")
-)
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-KINDS = ["play", "thumbs_up", "thumbs_down", "list_add"]
+from .slow_words import LETTERS, Words, microseconds
 
 
-def logged(world, missing="placeholder", seed=0, unknown="skip", before=None):
+def logged(world, missing="placeholder", seed=0, unknown="skip", before=None, template="multiple-choice-v1"):
     """(impression_id -> dict of prompt columns, reason -> count). `before` has the impressions with a prompt, by id."""
-    found, reasons, seen = {}, Counter(), set()
+    words = Words(world, template)
+    found, reasons, seen, known = {}, Counter(), set(), dict(before or {})
     for row in sorted(world.impression, key=_order):
         reason = "duplicate_id" if row["impression_id"] in seen else _wrong(row, world)
         seen.add(row["impression_id"])
         if reason is None and row["impression_id"] in (before or {}):
             if _is(row) == _is(before[row["impression_id"]]):
                 found[row["impression_id"]] = {"reward": row["reward"]}
+                known[row["impression_id"]] = row
                 continue
             reason = "changed_impression"
         if reason is None:
-            reason, prompt = _prompt(world, row, row["impression_id"], missing, seed, unknown)
+            reason, states = _states(world, words, row, missing, unknown)
         if reason is None:
-            said = {"reward": row["reward"], "propensity": row["propensity"], "propensities": None}
-            if row.get("propensities") is not None:
-                said["propensities"] = [_share(row, name) for name in prompt["artwork_ids"]]
-            found[row["impression_id"]] = prompt | said
+            known[row["impression_id"]] = row
+            found[row["impression_id"]] = (row, states)
         else:
             reasons[reason] += 1
+    for key, (row, states) in [(key, each) for key, each in found.items() if isinstance(each, tuple)]:
+        prompt = _prompt(words, row, key, states, seed, known.values())
+        said = {"reward": row["reward"], "propensity": row["propensity"], "propensities": None}
+        if row.get("propensities") is not None:
+            said["propensities"] = [_share(row, name) for name in prompt["artwork_ids"]]
+        found[key] = prompt | said
     return found, reasons
 
 
-def nightly(world, moment, missing="placeholder", seed=0, logged=()):
-    """((member_id, title_id) -> dict of prompt columns, reason -> count). `logged` has the impressions."""
+def nightly(world, moment, missing="placeholder", seed=0, logged=(), kept=(), template="multiple-choice-v1"):
+    """((member_id, title_id) -> dict of prompt columns, reason -> count).
+
+    `logged` has the impressions of the log that is given, and `kept` those in the store.
+    """
+    words = Words(world, template)
+    known = {row["impression_id"]: row for row in kept}
+    usable = [row for row in logged if row["impression_id"] and row["member_id"] and 0 <= row["reward"] <= 1]
+    usable = [row for row in usable if row["candidates"] and row["artwork_id"] in row["candidates"] and row["at"]]
+    for row in sorted(usable, key=_order, reverse=True):
+        known[row["impression_id"]] = row
     found, reasons, seen = {}, Counter(), set()
     order = ("language", "max_maturity", "device", "country", "time_zone")
     for pair in sorted(world.pair, key=lambda pair: [_nulls_last(pair.get(name)) for name in order]):
@@ -55,7 +64,7 @@ def nightly(world, moment, missing="placeholder", seed=0, logged=()):
             if state and _speaks(state.get("locale"), pair.get("language")) and _suits(state, pair)
         ]
         row = pair | {"at": moment, "artwork_id": None, "candidates": names}
-        reason, prompt = None, None
+        reason, states = None, None
         if (member, title_id) in seen:
             reason = "duplicate_id"
         elif (pair.get("max_maturity") or 0) < 0:
@@ -63,11 +72,11 @@ def nightly(world, moment, missing="placeholder", seed=0, logged=()):
         elif title_id not in {title["title_id"] for title in world.title}:
             reason = "unknown_title"
         else:
-            key = f"{len(member)}:{member}:{title_id}:{_microseconds(moment)}"
-            reason, prompt = _prompt(world, row, key, missing, seed)
+            key = f"{len(member)}:{member}:{title_id}:{microseconds(moment)}"
+            reason, states = _states(world, words, row, missing)
         seen.add((member, title_id))
         if reason is None:
-            found[member, title_id] = prompt
+            found[member, title_id] = _prompt(words, row, key, states, seed, known.values())
         else:
             reasons[reason] += 1
     return found, reasons
@@ -145,54 +154,48 @@ def _wrong(row, world):
     return "bad_propensities" if shares is not None and _bad_propensities(row) else None
 
 
-def _prompt(world, row, key, missing, seed, unknown=None):
-    """`unknown` is what becomes of candidates that were not on offer; None passes them over."""
-    looks, unsuitable = {}, set()
+def _states(world, words, row, missing, unknown=None):
+    """Reason, or what the catalogue said of each candidate: None of one that was not on offer.
+
+    `unknown` is what becomes of candidates that were not on offer; None passes them over.
+    """
+    states, unsuitable = {}, set()
     for name in set(row["candidates"]):
         state = _state(world, name, row["at"])
         if state is not None and state["title_id"] == row["title_id"]:
             if _suits(state, row):
-                looks[name] = _look(world, state["image_sha256"])
+                states[name] = state
             else:
                 unsuitable.add(name)
     shown = row["artwork_id"]
     if shown in unsuitable:
         return "unsuitable_shown", None
-    not_offered = set() if unknown is None else set(row["candidates"]) - set(looks)
-    if len(looks) + len(not_offered) < 2:
+    not_offered = set() if unknown is None else set(row["candidates"]) - set(states)
+    if len(states) + len(not_offered) < 2:
         return "few_candidates", None
     if not_offered and unknown == "skip":
         return ("unsuitable_candidate" if not_offered == unsuitable else "unknown_candidate"), None
-    with_words = {name: look for name, look in looks.items() if look}
-    if not with_words or (missing == "skip" and len(with_words) < len(looks)):
+    with_words = {name: state for name, state in states.items() if words.look(state)}
+    if not with_words or (missing == "skip" and len(with_words) < len(states)):
         return "no_description", None
     if missing == "drop":
-        if len(with_words) + len(not_offered) < 2 or (shown in looks and shown not in with_words):
+        if len(with_words) + len(not_offered) < 2 or (shown in states and shown not in with_words):
             return "no_description", None
-        looks = with_words
-    looks |= dict.fromkeys(not_offered, "")
-    if len(looks) > len(LETTERS):
-        return "too_many_candidates", None
-    order = sorted(looks, key=lambda name: hashlib.md5(f"{seed}|{key}|{name}".encode()).hexdigest())
-    lines = [
-        WORDS["candidate"]["line"].format(letter=letter, description=looks[name] or WORDS["candidate"]["missing"])
-        for letter, name in zip(LETTERS, order, strict=False)
-    ]
-    title = next(title for title in world.title if title["title_id"] == row["title_id"])
-    user = (
-        WORDS["user"]
-        .strip()
-        .format(
-            history=_history(world, row["member_id"], row["at"]),
-            title=_title(title, WORDS["title"]),
-            candidates="\n".join(lines),
-        )
-    )
-    system = WORDS["system"].strip()
-    return None, {
+        states = with_words
+    states |= dict.fromkeys(not_offered)
+    return ("too_many_candidates", None) if len(states) > len(LETTERS) else (None, states)
+
+
+def _prompt(words, row, key, states, seed, impressions):
+    shown, said = row["artwork_id"], _circumstances(row)
+    order = sorted(states, key=lambda name: hashlib.md5(f"{seed}|{key}|{name}".encode()).hexdigest())
+    clock = row["at"].astimezone(ZoneInfo(said["time_zone"])) if said["time_zone"] else None
+    asked = row | said | {"clock": clock}
+    system, user = words.messages(asked, {name: states[name] for name in order}, impressions)
+    return {
         "artwork_ids": order,
         "answer": LETTERS[order.index(shown)] if shown else None,
-        **_circumstances(row),
+        **said,
         "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
         "prompt": f"{system}\n\n{user}",
         "tokens": len(f"{system}\n\n{user}"),
@@ -214,104 +217,3 @@ def _state(world, artwork_id, at):
     begins, ends = state.get("valid_from"), state.get("valid_to")
     valid = state["present"] and (begins is None or begins <= at) and (ends is None or at < ends)
     return state if valid else None
-
-
-def _look(world, image_sha256):
-    rows = [d for d in world.description if d["image_sha256"] == image_sha256]
-    worth = ["ok", "invalid_fields"]
-    rows.sort(key=lambda d: (worth.index(d["status"]) if d["status"] in worth else 2, d["computed_at"]))
-    row = rows[0] if rows else {}
-    tags = {}
-    for tag in world.image_tag:
-        if tag["image_sha256"] == image_sha256:
-            best = tags.get(tag["attribute"], (0, ""))
-            tags[tag["attribute"]] = max(best, (tag["probability"], tag["label"]))
-    tags = {attribute: label for attribute, (_, label) in tags.items()}
-    limits, words = WORDS["limits"], WORDS["candidate"]
-    people = row.get("people_count")
-    values = [
-        ("caption", clean(row.get("caption"), limits["caption"])),
-        ("mood", clean(row.get("mood") or tags.get("mood"), limits["detail"])),
-        ("setting", clean(row.get("setting") or tags.get("setting"), limits["detail"])),
-        ("people", word(tags.get("people") if people is None else str(people), limits["detail"])),
-        ("composition", clean(row.get("composition") or tags.get("shot"), limits["detail"])),
-        ("text_on_artwork", clean(row.get("text_on_artwork"), limits["detail"])),
-    ]
-    return words["between"].join(words[name].format(value=value) for name, value in values if value)
-
-
-def _genres(title):
-    limits = WORDS["limits"]
-    names = [word(name, limits["genre"]) for name in title["genres"] or []]
-    return list(dict.fromkeys(name for name in names if name))[: limits["genres"]]
-
-
-def _title(title, words):
-    values = [
-        ("name", clean(title["name"], WORDS["limits"]["name"]) or "?"),
-        ("year", str(title["year"] or "")),
-        ("genres", ", ".join(_genres(title))),
-        ("synopsis", clean(title["synopsis"], WORDS["limits"]["synopsis"])),
-    ]
-    return words["between"].join(words[name].format(value=value) for name, value in values if value and name in words)
-
-
-def _history(world, member, at):
-    words = WORDS["history"]
-    titles = {title["title_id"]: title for title in world.title}
-    order = sorted(titles)
-    past = [
-        (e["at"], order.index(e["title_id"]), KINDS.index(e["event"]), _minutes(e))
-        for e in world.history
-        if e["member_id"] == member and e["at"] < at and e["title_id"] in titles and e["event"] in KINDS
-    ]
-    most = {}
-    for at_, title, kind, minutes in past:  # rows of one key are one event, with the most minutes told of it
-        known = [each for each in (minutes, most.get((at_, title, kind))) if each is not None]
-        most[at_, title, kind] = max(known, default=None)
-    past = [(*key, minutes) for key, minutes in most.items()]
-    past.sort(key=lambda e: (*e[:3], e[3] is None, e[3]), reverse=True)
-    lines = [
-        words["line"].format(
-            title=_title(titles[order[title]], words["title"]), what=_what(kind, minutes), ago=_ago(at - when)
-        )
-        for when, title, kind, minutes in past[: words["recent"]]
-    ]
-    plays = Counter()
-    for _, title, kind, _ in past[words["recent"] :]:
-        if KINDS[kind] == "play":
-            plays.update(_genres(titles[order[title]]))
-    if plays:
-        most = sorted(plays.items(), key=lambda item: (-item[1], item[0]))[: words["genres"]]
-        counts = ", ".join(words["count"].format(genre=genre, plays=count) for genre, count in most)
-        lines.append(words["older"].format(counts=counts))
-    return "\n".join(lines) or words["none"]
-
-
-def _minutes(row):
-    minutes = row["minutes"]
-    known = row["event"] == "play" and minutes is not None and 0 <= minutes < 1e6
-    return int(minutes) if known else None
-
-
-def _what(kind, minutes):
-    words = WORDS["history"]["what"]
-    if KINDS[kind] == "play":
-        return words["play_unmeasured"] if minutes is None else words["play"].format(minutes=minutes)
-    return words[KINDS[kind]]
-
-
-def _ago(age):
-    words = WORDS["history"]["ago"]
-    hours = int(age.total_seconds() // 3600)
-    if hours < 1:
-        return words["now"]
-    if hours < 48:
-        return words["hours"].format(count=hours)
-    if hours < 60 * 24:
-        return words["days"].format(count=hours // 24)
-    return words["months"].format(count=hours // (30 * 24))
-
-
-def _microseconds(moment):
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond

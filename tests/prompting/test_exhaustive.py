@@ -11,22 +11,27 @@ COLUMNS = ("artwork_ids", "answer", "messages", "prompt", "tokens", "device", "c
 LOGGED = (*COLUMNS, "reward", "propensity", "propensities")
 
 
-@pytest.mark.parametrize("missing", ["placeholder", "drop", "skip"])
-@pytest.mark.parametrize(
-    ("seed", "unknown"),
-    [
-        (1, "skip"),
-        (2, "placeholder"),
-        pytest.param(3, "skip", marks=pytest.mark.slow),
-        pytest.param(3, "placeholder", marks=pytest.mark.slow),
-    ],
-)
-def test_logged_prompts_are_those_of_the_slow_implementation(tmp_path, seed, unknown, missing):
+V1, V2, SHORT = "multiple-choice-v1", "multiple-choice-v2", "multiple-choice-short-v1"
+FAST = {(1, "skip", "placeholder", V1), (2, "placeholder", "drop", V1), (2, "placeholder", "skip", V1)}
+FAST |= {(1, "skip", "placeholder", V2), (2, "placeholder", "drop", SHORT)}
+EVERY = [
+    pytest.param(*case, marks=() if case in FAST else pytest.mark.slow)
+    for template in (V1, V2, SHORT)
+    for missing in ("placeholder", "drop", "skip")
+    for case in [(seed, unknown, missing, template) for seed in (1, 2, 3) for unknown in ("skip", "placeholder")]
+]
+NIGHTS = [(4, False, V1), (5, True, V2), (4, False, SHORT)]
+NIGHTS += [pytest.param(*case, marks=pytest.mark.slow) for case in ((5, True, V1), (4, False, V2), (5, True, SHORT))]
+
+
+@pytest.mark.parametrize(("seed", "unknown", "missing", "template"), EVERY)
+def test_logged_prompts_are_those_of_the_slow_implementation(tmp_path, seed, unknown, missing, template):
     world = worlds.circumstances(worlds.odd(seed), seed)
     world.write(tmp_path)
     chosen = {"prompts__missing_description": missing, "prompts__unknown_candidate": unknown, "prompts__seed": seed}
+    chosen["prompts__template"] = template
     assert worlds.run(tmp_path, **worlds.ANY_LOSS, **chosen) == 0
-    expected, reasons = slow.logged(world, missing, seed, unknown)
+    expected, reasons = slow.logged(world, missing, seed, unknown, template=template)
     made = {row["impression_id"]: row for row in worlds.rows(tmp_path)}
     assert len(expected) > 20
     assert {key: {c: row[c] for c in LOGGED} for key, row in made.items()} == expected
@@ -36,16 +41,23 @@ def test_logged_prompts_are_those_of_the_slow_implementation(tmp_path, seed, unk
     assert counted["impressions"] == len(world.impression) == counted["new prompts"] + sum(reasons.values())
 
 
-@pytest.mark.parametrize(("seed", "with_log"), [(4, False), (5, True)])
-def test_nightly_prompts_are_those_of_the_slow_implementation(tmp_path, seed, with_log):
+@pytest.mark.parametrize(("seed", "with_log", "template"), NIGHTS)
+def test_nightly_prompts_are_those_of_the_slow_implementation(tmp_path, seed, with_log, template):
+    """They tell of the impressions that the store keeps, and of those of a log that is given."""
     world = worlds.circumstances(worlds.odd(seed), seed)
     world.write(tmp_path)
+    assert worlds.run(tmp_path, **worlds.ANY_LOSS, prompts__template=template) == 0
+    prompts = slow.logged(world, template=template)[0]
+    kept = [row for row in sorted(world.impression, key=slow._order, reverse=True) if row["impression_id"] in prompts]
     moment = worlds.START + timedelta(days=120, microseconds=1)
     log = tmp_path / "impression.parquet" if with_log else None
     nightly = {"prompts__kind": "nightly", "prompts__at": moment.isoformat(), "input__impressions": log}
+    nightly["prompts__template"] = template
     assert worlds.run(tmp_path, **worlds.ANY_LOSS, **nightly, input__pairs=tmp_path / "pair.parquet") == 0
-    expected, reasons = slow.nightly(world, moment, logged=world.impression if with_log else ())
-    made = {(row["member_id"], row["title_id"]): row for row in worlds.rows(tmp_path)}
+    expected, reasons = slow.nightly(
+        world, moment, "placeholder", 0, world.impression if with_log else (), kept, template
+    )
+    made = {(row["member_id"], row["title_id"]): row for row in worlds.rows(tmp_path) if row["kind"] == "nightly"}
     assert len(expected) > 10
     assert {key: {c: row[c] for c in COLUMNS} for key, row in made.items()} == expected
     assert all(row[c] is None for row in made.values() for c in ("impression_id", "reward", "propensity", "split"))

@@ -112,7 +112,10 @@ def test_nanoseconds_with_a_zone_are_taken(tmp_path):
         ({"input__history": "notes.txt"}, "notes.txt: a file must end in"),
         ({"input__history": "broken.parquet"}, "broken.parquet: cannot be read"),
         ({"input__history": None}, "input.history (HISTORY=) is not set, and others are"),
-        ({"prompts__template": "nothing"}, "template 'nothing' is neither a file nor one of: multiple-choice-v1"),
+        (
+            {"prompts__template": "nothing"},
+            "template 'nothing' is neither a file nor one of: multiple-choice-short-v1, ",
+        ),
         ({"prompts__as_of": "2025-01-01T00:00:00"}, "prompts.as_of"),
         ({"prompts__as_of": "2025-01-01T00:00:00Z"}, "has no descriptions from before prompts.as_of"),
         ({"prompts__descriptions": "words-9"}, "prompts.descriptions: there is no description of model 'words-9'"),

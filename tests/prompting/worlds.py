@@ -201,7 +201,26 @@ def circumstances(world, seed):
         row["language"] = rng.choice([None, "pt", "en", " "])
         if row["candidates"] and rng.random() < 0.6:
             _propensities(rng, row)
+        row["minutes"] = rng.choice([None, 0.0, 0.9, 12.7, 90.0])
+        row["country"] = rng.choice([row["country"], " de ", "Narnia", '"] Z.'])
+    _alike(rng, world)
     return world
+
+
+def _alike(rng, world):
+    """Of some titles all artworks show the same people; some have the title's name on them; captions are of any length."""
+    for row in rng.sample(world.title, 4):
+        for each in world.artwork:
+            if each["title_id"] == row["title_id"]:
+                each["depicts"] = ["Ana Sá", "Bo"]
+    names = {row["title_id"]: row["name"] for row in world.title}
+    titles = {row["image_sha256"]: names[row["title_id"]] for row in world.artwork}
+    longer = [" Calm, at the sea, with one or two more things, and so on and on", " On and on it goes" * 9, "x" * 120]
+    for row in world.description:
+        if rng.random() < 0.3:
+            row["text_on_artwork"] = titles[row["image_sha256"]].upper() + rng.choice(["", "!", " 2"])
+        if row["caption"] and rng.random() < 0.4:
+            row["caption"] += rng.choice(longer)
 
 
 ZONES = {
