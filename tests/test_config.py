@@ -118,7 +118,7 @@ def test_a_profile_with_an_unknown_key_is_refused_with_the_nearest(tmp_path):
     [
         (load_labels, "demo-v2", "demo-v1"),
         (load_labels, "artwork_v1", "artwork-v1"),
-        (load_template, "multiple-choice", "multiple-choice-v1"),
+        (load_template, "multiple_choice_v1", "multiple-choice-v1"),
         (load_prompt, "artwork-short", "artwork-short-v1"),
         (lambda name: resolve(name, None, "config.json"), "bundled:captionr", "captioner"),
     ],

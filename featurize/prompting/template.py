@@ -30,7 +30,7 @@ LETTERS = string.ascii_uppercase + string.ascii_lowercase
 FACTS = ("caption", "mood", "setting", "people", "composition", "text_on_artwork")
 """What is said of a picture, in that order."""
 _WHOLE = 2000
-"""Characters of a caption that are read where its first clauses are shown."""
+"""Characters of a caption that are read where its beginning is shown."""
 _FOLDER = Path(__file__).parent / "templates"
 
 
@@ -242,7 +242,7 @@ class Template(_Words):
         if self.people is None:
             return []
         limit = self.people.name
-        return [name for name in dict.fromkeys(clean(name, limit) for name in given or ()) if name][:most]
+        return [name for name in dict.fromkeys(word(name, limit) for name in given or ()) if name][:most]
 
     def title_texts(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """A row of `title` as the text under its heading and as it stands in a line of history."""
@@ -265,7 +265,7 @@ class Template(_Words):
         }
         values["people"] = word(row["people"], self.limits.detail)
         if self.candidate.brief and values["caption"]:
-            values["caption"] = _clauses(clean(row["caption"], _WHOLE), self.limits.caption)
+            values["caption"] = _beginning(clean(row["caption"], _WHOLE), self.limits.caption)
             values["people"] = values["composition"] = ""
             for name in ("mood", "setting"):
                 values[name] = _not_in(values["caption"], values[name])
@@ -315,13 +315,15 @@ def _joined(words: _Title, values: Mapping[str, str]) -> str:
     return words.between.join(pattern.format(value=value) for pattern, value in patterns if pattern and value)
 
 
-def _clauses(text: str, limit: int) -> str:
-    """The first clauses of a text, as many as have at most `limit` characters; of a longer one, its first words."""
-    if len(text) <= limit:
-        return text
-    ends = [at for at in range(limit // 2, limit + 1) if text[at] in ",;." and text[at + 1 : at + 2] in ("", " ")]
-    words = text[: limit + 1].rpartition(" ")[0]
-    return text[: ends[-1]] if ends else words or text[:limit]
+def _beginning(text: str, limit: int) -> str:
+    """A text up to the first clause that ends after two fifths of `limit` characters, or as many whole words."""
+    ends = (
+        at for at in range(limit * 2 // 5, min(limit + 1, len(text))) if text[at] in ",;." and text[at + 1 :][:1] in " "
+    )
+    end = next(ends, None)
+    if end is not None or len(text) <= limit:
+        return text[:end]
+    return text[: limit + 1].rpartition(" ")[0] or text[:limit]
 
 
 def _not_in(caption: str, value: str) -> str:

@@ -112,7 +112,7 @@ class Words:
             "text_on_artwork": clean(row.get("text_on_artwork"), limits["detail"]),
         }
         if words.get("brief") and values["caption"]:
-            caption = values["caption"] = first_clauses(clean(row["caption"], 2000), limits["caption"])
+            caption = values["caption"] = beginning(clean(row["caption"], 2000), limits["caption"])
             for name in ("mood", "setting"):
                 parts = [part for part in values[name].split(", ") if part.casefold() not in caption.casefold()]
                 values[name] = ", ".join(parts)
@@ -126,7 +126,7 @@ class Words:
 
     def _names(self, given, limit):
         words = self.words.get("people")
-        names = [clean(name, words["name"]) for name in given or []] if words else []
+        names = [word(name, words["name"]) for name in given or []] if words else []
         return list(dict.fromkeys(name for name in names if name))[: words[limit]] if words else []
 
     def _cast(self, number):
@@ -312,13 +312,13 @@ def _of_impression(row):
     return minutes if minutes is not None and 0 <= minutes < 1e6 else None
 
 
-def first_clauses(text, limit):
-    """As many clauses as fit into `limit` characters and are at least half as long; or as many words."""
+def beginning(text, limit):
+    """Up to the first clause that ends after two fifths of `limit` characters; else as many whole words."""
+    ends = [end.start() for end in re.finditer(r"[,;.](?= |$)", text) if limit * 2 // 5 <= end.start() <= limit]
+    if ends:
+        return text[: ends[0]]
     if len(text) <= limit:
         return text
-    ends = [end.start() for end in re.finditer(r"[,;.](?= |$)", text) if limit // 2 <= end.start() <= limit]
-    if ends:
-        return text[: ends[-1]]
     spaces = [at for at, letter in enumerate(text[: limit + 1]) if letter == " "]
     return text[: spaces[-1]] if spaces and spaces[-1] else text[:limit]
 

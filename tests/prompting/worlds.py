@@ -208,7 +208,7 @@ def circumstances(world, seed):
 
 
 def _alike(rng, world):
-    """Of some titles all artworks show the same people; some have the title's name on them; captions are of any length."""
+    """Of some titles all artworks show the same people; some have the title's name on them; captions get longer."""
     for row in rng.sample(world.title, 4):
         for each in world.artwork:
             if each["title_id"] == row["title_id"]:
