@@ -114,6 +114,8 @@ def test_set_holds_several_settings(here):
 def test_other_targets_get_theirs(here):
     question = "SELECT \"a\", '$x' -- #1, $(y)"
     assert arguments_of(here, "sql", "STORE=s 1", f"ASK={question}") == ['--set=store="s 1"', f"-c{question}"]
+    assert arguments_of(here, "headroom", "DEMO=paper") == ["paper"]
+    assert arguments_of(here, "headroom") == []
     assert arguments_of(here, "bench", "ONLY=planning no_op", "ARTWORK=a b", "SET=a.b=1 c=2") == [
         "--artwork=a b",
         "--only=planning",
