@@ -24,13 +24,22 @@ def world():
     made = worlds.plain(impressions=9)
     days = worlds.timedelta(days=1)
     made.history = [worlds.event(f"m{n % 5}", f"t{n % 4}", worlds.START - n * days, minutes=n + 0.5) for n in range(12)]
-    made.pair = [{"member_id": f"m{n}", "title_id": "t1"} for n in range(3)]
+    words = {"device": "phone", "country": "BR", "language": "pt", "time_zone": "America/Sao_Paulo", "max_maturity": 16}
+    made.pair = [{"member_id": f"m{n}", "title_id": "t1"} | words for n in range(3)]
+    for row in made.impression:
+        row |= {**words, "propensities": [0.25, 0.5, 0.25]}
+    for row in made.title:
+        row["cast"] = ["Ana Sá", "Bo"]
     return made
 
 
 def rows_of(name, made):
     if name == "manifest":
-        return [{"artwork_id": f"a{n}", "title_id": "t1", "uri": f"pictures/{n}.png", "priority": n} for n in range(6)]
+        return [
+            {"artwork_id": f"a{n}", "title_id": "t1", "uri": f"pictures/{n}.png", "priority": n}
+            | {"depicts": ["Ana Sá"], "maturity": n}
+            for n in range(6)
+        ]
     return getattr(made, name)
 
 
