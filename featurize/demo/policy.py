@@ -62,7 +62,7 @@ def features(seen: np.ndarray, popular: np.ndarray, shown: np.ndarray, pictures:
             np.eye(4)[people],
             pictures.lettered[shown][..., None],
             known[shown][..., None],
-            np.where(known, best, 0)[shown][..., None],
+            np.where(known, best, 0)[shown][..., None] * 10,
         ],
         axis=2,
     )
