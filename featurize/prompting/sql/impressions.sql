@@ -7,8 +7,12 @@ SELECT
     artwork_id AS shown, each_once AS candidates, propensity, reward, max_maturity,
     nullif(trim(device), '') AS device, nullif(trim(country), '') AS country, nullif(trim(language), '') AS language,
     zone AS time_zone, said_zone,
-    CASE WHEN propensities IS NOT NULL
-        THEN list_transform(each_once, lambda name: share_of(name, candidates, propensities)) END AS propensities,
+    CASE -- the first is five times as fast, and there are many
+        WHEN len(propensities) = len(each_once)
+            THEN list_transform(each_once, lambda name: propensities[list_position(candidates, name)])
+        WHEN propensities IS NOT NULL
+            THEN list_transform(each_once, lambda name: share_of(name, candidates, propensities))
+    END AS propensities,
     CASE WHEN NOT bad_minutes(fault, minutes) THEN minutes END AS minutes,
     CASE WHEN bad_minutes(fault, minutes)
         THEN coalesce(fault_example, concat('impression ''', impression_id, ''', minutes ', minutes)) END AS bad_minutes,
