@@ -18,6 +18,10 @@ ifneq ($(UNKNOWN),)
 $(error $(or $(MAKECMDGOALS),help) knows no variable $(UNKNOWN); $(if $(KNOWN),it knows $(KNOWN),it knows none))
 endif
 
+ifneq ($(and $(filter clean,$(MAKECMDGOALS)),$(filter-out clean,$(MAKECMDGOALS))),)
+$(error clean stands alone: with $(filter-out clean,$(MAKECMDGOALS)) it would remove what that one needs, or made)
+endif
+
 # They go to jobs/from_make.py in the environment, as they were typed: here, make would expand what follows a `$$`.
 $(foreach name,$(KNOWN_featurize) $(KNOWN_prompts) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
@@ -78,5 +82,5 @@ bundle: $(READY) ## train the models that ship with the package again: half a da
 bundle-score: $(READY) ## how well they do on scenes they have never seen
 	@$(PY) -m jobs.bundle --score-only
 
-clean: ## remove what the targets made: .venv, the demo catalogue, the store, training checkpoints
-	rm -rf $(VENV) demo store bundle bench.json bundle-scores.json
+clean: ## remove .venv, the demo catalogue and training checkpoints; the store stays, it may hold days of work
+	rm -rf $(VENV) demo bundle bench.json bundle-scores.json

@@ -70,6 +70,15 @@ def settings_of(found):
     return config.load("local", [flag.removeprefix("--set=") for flag in found if flag.startswith("--set=")])
 
 
+def test_clean_leaves_the_store_and_stands_alone(here):
+    for name in ("store", "demo"):
+        (here / name).mkdir()
+    beside = make("featurize", "clean")
+    assert (beside.returncode, "clean stands alone" in beside.stderr, (here / "demo").exists()) == (2, True, True)
+    assert make("clean").returncode == 0
+    assert [path.name for path in here.iterdir()] == ["store"]
+
+
 def test_every_input_of_the_prompts_has_its_variable(here):
     words = [f"{name}={ODD}" for name in ("TITLES", "HISTORY", "IMPRESSIONS", "PAIRS")]
     given = settings_of(arguments_of(here, "prompts", *words)).input
