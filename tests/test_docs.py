@@ -106,7 +106,7 @@ def test_commands_and_settings_that_a_page_names_are_there(page):
     text, makefile = page.read_text(encoding="utf-8"), (ROOT / "Makefile").read_text(encoding="utf-8")
     code = "\n".join(re.findall(r"^    .*$|`[^`\n]+`", text, re.M))
     targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
-    lists = dict(re.findall(r"^([A-Z]+(?:_[a-z]+)?) := ((?:[A-Z_]+ ?)+)$", makefile, re.M))
+    lists = dict(re.findall(r"^([A-Z]+(?:_[a-z]+)?) := ([A-Z_ ]+)$", makefile, re.M))
     for name, own in re.findall(r"^(KNOWN_[a-z]+) := ([A-Z_ ]+)\$\(JOB\)$", makefile, re.M):
         lists[name] = own + lists["JOB"]
     variables = {target: set(lists.get(f"KNOWN_{target}", "PYTHON").split()) for target in targets}
