@@ -29,6 +29,7 @@ LARGE = (10, 2_000_000 / 115_000)
 PER_MEMBER = 400
 """History rows."""
 TITLES = 2000
+ACTORS, CAST = 300, 4
 CAPTION = "A tense mystery full shot of detective {} in a city, with a magnifying glass and a fingerprint."
 
 
@@ -84,8 +85,14 @@ def _write_world(root: Path, history: int, impressions: int) -> None:
     titles = [f"t{number:04}" for number in range(TITLES)]
     names = [f"The Case of {number}" for number in range(TITLES)]
     genres = [[f"genre {number % 11}", f"genre {number % 13}"] for number in range(TITLES)]
-    pq.write_table(pa.table({"title_id": titles, "name": names, "genres": genres}), root / "title.parquet")
+    cast = [_cast(number) for number in range(TITLES)]
+    columns = {"title_id": titles, "name": names, "genres": genres, "cast": cast}
+    pq.write_table(pa.table(columns), root / "title.parquet")
     _write_features(Store(str(root / "store")), titles)
+
+
+def _cast(title: int) -> list[str]:
+    return [f"Actor {(title * 7 + turn * (turn + 31)) % ACTORS}" for turn in range(CAST)]
 
 
 def _copy(db: duckdb.DuckDBPyConnection, query: str, path: Path, parameters: dict[str, int]) -> None:
@@ -107,6 +114,7 @@ def _write_features(store: Store, titles: list[str]) -> None:
         "source": ["bench"] * len(shas),
         "present": [True] * len(shas),
         "seen_at": now,
+        "depicts": [_cast(int(title[1:]))[:2] for title, _ in artworks],
     }
     description: dict[str, list[Any]] = {
         "image_sha256": shas,
