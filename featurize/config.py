@@ -212,7 +212,11 @@ class Prompts(Section):
     kind: Literal["logged", "nightly"] = Field(
         "logged", description="logged: a prompt per impression, with its label; nightly: per pair to rank, without"
     )
-    template: str = Field("multiple-choice-v1", description="a name of featurize/prompting/templates or a TOML file")
+    template: str | None = Field(
+        None,
+        description="a name of featurize/prompting/templates or a TOML file; default: that of the current recipe, or"
+        " multiple-choice-v2 in a store without prompts",
+    )
     descriptions: ModelKey | None = Field(None, description="model key; default: the current model (see pin)")
     missing_description: Literal["placeholder", "drop", "skip"] = Field(
         "placeholder", description="for a candidate without one: say so in the prompt, leave it out, or skip the prompt"

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from featurize.config import Settings
@@ -55,7 +56,7 @@ class Prompting(JobRun):
         self.wanted = settings.prompts
         self.moment = self.wanted.at or datetime.now(UTC)
         """What nightly prompts are for; their ids take the present moment by its day, so that a rerun asks the same."""
-        self.template = template.load(self.wanted.template)
+        self.template = template.load(self.wanted.template or recipe.template_name(self.store, self.wanted.kind))
         self.member_key = recipe.member_key(self.wanted)
         self.tokenizer, self.tokens_by = recipe.tokenizer(self.wanted)
         self.scratch = scratch.Folder()
@@ -295,16 +296,19 @@ class Prompting(JobRun):
             return
         computed_at = datetime.now(UTC)
         written: Future[None] | None = None
+        lengths = []
         with Progress(JOB, self.new, "prompt") as progress, ThreadPoolExecutor(1) as writer:
             progress.advance(0)
             for batch in parts.batches(self.db):
                 rows = self._render(batch[0].first, batch[-1].last, computed_at)
+                lengths.append(rows["tokens"].to_numpy())
                 if written is not None:
                     written.result()
                 written = writer.submit(self._commit, rows, batch, progress)
             if written is not None:
                 written.result()
             self.phase.done, self.phase.startup_s, self.phase.work_s = self.new, progress.startup_s, progress.work_s
+        self.report.notes.append(template.lengths(np.concatenate(lengths), self.tokens_by))
         if self.again:
             with self._in_a_sentence():
                 rebuild.finish(self.db, self.store, self.recipe_key, self.lease.fence, parts.PART)

@@ -17,7 +17,10 @@ import duckdb
 
 from featurize.config import Prompts
 from featurize.errors import RefusedInput
+from featurize.prompting import template
 from featurize.prompting.template import Template
+from featurize.storage import current, tables
+from featurize.storage.store import Store
 
 HELD_OUT_OF = 10
 """Of fewer than twice the pairs to hold out, one in so many is."""
@@ -54,6 +57,21 @@ def tokenizer(settings: Prompts) -> tuple[Any, str]:
         return Tokenizer.from_buffer(data), f"tokenizer-{hashlib.sha256(data).hexdigest()[:16]}"
     except Exception as error:  # tokenizers raises nothing more precise
         raise RefusedInput(f"prompts.tokenizer: {path} is no tokenizer ({error})") from error
+
+
+def template_name(store: Store, kind: str) -> str:
+    """The template of the store's current recipe of this kind, else of the other, where it ships; else the newest one.
+
+    So a store goes on as it began, whatever the next version of this project begins new stores with.
+    """
+    kinds = [f"{each}_prompt" for each in (kind, "logged", "nightly")]
+    now = current.models(store, features=set(kinds))
+    chosen = next((now[each].model_key for each in kinds if each in now), None)
+    with tables.scratch() as db:
+        store.register(db, "model")
+        query = "SELECT fingerprint FROM model WHERE model_key = $1"
+        found = [json.loads(text)["template"] for (text,) in db.execute(query, [chosen]).fetchall()]
+    return next((name for name in template.names() if template.load(name).fingerprint in found), template.NEWEST)
 
 
 def fingerprint(

@@ -33,7 +33,7 @@ def show(settings: Settings) -> str:
     asked = {
         "id": given,
         "member": recipe.pseudonym(recipe.member_key(wanted), given),
-        "template": template.load(wanted.template).key if "template" in wanted.model_fields_set else None,
+        "template": template.load(wanted.template).key if wanted.template else None,
     }
     with views.connect(store) as db:
         rows = tables.arrow(db, sql("prompting", "shown"), asked | {"most": MOST}).to_pylist()

@@ -17,6 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from featurize.errors import RefusedInput, did_you_mean
@@ -25,6 +27,8 @@ from featurize.prompting.text import CUT, clean, word
 
 VERSION = 1
 """Raised whenever the code here, in `text` or in sql/prompt_*.sql would make other prompts of the same template."""
+NEWEST = "multiple-choice-v2"
+"""What stores without prompts begin with."""
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 """Labels of the candidates: one token each in every common tokenizer."""
 FACTS = ("caption", "mood", "setting", "people", "composition", "text_on_artwork")
@@ -280,16 +284,30 @@ class Template(_Words):
         return self.candidate.between.join(filter(None, facts.values())) or None
 
 
+def lengths(tokens: npt.NDArray[np.int32], tokens_by: str) -> str:
+    """How long prompts are, in a sentence. `tokens` has the length of each, at least of one."""
+    most = int(np.quantile(tokens, 0.95, method="inverted_cdf"))
+    unit = "characters" if tokens_by == "characters" else f"tokens of {tokens_by}"
+    told = f"95 in 100 have at most {most:,}, the longest has {tokens.max():,}"
+    return f"a prompt has {tokens.mean():,.0f} {unit} on average, {told}"
+
+
+def names() -> list[str]:
+    """The templates that ship."""
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
 def load(name_or_path: str) -> Template:
     """A template that ships with the package, or a TOML file of your own. Errors: RefusedInput naming file and key."""
-    bundled = {path.stem: path for path in _FOLDER.glob("*.toml")}
-    path = bundled.get(name_or_path, Path(name_or_path))
+    bundled = names()
+    path = _FOLDER / f"{name_or_path}.toml" if name_or_path in bundled else Path(name_or_path)
     try:
         return Template.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        names = ", ".join(sorted(bundled))
         near = did_you_mean(name_or_path, bundled)
-        raise RefusedInput(f"template '{name_or_path}' is neither a file nor one of: {names}{near}") from error
+        raise RefusedInput(
+            f"template '{name_or_path}' is neither a file nor one of: {', '.join(bundled)}{near}"
+        ) from error
     except ValidationError as error:
         # Before what is missing: a misspelt key is both.
         first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")

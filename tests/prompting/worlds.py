@@ -286,6 +286,7 @@ def settings(folder, **changes):
         "input__titles": folder / "title.parquet",
         "input__history": folder / "history.parquet",
         "input__impressions": folder / "impression.parquet",
+        "prompts__template": None if "prompts__show" in changes else "multiple-choice-v1",
         **changes,
     }
     return [f"--set={name.replace('__', '.')}={value}" for name, value in given.items() if value is not None]
