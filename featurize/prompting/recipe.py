@@ -60,7 +60,7 @@ def tokenizer(settings: Prompts) -> tuple[Any, str]:
 
 
 def template_name(store: Store, kind: str) -> str:
-    """The template of the store's current recipe of this kind, else of the other, where it ships; else the newest one.
+    """The template of the store's current recipe of this kind, else of the other, where it ships; else the default.
 
     So a store goes on as it began, whatever the next version of this project begins new stores with.
     """
@@ -71,7 +71,7 @@ def template_name(store: Store, kind: str) -> str:
         store.register(db, "model")
         query = "SELECT fingerprint FROM model WHERE model_key = $1"
         found = [json.loads(text)["template"] for (text,) in db.execute(query, [chosen]).fetchall()]
-    return next((name for name in template.names() if template.load(name).fingerprint in found), template.NEWEST)
+    return next((name for name in template.names() if template.load(name).fingerprint in found), template.DEFAULT)
 
 
 def fingerprint(

@@ -27,7 +27,7 @@ from featurize.prompting.text import CUT, clean, word
 
 VERSION = 1
 """Raised whenever the code here, in `text` or in sql/prompt_*.sql would make other prompts of the same template."""
-NEWEST = "multiple-choice-v2"
+DEFAULT = "multiple-choice-short-v1"
 """What stores without prompts begin with."""
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 """Labels of the candidates: one token each in every common tokenizer."""

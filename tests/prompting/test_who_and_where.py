@@ -266,8 +266,8 @@ def test_a_store_goes_on_with_the_template_of_its_current_recipe(tmp_path):
     world = worlds.plain(impressions=8)
     world.write(tmp_path)
     assert worlds.run(tmp_path, prompts__template=None) == 0
-    (newest,) = {row["template_key"] for row in worlds.rows(tmp_path)}
-    assert newest == template.load(V2).key
+    (new,) = {row["template_key"] for row in worlds.rows(tmp_path)}
+    assert new == template.load(template.DEFAULT).key == template.load(SHORT).key
     for name in ("old", "other"):
         (tmp_path / name).mkdir()
         world.write(tmp_path / name)
