@@ -175,8 +175,8 @@ def test_own_data_as_in_readme(tmp_path):
                 ["bash", "-c", make], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
             )
             assert done.returncode == 0, done.stdout + done.stderr
-    assert "Midnight Comet" in done.stdout
-    assert "a cat" in done.stdout
+    assert "Which artwork" in done.stdout
     told = duckdb.sql(f"SELECT answer, reward, prompt FROM '{tmp_path}/my-store/prompt/**/*.parquet'").fetchall()
     assert [(answer in "AB", reward) for answer, reward, _ in told] == [(True, 1.0)]
-    assert '"Midnight Comet" (science fiction, drama): watched 96 min, 22 h ago' in told[0][2]
+    assert '"Midnight Comet": 96 min, liked, 21 h ago' in told[0][2]
+    assert "a cat" in told[0][2]
