@@ -22,7 +22,7 @@ from featurize.prompting.words import keep
 from featurize.storage import tables
 from featurize.storage.tables import sql
 
-ROWS = 500_000
+ROWS = 2_000_000
 """Rows of history, and plays counted, at a time."""
 THREADS = 2
 Numbers = npt.NDArray[np.int64]
