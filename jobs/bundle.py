@@ -47,13 +47,12 @@ def train(name: str, asked: argparse.Namespace) -> None:
     from featurize.bundling.captioner import Captioner
     from featurize.bundling.clip import Clip
     from featurize.bundling.scenes import Scenes
-    from featurize.bundling.trainer import Task, fit
+    from featurize.bundling.trainer import fit
 
     if asked.threads:
         torch.set_num_threads(asked.threads)
     scenes = Scenes(asked.work / "scenes", asked.scenes)
-    tasks: dict[str, type[Task]] = {"captioner": Captioner, "clip": Clip}
-    task = tasks[name](scenes, asked.seed)
+    task = (Captioner if name == "captioner" else Clip)(scenes, asked.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     fit(task, asked.work / f"{name}.pt", asked.samples, name, device)
     task.export(asked.out / name)

@@ -57,6 +57,9 @@ class Captioner:
 
     batch_size = 32
     learning_rate = 1.5e-3
+    unit = " pictures"
+    ahead = 3
+    meaning = ""
 
     def __init__(self, scenes: Scenes, seed: int = 0) -> None:
         self._scenes = scenes

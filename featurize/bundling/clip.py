@@ -41,6 +41,9 @@ class Clip:
 
     batch_size = 64
     learning_rate = 1.5e-3
+    unit = " pictures"
+    ahead = 3
+    meaning = ""
 
     def __init__(self, scenes: Scenes, seed: int = 0) -> None:
         import open_clip

@@ -5,6 +5,7 @@ torch.optim.Muon computes in bfloat16, which a CPU without instructions for it o
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,26 +24,30 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         for group in self.param_groups:
+            alike: dict[torch.Size, list[torch.Tensor]] = defaultdict(list)
             for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state["momentum"] = torch.zeros_like(parameter)
-                momentum = state["momentum"].lerp_(parameter.grad, 1 - MOMENTUM)
-                update = orthogonal(parameter.grad.lerp(momentum, MOMENTUM))
-                parameter.mul_(1 - group["lr"] * WEIGHT_DECAY)
-                parameter.add_(update, alpha=-group["lr"] * 0.2 * max(parameter.shape) ** 0.5)
+                if parameter.grad is not None:
+                    alike[parameter.shape].append(parameter)
+            for shape, parameters in alike.items():  # together: on a GPU, many small steps are slow
+                for parameter in parameters:
+                    if not self.state[parameter]:
+                        self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+                momenta = [self.state[parameter]["momentum"] for parameter in parameters]
+                gradients: list[torch.Tensor] = [parameter.grad for parameter in parameters]  # type: ignore[misc]
+                torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+                updates = orthogonal(torch.stack(gradients).lerp(torch.stack(momenta), MOMENTUM))
+                torch._foreach_mul_(parameters, 1 - group["lr"] * WEIGHT_DECAY)
+                torch._foreach_add_(parameters, updates.unbind(), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
         return None
 
 
 def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """`matrix` with all its singular values brought to about 1, by a quintic Newton-Schulz iteration."""
+    """`matrix` (or several) with its singular values brought to about 1, by a quintic Newton-Schulz iteration."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    tall = matrix.shape[0] > matrix.shape[1]
-    x: torch.Tensor = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    x: torch.Tensor = matrix.mT if tall else matrix
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return x.mT if tall else x

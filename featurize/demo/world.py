@@ -16,7 +16,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ import pyarrow.parquet as pq
 
 from featurize.demo.impressions import IMPRESSION, TRUE_REWARD, log
 from featurize.demo.members import BATCH, HISTORY, Seen, history_batch
+from featurize.demo.processes import leave_with_parent
 from featurize.demo.render import render
 from featurize.demo.scenes import describe
 from featurize.demo.titles import Artwork, Title, titles
@@ -125,23 +125,11 @@ def draw(folder: Path, artworks: list[Artwork]) -> None:
         return
     spawn = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(workers, mp_context=spawn, initializer=_leave_with_parent) as pool,
+        ProcessPoolExecutor(workers, mp_context=spawn, initializer=leave_with_parent) as pool,
         Progress("render", len(artworks), "picture") as progress,
     ):
         for _ in pool.map(_draw_one, [folder] * len(artworks), artworks, chunksize=8):
             progress.advance(1)
-
-
-def _leave_with_parent() -> None:
-    """In a worker: go when the parent is killed, rather than wait for work or draw into a folder no longer ours."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 _ENCODING: dict[str, dict[str, Any]] = {
