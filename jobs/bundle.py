@@ -1,4 +1,4 @@
-"""Train the bundled models on rendered scenes, and score them on scenes they have never seen.
+"""Train the bundled models on the demo world, and score them on what they have never seen of it.
 
 Training goes on from its last checkpoint when it was stopped. The scores are computed by the code that runs any model.
 """
@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from featurize.bundling import score
 from featurize.errors import RefusedInput, RunFailed
 
 MODELS = {"captioner": "describe", "clip": "embed"}
-"""Names of the models, and the section of the profile that uses each."""
+"""Names of the models that ship, and the section of the profile that uses each."""
+SAMPLES = {"captioner": 500_000, "clip": 500_000, "ranker": 1_000_000}
+"""Names of all models, and how many samples each learns from; the ranker does not ship yet."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 train(name, asked)
         folders = [f"{section}.model={asked.out / name}" for name, section in MODELS.items()]
         found = score.score(config.load("local", [*folders, "describe.batch_size=64"]), asked.held_out)
+        if "ranker" in (asked.only or ()):
+            from featurize.bundling import ranker_score
+
+            found["ranker"] = ranker_score.score(asked.out / "ranker", asked.held_out)
     except (RefusedInput, RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, RefusedInput) else 1
@@ -46,22 +53,30 @@ def train(name: str, asked: argparse.Namespace) -> None:
 
     from featurize.bundling.captioner import Captioner
     from featurize.bundling.clip import Clip
+    from featurize.bundling.ranker import Ranker
     from featurize.bundling.scenes import Scenes
     from featurize.bundling.trainer import fit
 
     if asked.threads:
         torch.set_num_threads(asked.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    samples = SAMPLES[name] if asked.samples is None else asked.samples
+    asked.work.mkdir(parents=True, exist_ok=True)
+    if name == "ranker":
+        with closing(Ranker(asked.seed)) as ranker:
+            fit(ranker, asked.work / "ranker.pt", samples, name, device)
+            ranker.export(asked.out / name)
+        return
     scenes = Scenes(asked.work / "scenes", asked.scenes)
     task = (Captioner if name == "captioner" else Clip)(scenes, asked.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    fit(task, asked.work / f"{name}.pt", asked.samples, name, device)
+    fit(task, asked.work / f"{name}.pt", samples, name, device)
     task.export(asked.out / name)
 
 
 def table(found: dict[str, Any]) -> str:
     """The scores beside their targets."""
     lines = [f"{found['held_out_scenes']} held-out scenes{'':27}share   target"]
-    for model in MODELS:
+    for model in [name for name in SAMPLES if name in found]:
         figures = {**found[model], **{f"  {key}": value for key, value in found[model].get("fields", {}).items()}}
         for key, value in figures.items():
             if not isinstance(value, dict):
@@ -74,10 +89,19 @@ def table(found: dict[str, Any]) -> str:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m jobs.bundle", description=(__doc__ or "").splitlines()[0])
     made.add_argument("--score-only", action="store_true", help="train nothing")
-    made.add_argument("--only", action="append", choices=sorted(MODELS), help="train this model only")
-    made.add_argument("--samples", type=int, default=500_000, help="pictures to learn from in all, per model")
+    made.add_argument(
+        "--only",
+        action="append",
+        choices=sorted(SAMPLES),
+        help="train this model only; without, the ranker is left out: it does not ship yet",
+    )
+    made.add_argument(
+        "--samples",
+        type=int,
+        help="pictures to learn from in all, or conversations, per model; default: 500,000, or 1,000,000",
+    )
     made.add_argument("--scenes", type=int, default=150_000, help="different scenes among them")
-    made.add_argument("--held-out", type=int, default=1024, help="scenes to score on")
+    made.add_argument("--held-out", type=int, default=1024, help="scenes to score on, or questions")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--threads", type=int, help="CPU threads of torch; default: its own choice")
     made.add_argument("--work", type=Path, default=Path("bundle"), help="folder of rendered scenes and checkpoints")

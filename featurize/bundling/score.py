@@ -34,6 +34,7 @@ TARGETS = {
         "setting": 0.90,
         "people": 0.90,
     },
+    "ranker": {"letter": 0.95, "mean": 0.90},
 }
 
 

@@ -269,7 +269,7 @@ class Template(_Words):
         }
         values["people"] = word(row["people"], self.limits.detail)
         if self.candidate.brief and values["caption"]:
-            values["caption"] = _beginning(clean(row["caption"], _WHOLE), self.limits.caption)
+            values["caption"] = beginning(clean(row["caption"], _WHOLE), self.limits.caption)
             values["people"] = values["composition"] = ""
             for name in ("mood", "setting"):
                 values[name] = _not_in(values["caption"], values[name])
@@ -333,7 +333,7 @@ def _joined(words: _Title, values: Mapping[str, str]) -> str:
     return words.between.join(pattern.format(value=value) for pattern, value in patterns if pattern and value)
 
 
-def _beginning(text: str, limit: int) -> str:
+def beginning(text: str, limit: int) -> str:
     """A text up to the first clause that ends after two fifths of `limit` characters, or as many whole words."""
     ends = (
         at for at in range(limit * 2 // 5, min(limit + 1, len(text))) if text[at] in ",;." and text[at + 1 :][:1] in " "

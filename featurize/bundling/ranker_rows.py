@@ -1,0 +1,58 @@
+"""Documents as rows of tokens, written in processes of their own, which need no torch."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featurize.bundling import ranker_texts
+from featurize.bundling.ranker_pages import TRAINING
+from featurize.bundling.ranker_tokens import END, PAD, START
+from featurize.demo.processes import leave_with_parent
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+CHARACTERS = 4.0
+"""Of a token, at most, on average: rows are filled to the end."""
+_words: Any = None
+
+
+def start(words: str) -> None:
+    """In a process that writes rows."""
+    from tokenizers import Tokenizer
+
+    global _words
+    leave_with_parent()
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _words = Tokenizer.from_str(words)
+
+
+def rows(first: int, count: int, length: int, easy: bool, style: str) -> tuple[np.ndarray, np.ndarray]:
+    """Documents `first` to `first + count` as tokens (count, length) and which of them are of an answer."""
+    documents = [
+        ranker_texts.document(TRAINING, number, easy, style, int(length * CHARACTERS)).text
+        for number in range(first, first + count)
+    ]
+    return encode(_words, documents, length)
+
+
+def encode(words: Tokenizer, documents: list[str], length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens int16 (documents, length), cut or padded at the end, and uint8 marks of what is of an answer.
+
+    The token that ends an answer is of it.
+    """
+    start, end, padding, assistant = (words.token_to_id(word) for word in (START, END, PAD, "assistant"))
+    ids = np.full((len(documents), length), padding, dtype=np.int16)
+    answers = np.zeros((len(documents), length), dtype=np.uint8)
+    for row, encoding in enumerate(words.encode_batch_fast(documents)):
+        found = np.array(encoding.ids[:length], dtype=np.int16)
+        ids[row, : len(found)] = found
+        ends = np.flatnonzero(found == end)
+        heads = np.flatnonzero((found[:-1] == start) & (found[1:] == assistant)) + 3
+        after = np.searchsorted(ends, heads)
+        for head, place in zip(heads, after, strict=True):
+            answers[row, head : (ends[place] + 1 if place < len(ends) else length)] = 1
+    return ids, answers
