@@ -151,6 +151,7 @@ def test_every_patch_is_asked_for_its_own_marks(scenes: Scenes, monkeypatch: pyt
     assert torch.equal(shown.argsort(), captioner._by_patch(numbers, 1).flatten().argsort())
 
 
+@pytest.mark.slow
 def test_clip_trains_on_what_open_clip_computes(scenes: Scenes) -> None:
     task = Clip(scenes)
     task.module.eval()

@@ -163,6 +163,7 @@ def test_headers_that_could_not_be_read_are_read_again_once_by_a_decoder_that_ma
     assert read() == ("0", 5)
 
 
+@pytest.mark.slow
 def test_a_closed_standard_output_ends_a_job_without_a_word(folders):
     jobs = (
         ["featurize", *LOCAL, *folders[:4], *FAKE],

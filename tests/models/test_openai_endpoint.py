@@ -175,6 +175,7 @@ def test_the_key_with_an_address_is_the_operators_word() -> None:
     assert len({key(), key(model="other"), key(revision="two"), key(max_new_tokens=9)}) == 4
 
 
+@pytest.mark.slow
 def test_the_key_with_a_server_is_that_of_the_weights(endpoint_settings: Settings, tmp_path: Path) -> None:
     def key(**changes: object) -> str:
         return model_key(Extractor.fingerprint(endpoint_settings.model_copy(update=changes)))

@@ -81,6 +81,7 @@ OTHER = {
 """Impression i5 as another one, by the columns in which it differs."""
 
 
+@pytest.mark.slow
 def test_another_impression_under_a_known_id_gets_no_prompt_and_gives_no_label(tmp_path, capsys):
     world = worlds.plain(impressions=20)
     world.write(tmp_path)

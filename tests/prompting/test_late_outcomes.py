@@ -80,6 +80,7 @@ def test_a_label_may_change_back_and_a_log_without_minutes_takes_none_back(tmp_p
     assert ask(tmp_path, "SELECT reward, minutes FROM labelled_prompt") == [(1.0, 50.0)]
 
 
+@pytest.mark.slow
 def test_a_late_label_counts_in_every_recipe(tmp_path):
     world = worlds.plain(impressions=4)
     world.write(tmp_path)

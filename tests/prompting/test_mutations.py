@@ -150,8 +150,7 @@ def check(tmp_path, name, form, number, capfd):
             tables.check(table, store.dataset(table).to_table())
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(("name", "form"), zip(TABLES, ["csv", "jsonl", "parquet", "csv", "jsonl"], strict=True))
 def test_a_damaged_input(tmp_path, name, form, capfd):
     check(tmp_path, name, form, 0, capfd)
 
@@ -161,7 +160,7 @@ def test_a_damaged_input(tmp_path, name, form, capfd):
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_three_hundred_damaged_inputs_of_each_form(tmp_path, form, capfd):
     faults = []
-    for number in range(1, 61):
+    for number in range(60):
         for name in TABLES:
             try:
                 check(tmp_path, name, form, number, capfd)

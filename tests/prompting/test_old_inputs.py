@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 
 import pyarrow.parquet as pq
+import pytest
 
 from featurize.storage import tables
 
@@ -42,6 +43,7 @@ def test_prompts_of_inputs_without_the_new_columns_are_the_same_bytes_under_the_
     assert (len(rows), rows[0]["recipe_key"], digest(rows)) == (35, "prompts-2247470a9a35369e", NIGHTLY)
 
 
+@pytest.mark.slow
 def test_a_store_of_the_version_before_goes_on(tmp_path):
     world = worlds.plain(impressions=20)
     world.write(tmp_path)

@@ -99,6 +99,7 @@ def test_what_words_cannot_tell_apart_is_left_out_and_counted(tmp_path, capsys):
         assert db.execute(query).fetchall() == [("dpo", 10), ("sft", 10)]
 
 
+@pytest.mark.slow
 def test_two_recipes_in_a_store_do_not_double_what_is_trained_on(tmp_path, capsys):
     world = worlds.plain(impressions=30)
     world.write(tmp_path)

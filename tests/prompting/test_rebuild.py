@@ -154,6 +154,7 @@ def test_what_the_input_does_not_ask_for_stays_as_it_is(tmp_path):
     assert others.items() <= parts(tmp_path).items()
 
 
+@pytest.mark.slow
 def test_what_can_no_longer_be_asked_goes_and_what_is_new_comes(tmp_path):
     world = worlds.plain(impressions=40)
     every, world.impression = world.impression, world.impression[:30]

@@ -164,6 +164,7 @@ def test_an_explicit_moment_is_exact(tmp_path):
     assert worlds.rows(tmp_path)[0]["asked_at"] == at
 
 
+@pytest.mark.slow
 def test_a_pair_is_asked_about_once_a_day_unless_a_moment_is_given(tmp_path):
     world = worlds.plain(impressions=0)
     tonight(tmp_path, world)

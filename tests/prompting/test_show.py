@@ -68,6 +68,7 @@ def test_an_id_that_is_not_there_is_told_in_a_sentence(tmp_path, capsys, world):
     assert told == sentence.replace("\\u200b", "?") + "; there are member 'm0' and impression 'i0', for example\n"
 
 
+@pytest.mark.slow
 def test_members_are_found_under_their_pseudonyms(tmp_path, capsys, world, monkeypatch):
     monkeypatch.setenv("MEMBER_KEY", "secret")
     assert worlds.run(tmp_path, prompts__member_key_env="MEMBER_KEY") == 0
@@ -81,6 +82,7 @@ def test_members_are_found_under_their_pseudonyms(tmp_path, capsys, world, monke
     assert "; members there are keyed hashes: set prompts.member_key_env, or give the hash ('" in told
 
 
+@pytest.mark.slow
 def test_of_several_templates_the_one_that_is_asked_for(tmp_path, capsys, world):
     words = (template._FOLDER / "multiple-choice-v1.toml").read_text(encoding="utf-8")
     (tmp_path / "other.toml").write_text(words.replace("## Question", "## The question"), encoding="utf-8")

@@ -9,6 +9,7 @@ import pytest
 from . import worlds
 
 
+@pytest.mark.slow
 def test_the_shuffle_favours_no_letter(tmp_path):
     world = worlds.plain(impressions=1200, candidates=4, members=7)
     world.write(tmp_path)

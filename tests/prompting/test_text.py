@@ -131,7 +131,12 @@ def test_plain_words_stay_as_they_are():
         assert clean(text, 100) == text
 
 
-@pytest.mark.parametrize("place", ["name", "synopsis", "genres", "caption", "mood", "text_on_artwork", "label"])
+SLOW = [
+    pytest.param(place, marks=pytest.mark.slow) for place in ("name", "synopsis", "mood", "text_on_artwork", "label")
+]
+
+
+@pytest.mark.parametrize("place", ["genres", "caption", *SLOW])
 def test_wherever_hostile_text_stands_the_prompt_keeps_its_form(tmp_path, place):
     """The lines of a prompt are those of a friendly world, but for what stands between the quotes."""
     forms = []

@@ -116,6 +116,7 @@ def test_a_database_that_cannot_tell_its_store_says_so_until_make_sql_writes_it_
     assert asked("SET temp_directory = '/nowhere'", "", copy) == [(5,)]
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_written_is_asked_all_the_same(store, capsys):
     (Path(store.uri) / "catalog.sql").mkdir()  # root writes into any folder, and nobody a file in the place of a folder
     place = ["--set", f"store={json.dumps(store.uri)}"]
