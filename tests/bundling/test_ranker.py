@@ -41,6 +41,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranker.Ranker, "batch_size", 4)
 
 
+@pytest.mark.slow
 def test_letters_and_numbers_are_one_token_wherever_they_stand(words: Any) -> None:
     check_tokens(words)
 

@@ -66,8 +66,13 @@ def test_every_row_of_history_is_used_or_not_needed_or_has_a_reason_with_an_exam
 @pytest.mark.parametrize(
     ("settings", "change", "told"),
     [
-        ({}, {"propensity": 2.0}, "10 of 20 impressions become no prompt: bad_propensity (such as impression 'i1'"),
-        ({}, {"title_id": "t9"}, "prompts.max_lost.unknown_title (it is 0.2)"),
+        pytest.param(
+            {},
+            {"propensity": 2.0},
+            "10 of 20 impressions become no prompt: bad_propensity (such as impression 'i1'",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({}, {"title_id": "t9"}, "prompts.max_lost.unknown_title (it is 0.2)", marks=pytest.mark.slow),
         ({}, {"candidates": ["t1-0", "t1-1", "t9"]}, "candidate 't9'"),
         ({"prompts__max_lost__other": 0.4}, {"reward": -1.0}, "prompts.max_lost.other (it is 0.4)"),
     ],

@@ -19,6 +19,7 @@ def ask(folder, question=ASK):
         return db.execute(f"SET TimeZone = 'UTC'; {question}").fetchall()
 
 
+@pytest.mark.slow
 def test_names_and_the_impressions_used_are_in_the_store_once_per_state(tmp_path):
     world = worlds.plain(impressions=20)
     world.impression[5] |= {"policy": "ε", "minutes": 4.5}

@@ -147,7 +147,7 @@ def test_datasets_reads_the_table_directly(tmp_path):
     assert [message["role"] for message in loaded[0]["messages"]] == ["system", "user"]
 
 
-@pytest.mark.parametrize("size", ["small", "paper"])
+@pytest.mark.parametrize("size", ["small", pytest.param("paper", marks=pytest.mark.slow)])
 def test_on_a_demo_world_three_prompts_are_printed_in_full(tmp_path, monkeypatch, capsys, size):
     demo = tmp_path / "demo" / size
     demo.mkdir(parents=True)

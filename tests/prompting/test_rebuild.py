@@ -132,6 +132,7 @@ def test_a_reader_that_never_stops_finds_every_prompt_once(tmp_path):
     assert len(reader.runs) == 4
 
 
+@pytest.mark.slow
 def test_what_the_input_does_not_ask_for_stays_as_it_is(tmp_path):
     """Asked again is about half of one day and all of another; the other days are not even written again."""
     world = worlds.plain(impressions=40)

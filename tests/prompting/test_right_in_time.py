@@ -96,6 +96,7 @@ def test_a_member_without_history_gets_a_prompt_that_says_so(tmp_path):
     assert "this member has no history" in prompt_of(tmp_path, world, prompts__min_with_history=0)["prompt"]
 
 
+@pytest.mark.slow
 def test_the_current_model_describes_unless_another_is_named(tmp_path):
     world, _ = one_question()
     newer = [row | {"model_key": "words-2", "caption": "In other words."} for row in world.description]

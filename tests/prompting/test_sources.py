@@ -32,7 +32,7 @@ def rewrite(folder, name, suffix, rows):
     return path
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize("suffix", ["csv", pytest.param("jsonl", marks=pytest.mark.slow)])
 def test_text_files_give_the_prompts_of_parquet_files(tmp_path, suffix):
     world = worlds.plain(impressions=20)
     world.history = [worlds.event(f"m{n % 5}", f"t{n % 4}", worlds.START, minutes=n + 0.5) for n in range(30)]

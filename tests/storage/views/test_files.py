@@ -24,6 +24,7 @@ def everything(db):
     return {name: sorted(db.execute(f"SELECT COLUMNS(*)::VARCHAR FROM {name}").fetchall(), key=str) for name in names}
 
 
+@pytest.mark.slow
 def test_both_files_hold_the_views_and_work_from_any_folder(store, tmp_path, monkeypatch):
     monkeypatch.chdir(store.uri)
     views.refresh(Store("."))
