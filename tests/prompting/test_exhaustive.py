@@ -26,7 +26,7 @@ NIGHTS += [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW]
 
 @pytest.mark.parametrize(("seed", "unknown", "missing", "template"), EVERY)
 def test_logged_prompts_are_those_of_the_slow_implementation(tmp_path, seed, unknown, missing, template):
-    world = worlds.circumstances(worlds.odd(seed), seed)
+    world = worlds.circumstances(worlds.odd(seed, impressions=500), seed)
     world.write(tmp_path)
     chosen = {"prompts__missing_description": missing, "prompts__unknown_candidate": unknown, "prompts__seed": seed}
     chosen["prompts__template"] = template
