@@ -6,7 +6,7 @@ Invariant: an answer holds the fields in the order of the prompt, and everything
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from featurize.demo.vocabulary import ARRANGEMENTS, MOODS, PALETTES, SETTINGS, S
 from featurize.inference import captions
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 FIELDS = ("subjects", "people_count", "mood", "setting", "composition", "text_on_artwork", "palette", "caption")
@@ -96,26 +97,34 @@ def clip_tokenizer(scenes: Iterator[Scene], phrasings: list[str]) -> PreTrainedT
     return _tokenizer([*texts, *phrasings * 50], r" ?\w+| ?[^\w\s]+|\s+", [], framed=True)
 
 
-def _tokenizer(texts: list[str], pieces: str, extra: list[str], framed: bool) -> PreTrainedTokenizerFast:
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
+def byte_pairs(texts: Iterable[str], pieces: str, special: list[str], vocabulary: int, min_frequency: int) -> Tokenizer:
+    """A byte-pair model: no token reaches over what the pattern `pieces` finds, and any text comes back unchanged."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(pieces), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    tokenizer.decoder = decoders.ByteLevel()
+    made.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=2000,
-        min_frequency=2,
+        vocab_size=vocabulary,
+        min_frequency=min_frequency,
         show_progress=False,
-        special_tokens=[PAD, START, END, *extra],
+        special_tokens=special,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    made.train_from_iterator(texts, trainer)
+    return made
+
+
+def _tokenizer(texts: list[str], pieces: str, extra: list[str], framed: bool) -> PreTrainedTokenizerFast:
+    from tokenizers import processors
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = byte_pairs(texts, pieces, [PAD, START, END, *extra], vocabulary=2000, min_frequency=2)
     if framed:
         frame = [(token, tokenizer.token_to_id(token)) for token in (START, END)]
         tokenizer.post_processor = processors.TemplateProcessing(single=f"{START} $A {END}", special_tokens=frame)

@@ -19,7 +19,6 @@ from featurize.demo.visits import occurrences
 from featurize.demo.vocabulary import MOODS, SHOTS
 from featurize.storage import tables
 
-SQL = Path(__file__).parent / "sql"
 _TIRED = 3
 
 
@@ -67,7 +66,7 @@ def read(folder: Path) -> Log:
     cast = _marks([row["cast"] for row in titles], actors)
     with tables.connect() as db:
         files = {name: str(folder / f"{name}.parquet") for name in ("history", "impression")}
-        plays = tables.arrow(db, (SQL / "plays_before.sql").read_text(encoding="utf-8"), files)
+        plays = tables.arrow(db, tables.sql("demo", "plays_before"), files)
     who, what = _numbers(plays["member_id"], members), _numbers(plays["title_id"], list(title_at))
     known = who >= 0
     who, what, often = who[known], what[known], plays["plays"].to_numpy()[known]
