@@ -9,7 +9,7 @@ import numpy as np
 
 from featurize.bundling import ranker_texts
 from featurize.bundling.ranker_pages import TRAINING
-from featurize.bundling.ranker_tokens import END, PAD, START
+from featurize.bundling.texts import END, PAD, START
 from featurize.demo.processes import leave_with_parent
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from random import Random
 from featurize.bundling import ranker_questions
 from featurize.bundling.ranker_pages import Page, Watched, Written, dice_of, page
 from featurize.bundling.ranker_templates import FIRST, LONG, SHORT, templated
-from featurize.bundling.ranker_tokens import END, START
+from featurize.bundling.texts import END, START
 
 STYLES = {"free": 4, SHORT: 4, LONG: 1, FIRST: 1}
 """How often a page is written in which way."""

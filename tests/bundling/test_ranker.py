@@ -16,7 +16,8 @@ from featurize.bundling import ranker, ranker_rows, ranker_score, trainer
 from featurize.bundling.ranker_pages import HELD_OUT, LETTERS, TRAINING, dice_of, page
 from featurize.bundling.ranker_templates import SHORT
 from featurize.bundling.ranker_texts import STYLES, Document, document
-from featurize.bundling.ranker_tokens import END, START, VOCABULARY, tokenizer
+from featurize.bundling.ranker_tokens import VOCABULARY, tokenizer
+from featurize.bundling.texts import END, START
 from featurize.errors import RefusedInput, RunFailed
 from featurize.prompting import template
 from jobs import bundle
