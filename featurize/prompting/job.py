@@ -20,6 +20,7 @@ import pyarrow as pa
 from featurize.config import Settings
 from featurize.errors import RefusedInput, RunFailed
 from featurize.execution import phases
+from featurize.inference import letters
 from featurize.inference.extractor import model_key
 from featurize.intake import inputs
 from featurize.job_run import JobRun
@@ -176,7 +177,7 @@ class Prompting(JobRun):
         self._run("candidates")
         words.pictures(self.db, self.store, self.template, self.descriptions, self.tags, self._as_of)
         unknown = self.wanted.unknown_candidate
-        self._run("reasons", missing=self.wanted.missing_description, unknown=unknown, most=len(template.LETTERS))
+        self._run("reasons", missing=self.wanted.missing_description, unknown=unknown, most=len(letters.LETTERS))
         self._run("questions")
         self._run("choices", drop=self.wanted.missing_description == "drop", unknown=unknown)
         words.people(self.db, self.template)
@@ -336,7 +337,7 @@ class Prompting(JobRun):
             first_moment=moments[0],
             last_moment=moments[1],
             **self.template.most,
-            most=len(template.LETTERS),
+            most=len(letters.LETTERS),
             seed=self.wanted.seed,
             kind=self.wanted.kind,
             held_out_from=self.wanted.held_out_from,

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurize.prompting.template import LETTERS
+from featurize.inference.letters import LETTERS
 from featurize.storage import tables
 from featurize.storage.lease import Fence
 from featurize.storage.store import Store, part_name

@@ -6,7 +6,8 @@ import string
 
 from pydantic import BaseModel
 
-from featurize.prompting.template import LETTERS, Template
+from featurize.inference.letters import LETTERS
+from featurize.prompting.template import Template
 
 
 def statements(template: Template) -> list[str]:

@@ -11,6 +11,7 @@ import duckdb
 
 from featurize.config import Settings
 from featurize.errors import RefusedInput
+from featurize.inference import letters
 from featurize.prompting import recipe, template
 from featurize.storage import secrets, tables, views
 from featurize.storage.store import Store
@@ -74,7 +75,7 @@ def _one(row: dict[str, Any], pictures: dict[str, str]) -> str:
     heading += [f"{row['asked_at']:%Y-%m-%d %H:%M} UTC", row["recipe_key"]]
     lines = [f"-- {_line(', '.join(heading))}", row["prompt"], "", "Pictures:"]
     propensities = row["propensities"] or [None] * len(row["artwork_ids"])
-    for letter, artwork_id, share in zip(template.LETTERS, row["artwork_ids"], propensities, strict=False):
+    for letter, artwork_id, share in zip(letters.LETTERS, row["artwork_ids"], propensities, strict=False):
         probability = "" if share is None else f" (propensity {share:.3g})"
         lines.append(f"{letter}. {_line(pictures.get(artwork_id) or f'no picture of {artwork_id}')}{probability}")
     if row["answer"] is not None:

@@ -29,8 +29,6 @@ VERSION = 1
 """Raised whenever the code here, in `text` or in sql/prompt_*.sql would make other prompts of the same template."""
 DEFAULT = "multiple-choice-short-v1"
 """What stores without prompts begin with."""
-LETTERS = string.ascii_uppercase + string.ascii_lowercase
-"""Labels of the candidates: one token each in every common tokenizer."""
 FACTS = ("caption", "mood", "setting", "people", "composition", "text_on_artwork")
 """What is said of a picture, in that order."""
 _WHOLE = 2000

@@ -2,6 +2,7 @@
 
 import pytest
 
+from featurize.inference.letters import LETTERS
 from featurize.prompting import template
 
 from . import worlds
@@ -46,7 +47,7 @@ def test_a_member_with_the_pictures_beside_the_letters(tmp_path, capsys, world):
     assert "\n2 older ones are not shown; SHOW=<the id of a prompt or impression> shows any of them\n" in out
     for part, row in zip(parts, rows, strict=False):
         assert f"\n{row['prompt']}\n" in part
-        for letter, name, share in zip(template.LETTERS, row["artwork_ids"], row["propensities"], strict=False):
+        for letter, name, share in zip(LETTERS, row["artwork_ids"], row["propensities"], strict=False):
             file = "moved?[2J" if name == "t0-0" else name
             assert f"\n{letter}. /pictures/{file}.jpg (propensity {share:g})\n" in part
         assert f"\nShown: {row['answer']}, with propensity 0.25; reward 1\n" in part
