@@ -9,6 +9,10 @@ CREATE TABLE prompt (
     artwork_ids VARCHAR[] NOT NULL CHECK (len(artwork_ids) BETWEEN 2 AND 52),
     same_as INTEGER[] CHECK (len(same_as) = len(artwork_ids)),
     messages STRUCT(role VARCHAR, content VARCHAR)[] NOT NULL,
+    slots STRUCT(lines INTEGER[], letters INTEGER[])
+        CHECK (
+            len(struct_extract(slots, 'lines')) = len(artwork_ids) + 1
+            AND len(struct_extract(slots, 'letters')) >= len(artwork_ids)),
     prompt VARCHAR NOT NULL CHECK (prompt <> ''),
     answer VARCHAR CHECK ((answer IS NULL) = (kind = 'nightly')),
     reward DOUBLE CHECK (reward BETWEEN 0 AND 1 AND (reward IS NULL) = (kind = 'nightly')),
@@ -39,6 +43,7 @@ COMMENT ON COLUMN prompt.asked_at IS 'Moment of the impression, or the moment to
 COMMENT ON COLUMN prompt.artwork_ids IS 'The candidates in the order of their letters';
 COMMENT ON COLUMN prompt.same_as IS 'For each candidate the first place described in the same words, its own where it differs from all before; NULL in rows of older versions';
 COMMENT ON COLUMN prompt.messages IS 'The prompt as chat messages: system, user';
+COMMENT ON COLUMN prompt.slots IS 'Places in the last message, in characters from 0: of lines where each candidate''s begins and the last one ends, of letters each one that stands for a candidate; what it takes to ask again in another order. NULL in rows of older versions';
 COMMENT ON COLUMN prompt.prompt IS 'The same as plain text';
 COMMENT ON COLUMN prompt.answer IS 'Letter of the artwork that was shown';
 COMMENT ON COLUMN prompt.reward IS 'What came of showing it, 0 to 1; from 0.5 it counts as a quality play';

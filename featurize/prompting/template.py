@@ -31,6 +31,8 @@ DEFAULT = "multiple-choice-short-v1"
 """What stores without prompts begin with."""
 FACTS = ("caption", "mood", "setting", "people", "composition", "text_on_artwork")
 """What is said of a picture, in that order."""
+MARKS = "\ue000\ue001"
+"""What sql/macros.sql marks lines and letters with while it renders: `clean` leaves neither in a value."""
 _WHOLE = 2000
 """Characters of a caption that are read where its beginning is shown."""
 _FOLDER = Path(__file__).parent / "templates"
@@ -211,6 +213,8 @@ class Template(_Words):
         missing = [key for key, lacking in needed.items() if lacking]
         if missing:
             raise ValueError(f"{missing[0]} is missing, and other keys need it")
+        if not set(MARKS).isdisjoint(json.dumps(self.model_dump(), ensure_ascii=False)):
+            raise ValueError("the characters U+E000 and U+E001 are not for use in a template")
         return self
 
     @cached_property

@@ -47,3 +47,11 @@ CREATE TEMP MACRO minutes_until(minutes, happened, moment) AS
 CREATE TEMP MACRO same(value, of) AS
     -- The value that all of so many rows of a group have; NULL where they differ, or one has none.
     CASE WHEN count(value) = any_value(of) AND min(value) = max(value) THEN min(value) END;
+CREATE TEMP MACRO line_mark() AS chr(57344);
+CREATE TEMP MACRO letter_mark() AS chr(57345);
+CREATE TEMP MACRO unmarked(text) AS replace(replace(text, line_mark(), ''), letter_mark(), '');
+CREATE TEMP MACRO places_of(mark, text) AS
+    -- How many characters stand before each of the marks, these themselves not counted.
+    list_transform(
+        range(1, len(string_split(text, mark))),
+        lambda number: list_sum(list_transform(string_split(text, mark)[:number], lambda piece: length(piece)))::INTEGER);

@@ -75,7 +75,7 @@ event_lines AS (
 ),
 shown_lines AS (
     SELECT question_no, array_to_string(arg_max(
-            earlier_shown_line(letter(number), times, ago(hours), outcome(played, broken_off, known)),
+            earlier_shown_line(letter_mark() || letter(number), times, ago(hours), outcome(played, broken_off, known)),
             epoch_us(last_at) * 64 - number, $artworks), earlier_between()) AS shows
     FROM (
         SELECT s.*, list_position(artwork_ids, artwork_id) AS number
@@ -84,7 +84,7 @@ shown_lines AS (
     WHERE number > 0
     GROUP BY question_no
 ),
-asked AS MATERIALIZED (
+marked AS (
     SELECT q.*, artwork_ids, descriptions, propensities,
         user_message(
             coalesce(nullif(concat_ws(chr(10), lines, older_lines.line, people_lines.line), ''), no_history()),
@@ -92,15 +92,30 @@ asked AS MATERIALIZED (
             CASE WHEN now IS NOT NULL THEN now_section(now) END,
             CASE WHEN events IS NOT NULL OR shows IS NOT NULL
                 THEN earlier_section(concat_ws(earlier_between(), events, shows)) END,
-            array_to_string(list_transform(descriptions, lambda words, place: candidate_line(letter(place), words)), chr(10))
+            array_to_string(
+                list_transform(
+                    descriptions,
+                    lambda words, place: line_mark() || candidate_line(letter_mark() || letter(place), words)),
+                chr(10)) || line_mark()
         ) AS question
     FROM asked_now q JOIN choices USING (question_no)
     LEFT JOIN recent_lines USING (moment_no) LEFT JOIN older_lines USING (moment_no) LEFT JOIN people_lines USING (moment_no)
     LEFT JOIN moments_said USING (question_no) LEFT JOIN event_lines USING (question_no) LEFT JOIN shown_lines USING (question_no)
+),
+asked AS MATERIALIZED (
+    SELECT * REPLACE (unmarked(question) AS question),
+        -- A template may list them twice.
+        CASE WHEN len(lines) = len(artwork_ids) + 1 THEN {'lines': lines, 'letters': letters} END AS slots
+    FROM (
+        SELECT *, places_of(line_mark(), replace(question, letter_mark(), '')) AS lines,
+            places_of(letter_mark(), replace(question, line_mark(), '')) AS letters
+        FROM marked
+    )
 )
 SELECT prompt_id, $kind AS kind, impression_id, member AS member_id, title_id, asked_at, artwork_ids,
     list_transform(descriptions, lambda words: list_position(descriptions, words)) AS same_as,
     [{'role': 'system', 'content': system_message()}, {'role': 'user', 'content': question}] AS messages,
+    slots,
     concat(system_message(), chr(10), chr(10), question) AS prompt,
     letter(list_position(artwork_ids, shown)) AS answer,
     reward, propensity, propensities, device, country, language, time_zone,
