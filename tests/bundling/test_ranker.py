@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -102,6 +103,35 @@ def test_an_answer_that_is_a_letter_is_that_of_the_line_it_is_about(documents: l
 def _line(text: str, letter: str) -> str:
     marks = (f"{letter}. ", f"{letter}: ", f"{letter}) ", f"- {letter}: ")
     return next(line for line in text.split("\n") if line.startswith(marks))
+
+
+def test_lists_of_answers_are_in_the_order_of_their_question() -> None:
+    """Read back from the text alone, on pages with little on them."""
+    checked = Counter[str]()
+    for number in range(300):
+        each = document(HELD_OUT, number, True, "free", 600)
+        lines = {one.letter: _line(each.written.text, one.letter) for one in each.written.read.candidates}
+        for kind, question, answer in each.asked:
+            if kind == "letters of":
+                values, letters = question.removeprefix("Letters of: ").split("; "), answer.split(", ")
+                assert len(values) == len(letters) > 1
+                for value, letter in zip(values, letters, strict=True):
+                    assert [one for one, line in lines.items() if re.search(rf"\b{re.escape(value)}\b", line)] == [
+                        letter
+                    ]
+            elif kind.endswith(" of each") and question.startswith("The "):
+                letters = question.rstrip(":").partition(" of ")[2].split(", ")
+                assert [value in lines[one] for one, value in zip(letters, answer.split(", "), strict=True)] == [
+                    True
+                ] * len(lines)
+            elif kind.startswith("plays of each"):
+                names = question.removeprefix("Plays of ").rstrip(":").split(", ")
+                for name, count in zip(names, answer.split(", "), strict=True):
+                    assert re.search(rf"\b{name}\W+x?{count}\b|\b{name}: {count}\b", each.written.text)
+            else:
+                continue
+            checked[kind.split()[0]] += 1
+    assert min(checked[kind] for kind in ("letters", "plays", "mood", "genre")) > 5
 
 
 def test_counts_and_members_favourites_are_those_of_the_text(documents: list[Document]) -> None:
