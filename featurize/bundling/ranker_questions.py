@@ -267,9 +267,9 @@ def lists(page: Page, told: set[str], dice: Random) -> dict[str, Asked]:
         made["letters of"] = f"Letters of: {'; '.join(some)}", ", ".join(next(iter(owners[value])) for value in some)
     for trait in sorted(told & {"genre", "mood", "setting", "shot"}):
         if all(trait in shown.traits for shown in page.candidates):
-            some = dice.sample(page.candidates, len(letters))
-            asked = f"The {trait} of {', '.join(shown.letter for shown in some)}:"
-            made[f"{trait} of each"] = asked, ", ".join(shown.traits[trait] for shown in some)
+            order = dice.sample(page.candidates, len(letters))
+            asked = f"The {trait} of {', '.join(shown.letter for shown in order)}:"
+            made[f"{trait} of each"] = asked, ", ".join(shown.traits[trait] for shown in order)
     watched = [("genre", page.plays)] if "plays" in told else []
     if "members_people" in told:
         watched.append(("person", page.people))
