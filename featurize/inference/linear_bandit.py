@@ -1,0 +1,59 @@
+"""Linear bandits on features of a member and an artwork: the reward as a linear function, and how sure that is.
+
+LinUCB after Li et al. 2010 and Chu et al. 2011, Thompson sampling after Agrawal & Goyal 2013, each with one vector for
+all artworks, since these change. Both begin from the same ridge regression, which is computed at once from a log: the
+order of its rows does not matter, and updates row by row end at the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+_ROWS = 8_192
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What is known of the reward's weights: their `mean` (d,) and `covariance` (d, d), in units of the noise."""
+
+    mean: Floats
+    covariance: Floats
+
+    def upper(self, features: Floats, alpha: float) -> Floats:
+        """LinUCB's scores (n,) of `features` (n, d): what is expected, and `alpha` times how unsure that is."""
+        return self.expected(features) + alpha * np.sqrt(np.einsum("nd,nd->n", features @ self.covariance, features))
+
+    def expected(self, features: Floats) -> Floats:
+        """(n,) of `features` (n, d)."""
+        scores: Floats = features @ self.mean
+        return scores
+
+    def wins(self, features: Floats, width: float, draws: int, dice: np.random.Generator) -> Floats:
+        """How often (n,) each row of `features` (n, d) has the largest reward when the weights are drawn at random.
+
+        Thompson sampling draws once for a choice and takes what is best then; so these are its propensities. `width` is
+        the standard deviation of the noise. Drawn are the n rewards, which are normal as the weights are.
+        """
+        spread = width**2 * features @ self.covariance @ features.T
+        values, vectors = np.linalg.eigh(spread)  # candidates alike make it singular, for which Cholesky has no root
+        root = vectors * np.sqrt(np.maximum(values, 0))
+        drawn = self.expected(features) + dice.standard_normal((draws, len(features))) @ root.T
+        best = drawn >= drawn.max(axis=1, keepdims=True) - 1e-9
+        shares: Floats = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+        return shares
+
+
+def fit(features: npt.NDArray[np.floating], rewards: npt.NDArray[np.floating], ridge: float = 1.0) -> Posterior:
+    """From a log: `features` (n, d) of what was shown, and what came of it (n,)."""
+    d = features.shape[1]
+    precision, target = ridge * np.eye(d), np.zeros(d)
+    for begin in range(0, len(features), _ROWS):
+        some = features[begin : begin + _ROWS].astype(np.float64)
+        precision += some.T @ some
+        target += some.T @ rewards[begin : begin + _ROWS]
+    covariance = np.linalg.inv(precision)
+    return Posterior(covariance @ target, covariance)
