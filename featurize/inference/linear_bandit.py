@@ -25,7 +25,8 @@ class Posterior:
 
     def upper(self, features: Floats, alpha: float) -> Floats:
         """LinUCB's scores (n,) of `features` (n, d): what is expected, and `alpha` times how unsure that is."""
-        return self.expected(features) + alpha * np.sqrt(np.einsum("nd,nd->n", features @ self.covariance, features))
+        unsure: Floats = np.sqrt(np.einsum("nd,nd->n", features @ self.covariance, features))
+        return self.expected(features) + alpha * unsure
 
     def expected(self, features: Floats) -> Floats:
         """(n,) of `features` (n, d)."""
@@ -55,5 +56,5 @@ def fit(features: npt.NDArray[np.floating], rewards: npt.NDArray[np.floating], r
         some = features[begin : begin + _ROWS].astype(np.float64)
         precision += some.T @ some
         target += some.T @ rewards[begin : begin + _ROWS]
-    covariance = np.linalg.inv(precision)
+    covariance: Floats = np.linalg.inv(precision).astype(np.float64)
     return Posterior(covariance @ target, covariance)
