@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+POSTTRAIN := $(VENV)/.posttrain
 
 # The variables that a target knows. Any other is refused: a misspelt ARTWORK would fill a store with the demo.
 JOB := TITLES STORE PROFILE SET DEMO RUN_ID DRY_RUN
 KNOWN_featurize := ARTWORK $(JOB)
 KNOWN_prompts := HISTORY IMPRESSIONS PAIRS SHOW $(JOB)
+KNOWN_posttrain := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_sql := STORE PROFILE ASK
 KNOWN_bench := ARTWORK SET ONLY
 KNOWN_headroom := DEMO
@@ -27,7 +29,7 @@ $(foreach name,$(KNOWN_featurize) $(KNOWN_prompts) ASK ONLY,$(if $(filter-out un
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts settings sql test test-slow check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain settings sql test test-slow check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +38,7 @@ help: ## list the targets
 	@echo '               [SET="a.b=value ..."] [RUN_ID=id] [DRY_RUN=1]; without ARTWORK the demo world, DEMO=small|paper'
 	@echo 'make prompts [TITLES=file] [HISTORY=file|folder] [IMPRESSIONS=file|folder] [PAIRS=file|folder]'
 	@echo '             [STORE=...] [PROFILE=...] [SET=...] [RUN_ID=...] [DRY_RUN=1]; without files the demo world'
+	@echo 'make posttrain [STORE=...] [PROFILE=...] [SET="posttrain.method=sft posttrain.base=folder ..."] [RUN_ID=...]'
 	@echo 'make prompts SHOW=<id of a member, impression or prompt>: print the prompts that are there, with their pictures'
 
 setup: $(READY) ## install everything into .venv (the other targets do it by themselves)
@@ -44,7 +47,12 @@ $(READY): pyproject.toml infra/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	@echo 'Setting up .venv (a few minutes and about 6 GB, once)'
 	@$(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[ray,posttrain,dev]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[ray,dev]'
+	@touch $@
+
+# What only post-training needs, and the tests of it.
+$(POSTTRAIN): $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[posttrain]'
 	@touch $@
 
 featurize: $(READY) ## artwork files to embeddings, tags and descriptions in Parquet
@@ -53,19 +61,22 @@ featurize: $(READY) ## artwork files to embeddings, tags and descriptions in Par
 prompts: $(READY) ## features, histories and impressions to the prompts an LLM ranks
 	@$(PY) -m jobs.from_make prompts
 
+posttrain: $(POSTTRAIN) ## a base LLM and the prompts of split train to an LLM that chooses
+	@$(PY) -m jobs.from_make posttrain
+
 settings: $(READY) ## all settings: what each may be, its default, and what it is for
 	@$(PY) -m jobs.settings
 
 sql: $(READY) ## ask the store questions: the DuckDB shell with every table and view, or ASK="SELECT ..."
 	@$(PY) -m jobs.from_make sql
 
-test: $(READY) ## the fast tests
+test: $(POSTTRAIN) ## the fast tests
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-test-slow: $(READY) ## the minutes-long tests
+test-slow: $(POSTTRAIN) ## the minutes-long tests
 	$(PY) -m pytest -m slow
 
-check: $(READY) ## lint, formatting and types
+check: $(POSTTRAIN) ## lint, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy

@@ -1,0 +1,193 @@
+"""The model folder: written beside its place and renamed, so that nothing half written is ever there.
+
+What it holds besides the model: `posttrain.json` (what it was made of, figures, losses), README.md (the model card),
+posttrain.png (losses and what was told of the prompts kept back).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from featurize.errors import RefusedInput, RunFailed
+
+RECORD = "posttrain.json"
+MERGED = "merged"
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+
+
+class Folder:
+    """The place of a model, and the work folder beside it. `training` names what is trained: same data and settings."""
+
+    def __init__(self, output: str) -> None:
+        self.place = Path(output).expanduser().absolute()
+        self._works = self.place.with_name(f".{self.place.name}.work")
+        self._old = self.place.with_name(f".{self.place.name}.old")
+
+    def recover(self) -> None:
+        """Finish what a killed run began, for the holder of the lease. Errors: RefusedInput when it is no model's."""
+        if self._old.exists() and not self.place.exists():
+            self._old.rename(self.place)
+        shutil.rmtree(self._old, ignore_errors=True)
+        self.refuse_others()
+
+    def refuse_others(self) -> None:
+        """Errors: RefusedInput when the place is taken by anything that this job has not written."""
+        if self.place.exists() and not (self.place / RECORD).is_file():
+            if self.place.is_dir() and not any(self.place.iterdir()):
+                return
+            raise RefusedInput(
+                f"posttrain.output: {self.place} is there and is no model that this job wrote: name another folder"
+            )
+
+    def record(self) -> dict[str, Any]:
+        """What `posttrain.json` says, or nothing where there is no model. Errors: RefusedInput."""
+        path = self.place / RECORD
+        if not path.is_file():
+            return {}
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RefusedInput(
+                f"{path} is not readable as JSON ({error}): remove the folder, or name another"
+            ) from error
+        return found
+
+    def work(self, training: str) -> Path:
+        """Where checkpoints go."""
+        return self._works / training
+
+    def new(self) -> Path:
+        """An empty folder to write a model to."""
+        found = self._works / "new"
+        shutil.rmtree(found, ignore_errors=True)
+        found.mkdir(parents=True)
+        return found
+
+    def publish(self, new: Path) -> None:
+        """Put `new` in its place; what was there goes, and so do the checkpoints. Errors: RunFailed."""
+        try:
+            shutil.rmtree(self._old, ignore_errors=True)
+            if self.place.exists():
+                self.place.rename(self._old)
+            new.rename(self.place)
+        except OSError as error:
+            raise RunFailed(f"cannot put the model at {self.place}: {error}") from error
+        shutil.rmtree(self._old, ignore_errors=True)
+        shutil.rmtree(self._works, ignore_errors=True)
+
+
+def copy_tokenizer(base: Path, new: Path) -> None:
+    """The base's own files, byte for byte, in the place of what a library wrote of them."""
+    for name in TOKENIZER:
+        (new / name).unlink(missing_ok=True)
+        if (base / name).is_file():
+            shutil.copyfile(base / name, new / name)
+
+
+def weights_digest(folder: Path) -> str:
+    """sha256 over the safetensors of a folder."""
+    found = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            found.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return found.hexdigest()
+
+
+def tokenizer_digest(folder: Path) -> str | None:
+    """As `prompt.tokens_by` says it."""
+    path = folder / "tokenizer.json"
+    return f"tokenizer-{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}" if path.is_file() else None
+
+
+def name_base(adapter: Path, base: str, revision: str | None) -> None:
+    """Have adapter_config.json name the base as the setting does, and no folder of a cache."""
+    path = adapter / "adapter_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config |= {"base_model_name_or_path": base, "revision": revision}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+
+
+def plot(log: Iterable[Mapping[str, float]], path: Path) -> None:
+    """The loss, and log-loss and accuracy of the letters kept back, over the steps."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    losses = [(each["step"], each["loss"]) for each in log if "loss" in each]
+    read = [each for each in log if "eval_log_loss" in each]
+    figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.5), layout="constrained")
+    axes[0].plot(*zip(*losses, strict=True))
+    axes[0].set(title="loss", xlabel="step")
+    for axis, name in ((axes[1], "log_loss"), (axes[2], "accuracy")):
+        for key, label in ((name, "letters' prior removed"), (f"{name}_raw", "as read")):
+            axis.plot([each["step"] for each in read], [each[f"eval_{key}"] for each in read], label=label)
+        axis.set(title=f"{name.replace('_', '-')} of letters kept back", xlabel="step")
+    if read:
+        axes[1].axhline(read[0]["eval_uniform"], color="grey", linestyle=":", label="knows nothing")
+        axes[1].legend()
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
+
+
+def card(record: Mapping[str, Any]) -> str:
+    """README.md of a model folder."""
+    made, figures = record["fingerprint"], record["figures"]
+    lines = [
+        "# Chooses artwork",
+        "",
+        f"Post-trained with {record['words']}; asked as the prompts of recipe `{made['recipe_key']}` ask, it answers "
+        "with the letter of an artwork. It has seen no prompt of the split `held_out`.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| model key | `{record['model_key']}` |",
+        f"| base | {record['base']} |",
+        f"| method | {made['method']} |",
+        f"| recipe of the prompts | `{made['recipe_key']}` |",
+        *(f"| {name} | {count:,} |" for name, count in record["counts"].items()),
+        f"| effective number of examples | {record['effective']:,.0f} |",
+        f"| steps | {record['steps']:,} of {record['steps_planned']:,} |",
+        f"| seconds | {record['seconds']:,.0f} on {record['device']}, {made['dtype']} |",
+        f"| made by | {record['code_version']}, trl {record['versions']['trl']}, torch {record['versions']['torch']} |",
+        "",
+    ]
+    if figures:
+        before, after = figures["before"], figures["after"]
+        lines += [
+            f"On the {record['counts']['kept back']:,} examples of training members kept back (who also say when to"
+            " stop, so these figures flatter a little; `make evaluate` judges the model on others):",
+            "",
+            "| | base | this model |",
+            "|---|---|---|",
+            *(f"| {words} | {before[key]:.4f} | {after[key]:.4f} |" for key, words in FIGURES.items()),
+            "",
+            "![losses](posttrain.png)",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+FIGURES = {
+    "log_loss": "log-loss of the letter, the letters' prior removed (nats)",
+    "log_loss_raw": "the same as read",
+    "uniform": "the same of a model that knows nothing",
+    "accuracy": "accuracy, the letters' prior removed",
+    "accuracy_raw": "the same as read",
+    "share": "share of all probability that the letters have",
+}

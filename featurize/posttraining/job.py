@@ -1,0 +1,254 @@
+"""The steps of the posttrain job: read, open the base, reason, measure, train, publish.
+
+What is trained follows from the prompts, the base and the settings; a model folder says of which it was made. So a
+killed run goes on from its last checkpoint, and a finished one is not done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+import time
+from importlib.metadata import version
+from typing import Any
+
+from featurize.config import Settings
+from featurize.errors import RefusedInput
+from featurize.execution import phases
+from featurize.inference import letters, weights
+from featurize.inference.extractor import model_key
+from featurize.inference.torch_device import open_device, out_of_memory, resolve_dtype
+from featurize.job_run import JobRun
+from featurize.posttraining import folder, rows, stream
+from featurize.posttraining.examples import Examples, refuse_long
+from featurize.posttraining.folder import Folder
+from featurize.report import Progress, ask, shown
+
+JOB = "posttrain"
+VERSION = 1
+"""Raised whenever the code here would train other weights of the same prompts and settings."""
+NEEDS = ("trl", "peft", "accelerate", "matplotlib")
+FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+SAME_MODEL = {"output", "merge", "threads", "at_once", "device", "base", "revision", "dtype", "rationales", "teacher"}
+"""Settings that are said otherwise, or change nothing but the last digits."""
+METHODS = {
+    "weighted": "every logged answer weighted by reward / propensity, clipped and self-normalised",
+    "sft": "the answers of prompts that ended in a quality play",
+    "sft_reasoning": "the answers of prompts that ended in a quality play, and the reasons for them",
+    "dpo": "direct preference optimisation: the artwork that led to a quality play against the others",
+}
+
+
+class PostTraining(JobRun):
+    """One run of the job. Errors of every method: RefusedInput, RunFailed.
+
+    Under `accelerate launch` every process is one; only the first takes the lease and writes.
+    """
+
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
+        self.first = int(os.environ.get("RANK", "0")) == 0
+        super().__init__(JOB, ["rationale"], settings, run_id, dry_run or not self.first)
+        self.wanted = settings.posttrain
+        self.only_told = dry_run
+        self.folder = Folder(self.wanted.output)
+        self.done = False
+        missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
+        if missing:
+            raise RefusedInput(
+                f"post-training needs {', '.join(missing)}: run `make posttrain`, or pip install -e '.[posttrain]'"
+            )
+        if not self.store.there():
+            raise RefusedInput(f"{self.store.uri} has no prompts: run `make prompts` first")
+
+    def read_prompts(self) -> None:
+        """What the method learns from, and who is kept back."""
+        if self.dry_run:
+            self.folder.refuse_others()
+        else:
+            self.folder.recover()
+        self.rows = rows.read(self.store, self.wanted)
+        self.report.counts = dict(self.rows.counts)
+
+    def open_base(self) -> None:
+        """Find the base model and load its tokenizer."""
+        found = weights.resolve(self.wanted.base, self.wanted.revision, "config.json")
+        self.base = found.fetch(FILES)
+        self.tokenizer = letters.tokenizer(self.base)
+        counted, own = self.rows.tokens_by, folder.tokenizer_digest(self.base)
+        if counted != "characters" and counted != own:
+            raise RefusedInput(
+                f"posttrain.base: the prompts of {self.rows.recipe_key} were counted with {counted}, and {self.base} "
+                f"has {own}: name the base they were made for, or set prompts.tokenizer to this one and make them again"
+            )
+        self.dtype = resolve_dtype(self.wanted.dtype, self.wanted.device)
+        self.base_identity = found.identity
+
+    def reason(self) -> None:
+        """Find the rationales of the prompts, where the method learns from them."""
+        self.rationales: dict[str, str] = {}
+        if self.wanted.method == "sft_reasoning" or self.wanted.merge:
+            raise RefusedInput("posttrain.method = sft_reasoning and posttrain.merge are not there yet")
+
+    def measure(self) -> None:
+        """Count tokens before anything is trained; says whether there is a model of this already."""
+        self.examples = Examples(self.rows.table, self.tokenizer, self.wanted.seed, self.rationales)
+        self.lengths = self.examples.lengths()
+        ids = self.rows.table["prompt_id"].to_pylist()
+        refuse_long(self.lengths, ids, *self._most())
+        self.report.notes.append(
+            f"{len(self.lengths):,} examples of {self.lengths.mean():,.0f} tokens on average, at most"
+            f" {self.lengths.max():,}"
+        )
+        if self.examples.in_order and self.wanted.epochs > 1:
+            self.report.notes.append(
+                "candidates stay in their order in every epoch, as an older version made these prompts"
+                " (SET=prompts.rebuild=true makes them again)"
+            )
+        made = self.wanted.model_dump(exclude=SAME_MODEL)
+        self.fingerprint: dict[str, Any] = {
+            "backend": JOB,
+            "version": VERSION,
+            "base": self.base_identity,
+            "dtype": self.dtype,
+            **made,
+            "recipe_key": self.rows.recipe_key,
+            "rows": self.rows.digest(),
+            "rationales": _digest(self.rationales) if self.rationales else None,
+        }
+        self.training = model_key(self.fingerprint)
+        record = self.folder.record()
+        self.done = record.get("training") == self.training
+        if self.done:
+            self.key = str(record["model_key"])
+            self.report.notes.append(
+                f"nothing to do: {shown(str(self.folder.place))} is what these prompts and settings make"
+            )
+
+    def _most(self) -> tuple[int, str]:
+        if self.wanted.max_tokens is not None:
+            return self.wanted.max_tokens, "posttrain.max_tokens"
+        config = json.loads((self.base / "config.json").read_text(encoding="utf-8"))
+        most = config.get("max_position_embeddings") or sys.maxsize
+        return min(int(most), int(self.tokenizer.model_max_length)), f"the base {self.wanted.base}"
+
+    def train(self) -> None:
+        """Let TRL train, from the last checkpoint on where there is one, and write the model beside its place."""
+        if self.done or self.only_told:
+            return
+        quiet()
+        threads = self.wanted.threads or len(os.sched_getaffinity(0))
+        open_device(self.wanted.device, threads)
+        from featurize.posttraining import trainers
+
+        bfloat16 = self.dtype == "bfloat16"
+        work = self.folder.work(self.training)
+        model = trainers.load(self.base, self.wanted, bfloat16)
+        learnt = self.rows.learnt
+        turns, places = stream.order(self.lengths[learnt], self.wanted.epochs, self.wanted.batch_size, self.wanted.seed)
+        filler = self.tokenizer.pad_token_id or 0
+        kept = trainers.Kept(
+            self.examples, self.rows.kept_back, self.rows.weight, filler, at_once=2 * self.wanted.at_once
+        )
+        begun = time.monotonic()
+        with Progress(JOB, len(places) if self.first else 0, "example", loading=self.wanted.base) as progress:
+            watch = trainers.Watch(progress, self.wanted.batch_size)
+            self.trainer = trainers.make(
+                model,
+                self.tokenizer,
+                self.examples,
+                kept,
+                list(self.rows.weight),
+                (turns, learnt[places]),
+                self.wanted,
+                work,
+                bfloat16=bfloat16,
+                callbacks=[watch],
+            )
+            progress.advance(0)
+            self.log = trainers.fit(self.trainer, work, out_of_memory())
+        self.seconds = time.monotonic() - begun
+        self.report.counts["steps"] = int(self.trainer.state.global_step)
+
+    def publish(self) -> None:
+        """Write the model, its card, figures and plot, and put them in their place; note the model key."""
+        if self.done or self.only_told or not self.first:
+            return
+        new = self.folder.new()
+        self.trainer.save_model(str(new))
+        (new / "training_args.bin").unlink(missing_ok=True)
+        folder.copy_tokenizer(self.base, new)
+        if self.wanted.lora:
+            folder.name_base(new, self.wanted.base, self.wanted.revision)
+        fingerprint = {**self.fingerprint, "weights": folder.weights_digest(new)}
+        self.key = model_key(fingerprint)
+        state = self.trainer.state
+        record = {
+            "model_key": self.key,
+            "training": self.training,
+            "fingerprint": fingerprint,
+            "base": self.wanted.base,
+            "words": METHODS[self.wanted.method],
+            "counts": self.rows.counts,
+            "effective": self.rows.effective,
+            "steps": state.global_step,
+            "steps_planned": state.max_steps,
+            "seconds": self.seconds,
+            "device": self.wanted.device,
+            "code_version": self.origin.code_version,
+            "versions": {name: version(name) for name in ("trl", "peft", "transformers", "torch")},
+            "figures": self._figures(state.best_global_step),
+            "log": self.log,
+        }
+        (new / folder.RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        (new / "README.md").write_text(folder.card(record), encoding="utf-8")
+        folder.plot(self.log, new / "posttrain.png")
+        self.folder.publish(new)
+        phases.record_model(self.store, self.lease.fence, fingerprint, self.origin)
+
+    def _figures(self, best: int | None) -> dict[str, dict[str, float]]:
+        """Of the prompts kept back: before training, and of the model that is kept."""
+        read = {each["step"]: each for each in self.log if "eval_log_loss" in each}
+        if not read:
+            return {}
+        after = read[best] if best in read else read[max(read)]
+        told = {
+            name: {key: each[f"eval_{key}"] for key in folder.FIGURES}
+            for name, each in (("before", read[min(read)]), ("after", after))
+        }
+        words = ", ".join(
+            f"{name} {told['before'][key]:.4f} -> {told['after'][key]:.4f}"
+            for key, name in (("log_loss", "log-loss"), ("accuracy", "accuracy"))
+        )
+        self.report.notes.append(
+            f"letters kept back, their prior removed: {words} (uniform {after['eval_uniform']:.4f})"
+        )
+        if told["after"]["log_loss"] >= told["before"]["log_loss"]:
+            self.report.notes.append(
+                "the model is no better than its base on what was kept back: it learnt nothing that holds for others"
+            )
+        return told
+
+    def summary(self) -> str:
+        """The last lines of the run; nothing of the processes beside the first."""
+        if not self.first:
+            return ""
+        if not self.only_told:
+            self.report.notes.insert(0, f"model {shown(str(self.folder.place))}, {self.key}")
+        example = ask(self.store, "SELECT fingerprint FROM model WHERE backend = 'posttrain'")
+        return self.report.text(shown(self.store.uri), example, self.only_told)
+
+
+def _digest(texts: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
+
+
+def quiet() -> None:
+    """No telemetry: TRL tells its makers of each run unless it is told not to."""
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["DO_NOT_TRACK"] = "1"
+    constants = sys.modules.get("huggingface_hub.constants")
+    if constants is not None:  # which has read the environment already
+        constants.HF_HUB_DISABLE_TELEMETRY = True  # type: ignore[attr-defined]

@@ -1,0 +1,357 @@
+"""TRL's trainers, with what logged feedback needs: weights of examples, orders redrawn, letters read as in ranking.
+
+Invariant: the optimisation is TRL's own, checkpoints and early stop are those of transformers. With a weight of 1
+everywhere `Weighted` has the loss of its parent, and the reference of `Pairs` is its base.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, EarlyStoppingCallback, PreTrainedModel, TrainerCallback
+from transformers.trainer_callback import PrinterCallback
+from transformers.utils.logging import disable_progress_bar
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+from trl.trainer.utils import FusedCausalLMOutput
+
+from featurize.config import Posttrain
+from featurize.errors import RefusedInput, RunFailed
+from featurize.posttraining import reading
+from featurize.posttraining.examples import Example, Examples, padded
+from featurize.posttraining.stream import Places
+from featurize.report import Progress
+
+IGNORED = -100
+"""The label of what is not learnt."""
+WHOLE = "whole"
+"""A file in each checkpoint that was written to its end."""
+STATE = "trainer_state.json"
+LEARNING_RATE = 3e-4
+DPO_SLOWER = 0.1
+WARM_UP = 0.05
+LORA_ALPHA = 2
+"""Of its rank: what a LoRA adapter says is multiplied by this."""
+FEWEST_KEPT_BACK = 30
+"""With fewer examples kept back, chance would decide when to stop."""
+
+
+class Collator:
+    """Places in the stream to tensors, padded on the left so that all answers end together.
+
+    Of an example of `Weighted`: ids, mask, labels and weight. Of a pair, as TRL has it: ids, mask and completion_mask,
+    first those that were chosen, then those rejected.
+    """
+
+    def __init__(self, examples: Examples, weight: Sequence[float], filler: int) -> None:
+        self._examples, self._weight, self._filler = examples, weight, filler
+
+    def __call__(self, places: Sequence[dict[str, int]]) -> dict[str, torch.Tensor]:
+        drawn = [self._draw(**place) for place in places]
+        if drawn[0].rejected:
+            answers = [each.answer for each in drawn] + [each.rejected for each in drawn]
+            drawn = drawn + drawn
+        else:
+            answers = [each.answer for each in drawn]
+        rows = [each.prompt + answer for each, answer in zip(drawn, answers, strict=True)]
+        ids, mask = padded(rows, self._filler)
+        learnt = np.zeros_like(mask)
+        for number, answer in enumerate(answers):
+            learnt[number, ids.shape[1] - len(answer) :] = 1
+        found = {
+            "input_ids": torch.from_numpy(ids),
+            "attention_mask": torch.from_numpy(mask),
+            "position_ids": torch.from_numpy(np.maximum(mask.cumsum(1) - 1, 0)),
+        }
+        if drawn[0].rejected:
+            return found | {"completion_mask": torch.from_numpy(learnt)}
+        labels = torch.from_numpy(np.where(learnt, ids, IGNORED))
+        weight = torch.tensor([self._weight[place["row"]] for place in places], dtype=torch.float32)
+        return found | {"labels": labels, "weight": weight}
+
+    def _draw(self, turn: int, row: int) -> Example:
+        """Rows beyond the last are those of the rationales."""
+        rows = len(self._examples)
+        return self._examples.drawn(row, turn) if row < rows else self._examples.reasoned(row - rows)
+
+
+class Kept:
+    """The rows that are kept back, and how a model tells their letters."""
+
+    def __init__(self, examples: Examples, rows: Places, weight: Any, filler: int, at_once: int) -> None:
+        self._examples = [examples.plain(int(row)) for row in rows]
+        self._weight = np.asarray(weight)[rows]
+        self._filler, self._at_once = filler, at_once
+        self._answers = np.array([each.places.index(each.answer[0]) for each in self._examples], dtype=np.int64)
+        self._choices = np.array([len(each.places) for each in self._examples], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    @torch.no_grad()
+    def read(self, model: Any, device: torch.device) -> dict[str, float]:
+        """Figures of `reading.figures`."""
+        scores = np.full((len(self), self._choices.max()), -np.inf)
+        order = np.argsort([len(each.prompt) for each in self._examples], kind="stable")
+        for first in range(0, len(order), self._at_once):
+            batch = order[first : first + self._at_once]
+            ids, mask = padded([self._examples[number].prompt for number in batch], self._filler)
+            inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": np.maximum(mask.cumsum(1) - 1, 0)}
+            tensors = {name: torch.from_numpy(each).to(device) for name, each in inputs.items()}
+            said = model(**tensors, logits_to_keep=1, use_cache=False).logits[:, -1].float().log_softmax(1).cpu()
+            for row, number in enumerate(batch):
+                places = self._examples[number].places
+                scores[number, : len(places)] = said[row, places].double().numpy()
+        return reading.figures(scores, self._choices, self._answers, self._weight)
+
+
+class _Reads:
+    """Evaluation by `Kept`, in the place of the loss over all tokens, which the end of the turn flatters."""
+
+    kept: Kept
+
+    def evaluate(self: Any, *_: Any, **__: Any) -> dict[str, float]:
+        training = self.model.training
+        self.model.eval()
+        with self.compute_loss_context_manager():
+            found = self.kept.read(self.model, self.args.device)
+        metrics = {f"eval_{name}": value for name, value in found.items()}
+        self.log(metrics)
+        self.model.train(training)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+class Weighted(_Reads, SFTTrainer):  # type: ignore[misc]
+    """TRL's SFT with a weight for each example."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        weight = inputs.pop("weight")
+        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+        items = outputs.label_mask.sum() if num_items_in_batch is None else num_items_in_batch
+        loss = -(outputs.log_probs * weight[:, None]).sum() / torch.as_tensor(items).clamp(min=1)
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes
+        return (loss, outputs) if return_outputs else loss
+
+
+class Pairs(_Reads, DPOTrainer):  # type: ignore[misc]
+    """TRL's DPO on pairs that the collator tokenises."""
+
+    def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+        return dataset
+
+
+def head_on_labels(model: Any) -> None:
+    """Have TRL's fused head score only what has a label, on a CPU too.
+
+    TRL does so where there is Triton. Elsewhere it scores every token of the prompt, which takes several times as long
+    as all the layers of a small model. `model` is one that a TRL trainer has given its head.
+    """
+    fused = model.forward
+
+    @functools.wraps(fused)
+    def forward(self: Any, *args: Any, fused_lm_head: bool = False, labels: Any = None, **kwargs: Any) -> Any:
+        if not fused_lm_head or labels.device.type != "cpu":
+            given = {} if labels is None else {"labels": labels}
+            return fused(*args, fused_lm_head=fused_lm_head, **given, **kwargs)
+        shifted = labels[:, 1:]
+        mask = shifted != IGNORED
+        places = mask.any(0).nonzero()[:, 0]
+        items = kwargs.pop("num_items_in_batch", None)
+        logits = fused(*args, **kwargs, logits_to_keep=places).logits.float()
+        said = logits.log_softmax(-1)
+        wanted = shifted[:, places].clamp(min=0)
+
+        def spread(values: torch.Tensor) -> torch.Tensor:
+            found = values.new_zeros(mask.shape).index_copy(1, places, values)
+            return found.masked_fill(~mask, 0)
+
+        log_probs = spread(said.gather(-1, wanted[..., None])[..., 0])
+        with torch.no_grad():
+            entropy = spread(-(said.exp() * said).sum(-1))
+            mean_logits = spread(logits.mean(-1))
+            is_top1 = spread((logits.argmax(-1) == wanted).float()).bool()
+        loss = -log_probs.sum() / (mask.sum().clamp(min=1) if items is None else items)
+        return FusedCausalLMOutput(
+            loss=loss,
+            log_probs=log_probs,
+            entropy=entropy,
+            mean_logits=mean_logits,
+            is_top1=is_top1,
+            label_mask=mask,
+        )
+
+    model.forward = types.MethodType(forward, model)
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Shows progress, and marks each checkpoint that is written to its end."""
+
+    def __init__(self, progress: Progress, batch_size: int) -> None:
+        self._progress, self._batch_size = progress, batch_size
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            left = self._progress.total - self._progress.finished
+            self._progress.advance(min(self._batch_size, left))
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir, f"checkpoint-{state.global_step}")
+            for file in folder.iterdir():
+                _sync(file)
+            (folder / WHOLE).touch()
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint in a folder that was written to its end."""
+    found = [path.parent for path in folder.glob(f"checkpoint-*/{WHOLE}")]
+    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def load(folder: Path, wanted: Posttrain, bfloat16: bool) -> Any:
+    """The base model. What is to learn is float32; under an adapter it stays as it is, in the numbers it works in.
+
+    Errors: RefusedInput when transformers cannot load it as a causal LM.
+    """
+    dtype = torch.bfloat16 if bfloat16 and wanted.lora else torch.float32
+    disable_progress_bar()  # the run shows its own
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise RefusedInput(f"posttrain.base: {folder} is no causal LM that transformers loads: {error}") from error
+    return model
+
+
+def make(
+    model: Any,
+    tokenizer: Any,
+    examples: Examples,
+    kept: Kept,
+    weight: Sequence[float],
+    stream: tuple[Places, Places],
+    wanted: Posttrain,
+    work: Path,
+    *,
+    bfloat16: bool,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Any:
+    """The trainer of a method, over the stream of its examples. Checkpoints go to `work`."""
+    turns, rows = stream
+    dataset = Dataset.from_dict({"turn": turns, "row": rows})
+    devices = int(os.environ.get("WORLD_SIZE", "1"))
+    at_once = max(1, min(wanted.at_once, wanted.batch_size // devices))
+    steps = -(-len(rows) // wanted.batch_size)
+    every = -(-steps // wanted.readings)
+    stops = len(kept) >= FEWEST_KEPT_BACK and wanted.patience is not None
+    dpo = wanted.method == "dpo"
+    common: dict[str, Any] = {
+        "output_dir": str(work),
+        "per_device_train_batch_size": at_once,
+        "gradient_accumulation_steps": max(1, wanted.batch_size // (at_once * devices)),
+        "num_train_epochs": 1,
+        "train_sampling_strategy": "sequential",
+        "learning_rate": wanted.learning_rate or LEARNING_RATE * (DPO_SLOWER if dpo else 1),
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": WARM_UP,
+        "max_grad_norm": 1.0,
+        "bf16": bfloat16,
+        "use_cpu": wanted.device == "cpu",
+        "activation_checkpointing": wanted.device == "cuda",
+        "seed": wanted.seed,
+        "max_length": None,
+        "remove_unused_columns": False,
+        "logging_steps": max(1, every // 5),
+        "eval_strategy": "steps" if len(kept) else "no",
+        "eval_on_start": len(kept) > 0,
+        "eval_steps": every,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "save_total_limit": 2,
+        "load_best_model_at_end": stops,
+        "metric_for_best_model": "eval_log_loss" if stops else None,
+        "greater_is_better": False if stops else None,
+        "restore_callback_states_from_checkpoint": True,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "log_level": "error",
+        "dataloader_pin_memory": wanted.device == "cuda",
+    }
+    filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
+    rest: dict[str, Any] = {
+        "model": model,
+        "data_collator": Collator(examples, weight, filler),
+        "train_dataset": dataset,
+        "eval_dataset": dataset.select(range(1)) if len(kept) else None,
+        "processing_class": tokenizer,
+        "peft_config": _adapter(wanted),
+        "callbacks": [*callbacks, *([EarlyStoppingCallback(wanted.patience)] if stops else [])],
+    }
+    if dpo:
+        trainer = Pairs(args=DPOConfig(**common, beta=wanted.beta), **rest)
+    else:
+        trainer = Weighted(args=SFTConfig(**common, dataset_kwargs={"skip_prepare_dataset": True}), **rest)
+    trainer.kept = kept
+    trainer.remove_callback(PrinterCallback)
+    head_on_labels(trainer.model.get_base_model() if wanted.lora else trainer.model)
+    if getattr(trainer, "ref_model", None) is not None:
+        head_on_labels(trainer.ref_model)
+    return trainer
+
+
+def _adapter(wanted: Posttrain) -> Any:
+    if wanted.lora is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=wanted.lora, lora_alpha=LORA_ALPHA * wanted.lora, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+
+
+def fit(trainer: Any, work: Path, out_of_memory: tuple[type[BaseException], ...]) -> list[dict[str, Any]]:
+    """Train from the last whole checkpoint on; returns the log: losses and readings with their steps.
+
+    Errors: RunFailed when memory runs out, or the loss is no number.
+    """
+    checkpoint = last_checkpoint(work)
+    if checkpoint is not None:
+        _best_is_here(checkpoint, work)
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except out_of_memory as error:
+        raise RunFailed(
+            f"memory ran out with {trainer.args.per_device_train_batch_size} examples at once: lower posttrain.at_once,"
+            f" the results stay the same ({str(error).splitlines()[0]})"
+        ) from error
+    log: list[dict[str, Any]] = trainer.state.log_history
+    losses = [each["loss"] for each in log if "loss" in each]
+    if not np.isfinite(losses).all():
+        raise RunFailed("the loss became no number: lower posttrain.learning_rate, or set posttrain.dtype=float32")
+    return log
+
+
+def _best_is_here(checkpoint: Path, work: Path) -> None:
+    """A work folder may have been moved: the best checkpoint is the one of its number in this folder."""
+    path = checkpoint / STATE
+    state = json.loads(path.read_text(encoding="utf-8"))
+    best = state.get("best_model_checkpoint")
+    if best and Path(best).parent != work:
+        state["best_model_checkpoint"] = str(work / Path(best).name)
+        path.write_text(json.dumps(state), encoding="utf-8")

@@ -1,0 +1,102 @@
+"""TRL's own objects on a tiny real checkpoint: the weighted loss, the reference of pairs, what has a label."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from trl import SFTConfig, SFTTrainer
+
+from featurize.config import Posttrain
+from featurize.inference import letters
+from featurize.posttraining import rows, stream, trainers
+from featurize.posttraining.examples import Examples
+from tests.posttraining import planted
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    return planted.write(folder / "store", planted.some(60)), planted.checkpoint(folder / "base")
+
+
+def made(world, folder, weight=None, **wanted):
+    store, base = world
+    settings = Posttrain(base=str(base), validation=0, dtype="float32", batch_size=8, at_once=4, **wanted)
+    found = rows.read(store, settings)
+    tokenizer = letters.tokenizer(base)
+    examples = Examples(found.table, tokenizer, 0)
+    turns, places = stream.order(examples.lengths(), 1, 8, 0)
+    kept = trainers.Kept(examples, found.kept_back, found.weight, 0, 4)
+    given = list(found.weight if weight is None else weight(found.weight))
+    model = trainers.load(base, settings, bfloat16=False)
+    stream_of = (turns, places)
+    trainer = trainers.make(model, tokenizer, examples, kept, given, stream_of, settings, folder, bfloat16=False)
+    trainer.model.train()
+    return trainer
+
+
+def batch_of(trainer):
+    return next(iter(trainer.get_train_dataloader()))
+
+
+def test_a_weight_of_1_everywhere_is_stock_supervised_fine_tuning(world, tmp_path):
+    ours = made(world, tmp_path / "ours", weight=np.ones_like)
+    batch = batch_of(ours)
+    assert batch["weight"].tolist() == [1.0] * 4
+    stock_model = copy.deepcopy(trainers.load(world[1], Posttrain(), bfloat16=False))
+    config = SFTConfig(
+        str(tmp_path / "stock"),
+        use_cpu=True,
+        bf16=False,
+        report_to="none",
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    stock = SFTTrainer(stock_model, config, train_dataset=ours.train_dataset, processing_class=ours.processing_class)
+    inputs = {name: values for name, values in batch.items() if name != "weight"}
+    for items in (None, torch.tensor(64)):
+        wanted = stock.compute_loss(stock.model, dict(inputs), num_items_in_batch=items)
+        found = ours.compute_loss(ours.model, dict(batch), num_items_in_batch=items)
+        assert found.item() == pytest.approx(wanted.item(), abs=1e-6)
+    wanted.backward()
+    found.backward()
+    pairs = zip(stock.model.parameters(), ours.model.parameters(), strict=True)
+    assert max((a.grad - b.grad).abs().max().item() for a, b in pairs) < 1e-6
+
+
+def test_weights_multiply_the_loss_of_their_example(world, tmp_path):
+    trainer = made(world, tmp_path)
+    batch = batch_of(trainer)
+    alone = []
+    for number in range(4):
+        weight = torch.zeros(4)
+        weight[number] = 1
+        alone.append(trainer.compute_loss(trainer.model, {**batch, "weight": weight}).item())
+    whole = trainer.compute_loss(trainer.model, dict(batch)).item()
+    assert whole == pytest.approx(sum(w * a for w, a in zip(batch["weight"].tolist(), alone, strict=True)), abs=1e-6)
+
+
+def test_only_the_letter_and_the_end_of_the_turn_are_learnt(world, tmp_path):
+    trainer = made(world, tmp_path)
+    batch = batch_of(trainer)
+    learnt = batch["labels"] != trainers.IGNORED
+    assert learnt.sum(1).tolist() == [2] * 4
+    said = [
+        trainer.processing_class.convert_ids_to_tokens(row[mask].tolist())
+        for row, mask in zip(batch["input_ids"], learnt, strict=True)
+    ]
+    assert all(letter in "ABC" and end == "<|im_end|>" for letter, end in said)
+
+
+@pytest.mark.parametrize("lora", [None, 4])
+def test_the_reference_of_pairs_is_the_base(world, tmp_path, lora):
+    trainer = made(world, tmp_path, method="dpo", lora=lora)
+    batch = batch_of(trainer)
+    loss = trainer.compute_loss(trainer.model, dict(batch))
+    assert loss.item() == pytest.approx(np.log(2), abs=1e-6)
+    assert trainer._metrics["train"]["rewards/margins"] == [pytest.approx(0, abs=1e-6)]
+    loss.backward()  # and then the policy moves, not the reference
+    optimizer = torch.optim.SGD([p for p in trainer.model.parameters() if p.requires_grad], lr=0.5)
+    optimizer.step()
+    trainer.compute_loss(trainer.model, dict(batch))
+    assert trainer._metrics["train"]["rewards/margins"][-1] > 1e-4
