@@ -10,6 +10,7 @@ JOB := TITLES STORE PROFILE SET DEMO RUN_ID DRY_RUN
 KNOWN_featurize := ARTWORK $(JOB)
 KNOWN_prompts := HISTORY IMPRESSIONS PAIRS SHOW $(JOB)
 KNOWN_posttrain := STORE PROFILE SET RUN_ID DRY_RUN
+KNOWN_evaluate := STORE PROFILE SET DEMO RUN_ID DRY_RUN
 KNOWN_sql := STORE PROFILE ASK
 KNOWN_bench := ARTWORK SET ONLY
 KNOWN_headroom := DEMO
@@ -29,7 +30,7 @@ $(foreach name,$(KNOWN_featurize) $(KNOWN_prompts) ASK ONLY,$(if $(filter-out un
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts posttrain settings sql test test-slow check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain evaluate settings sql test test-slow check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +64,9 @@ prompts: $(READY) ## features, histories and impressions to the prompts an LLM r
 
 posttrain: $(POSTTRAIN) ## a base LLM and the prompts of split train to an LLM that chooses
 	@$(PY) -m jobs.from_make posttrain
+
+evaluate: $(READY) ## what each ranker would have earned on the held-out prompts, by production's log: table and plot
+	@$(PY) -m jobs.from_make evaluate
 
 settings: $(READY) ## all settings: what each may be, its default, and what it is for
 	@$(PY) -m jobs.settings

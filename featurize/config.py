@@ -343,6 +343,34 @@ class Posttrain(Section):
     teacher: Teacher = Teacher()
 
 
+class Evaluate(Section):
+    """What `make evaluate` compares, and by what. Name estimator and baseline before you look at the figures."""
+
+    estimator: Literal["dr", "beta_ips", "snips", "ips"] = Field(
+        "dr", description="what policies are ordered, sliced and drawn by; all the others are told too"
+    )
+    baseline: str = Field(
+        "logged",
+        description="policy that the others are compared with: logged (production as logged), logged_greedy (its"
+        " likeliest choice), or the short name of a ranker",
+    )
+    models: tuple[ModelKey, ...] = Field(
+        (), description="model keys of the rankers to compare; default: all that ranked the held-out prompts"
+    )
+    min_effective: float = Field(
+        50, ge=0, description="rounds without weights that a policy's must be worth, or its figures are warned of"
+    )
+    clip: float = Field(10, ge=1, description="the largest weight that clipped IPS counts")
+    doubtful: Literal["refuse", "warn"] = Field(
+        "refuse",
+        description="where the log's propensities do not fit what was shown, so that no figure can be trusted: end the"
+        " run, or only say so",
+    )
+    draws: int = Field(1000, ge=100, le=100_000, description="draws of the bootstrap that intervals are made of")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of these draws, and of the folds of the reward model")
+    plot: str | None = Field("evaluation.png", description="file of the plot; null for none")
+
+
 class Pin(Section):
     """Model keys of what is to be current, whatever covers most. A pin holds until another run says otherwise."""
 
@@ -369,6 +397,7 @@ class Settings(Section):
     describe: Model = Field(None, description="model of the descriptions: a section, or null for none")
     prompts: Prompts = Prompts()
     posttrain: Posttrain = Posttrain()
+    evaluate: Evaluate = Evaluate()
     pin: Pin = Pin()
 
 

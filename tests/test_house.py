@@ -26,10 +26,12 @@ ORDER = [
     "intake",
     "execution",
     "job_run",
+    "ope",
     "demo",
     "featurizing",
     "prompting",
     "posttraining",
+    "evaluating",
     "bundling",
     "bench",
 ]

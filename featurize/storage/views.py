@@ -32,9 +32,11 @@ TABLES = (
     "production",
     "run",
     "prompt",
+    "ranking",
     "label",
     "title_state",
     "impression_state",
+    "policy_value",
 )
 TRAINING = ("labelled_prompt", "current_prompt", "played", "sft", "dpo", "training_left_out")
 """From prompts to what is trained on."""
@@ -56,6 +58,7 @@ READABLE = (
     "recipe",
     "lineage",
     "prompt_lineage",
+    "latest_policy_value",
     "similar_artwork",
 )
 """In this order: later ones read earlier ones."""

@@ -1,0 +1,156 @@
+"""The steps of the evaluate job: read the rounds and rankings, doubt them, estimate, write and draw.
+
+An evaluation's id follows from what it was made of, so the same again writes nothing new. Nothing is committed where
+the log cannot be trusted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from featurize.config import Settings
+from featurize.demo import truth
+from featurize.errors import RefusedInput, RunFailed, did_you_mean
+from featurize.evaluating import doubts, rewards, rounds, table
+from featurize.evaluating.compare import FEWEST_ROUNDS, Wanted, compare
+from featurize.evaluating.slices import slices
+from featurize.job_run import JobRun
+from featurize.report import ask, shown
+from featurize.storage import tables, views
+
+JOB = "evaluate"
+
+
+class Evaluating(JobRun):
+    """One run of the job. Errors of every method: RefusedInput, RunFailed."""
+
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
+        super().__init__(JOB, ["policy_value"], settings, run_id, dry_run)
+        if not self.store.there():
+            raise RefusedInput(f"{self.store.uri} is no store: run `make featurize` first")
+        self.wanted = settings.evaluate
+        self.rows: list[dict[str, Any]] = []
+
+    def read(self) -> None:
+        """The rounds and what each policy does in them; every prompt that a policy lacks is counted."""
+        self.db = views.connect(self.store)
+        self.log = rounds.read(self.db, self.store.uri)
+        self.policies = rounds.policies(self.db, self.log, self.wanted.models, self.store.uri)
+        names = [policy.name for policy in self.policies]
+        if self.wanted.baseline not in names:
+            raise RefusedInput(
+                f"evaluate.baseline: there is no policy '{self.wanted.baseline}' here, but {', '.join(names)}"
+                f"{did_you_mean(self.wanted.baseline, names)}"
+            )
+        self.report.counts = {
+            "held-out prompts": len(self.log),
+            "members": len(np.unique(self.log.member)),
+            "policies": len(self.policies),
+        }
+        for policy in self.policies:
+            for reason, count in policy.left_out.items():
+                self.report.notes.append(f"{policy.name}: {count:,} of {len(self.log):,} prompts left out: {reason}")
+        baseline = next(policy for policy in self.policies if policy.name == self.wanted.baseline)
+        if none := [policy.name for policy in self.policies if not (policy.rows & baseline.rows).any()]:
+            self.report.notes.append(f"without a prompt to judge them on, and left out: {', '.join(none)}")
+            self.policies = [policy for policy in self.policies if policy.name not in none]
+
+    def doubt(self) -> None:
+        """Say what makes the figures doubtful. Errors: RefusedInput where it makes all of them worthless."""
+        doubt = doubts.of_log(self.log)
+        if doubt and self.wanted.doubtful == "refuse":
+            raise RefusedInput(f"{doubt}; evaluate.doubtful=warn goes on all the same")
+        if doubt:
+            self.report.notes.append(f"WORTHLESS: {doubt}")
+        possible = doubts.possible(self.log, self._ever_shown())
+        self.doubts = {
+            policy.name: doubts.of_policy(self.log, policy, possible, self.wanted.min_effective)
+            for policy in self.policies
+        }
+        for name, words in self.doubts.items():
+            self.report.notes += [f"{name}: {each}" for each in words]
+        if doubt:
+            self.doubts = {name: [doubt, *words] for name, words in self.doubts.items()}
+        self.report.notes += doubts.of_comparison(self.log, self.policies)
+
+    def _ever_shown(self) -> np.ndarray:
+        """(n, K) whether any logged prompt of the store showed that candidate."""
+        known = tables.arrow(self.db, "SELECT DISTINCT artwork_ids[shown_place] AS artwork_id FROM logged")[
+            "artwork_id"
+        ]
+        lists = self.log.table["artwork_ids"].combine_chunks()
+        found = np.zeros(self.log.real.shape, bool)
+        found[self.log.real] = pa.compute.is_in(lists.flatten(), known).to_numpy(zero_copy_only=False)
+        return found
+
+    def estimate(self) -> None:
+        """Every policy by every estimator, with intervals; in the demo world beside the truth."""
+        seed = self.wanted.seed
+        expected = rewards.expected(self.db, self.log, seed)
+        wanted = Wanted(self.wanted.estimator, self.wanted.baseline, self.wanted.clip, self.wanted.draws, seed)
+        cut = slices(self.log)
+        self.rows = compare(self.log, self.policies, expected, cut, wanted, self._truth())
+        few = sum(int(each.rows.sum()) < FEWEST_ROUNDS for each in cut)
+        if few:
+            self.report.notes.append(f"{few} parts of slices have fewer than {FEWEST_ROUNDS} prompts and are not told")
+
+    def _truth(self) -> np.ndarray | None:
+        given = self.settings.input
+        if given.impressions is not None or not self.log.told.all():
+            return None
+        return truth.rewards(self.demo, self.log.table)
+
+    def write(self) -> None:
+        """Commit the rows, unless the same evaluation is there; draw the plot."""
+        if self.dry_run:
+            return
+        number = self._evaluation_id()
+        columns = {name: [row[name] for row in self.rows] for name in self.rows[0]}
+        more: dict[str, Any] = {
+            "evaluation_id": [number] * len(self.rows),
+            "recipe_key": [self.log.table["recipe_key"][0].as_py()] * len(self.rows),
+            "warnings": [self.doubts[row["policy"]] for row in self.rows],
+            **self.origin.columns(len(self.rows)),
+            "computed_at": [datetime.now(UTC)] * len(self.rows),
+        }
+        rows = tables.rows("policy_value", columns | more)
+        if not self.store.commit("policy_value", "", number, rows, self.lease.fence.check):
+            self.report.notes.append(f"evaluation {number} was there already: same prompts, rankings and settings")
+        if self.wanted.plot is not None:
+            self._draw(Path(self.wanted.plot))
+
+    def _draw(self, path: Path) -> None:
+        made = table.plot(self.rows, self.wanted.estimator)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(made)
+        except OSError as error:
+            raise RunFailed(f"evaluate.plot: {path} cannot be written: {error}") from error
+        self.report.notes.append(f"plot: {shown(str(path.absolute()))}")
+
+    def _evaluation_id(self) -> str:
+        """32 hex digits of everything the figures follow from."""
+        digest = hashlib.sha256(json.dumps(self.wanted.model_dump(mode="json"), sort_keys=True).encode())
+        digest.update("\n".join(self.log.table["prompt_id"].to_pylist()).encode())
+        for each in (self.log.reward, self.log.propensity, *(policy.probability for policy in self.policies)):
+            digest.update(np.ascontiguousarray(each).tobytes())
+        digest.update(json.dumps([(policy.name, policy.model_key) for policy in self.policies]).encode())
+        digest.update(json.dumps([sorted({row["estimator"] for row in self.rows}), len(self.rows)]).encode())
+        return digest.hexdigest()[:32]
+
+    def summary(self) -> str:
+        """The last lines of the run: what was read, what to doubt, and the figures."""
+        question = "FROM latest_policy_value WHERE slice = 'all'"
+        told = self.report.text(shown(self.store.uri), ask(self.store, question), self.dry_run)
+        return f"{told}\n\n{table.text(self.rows, self.wanted.estimator)}"
+
+    def close(self) -> None:
+        if hasattr(self, "db"):
+            self.db.close()

@@ -1,0 +1,5 @@
+-- The prompts of impressions of the current recipe; shown_place is the place of what was shown, from 1.
+CREATE OR REPLACE TEMP TABLE logged AS
+SELECT *, instr('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', answer) AS shown_place
+FROM current_prompt
+WHERE kind = 'logged';

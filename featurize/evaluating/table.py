@@ -1,0 +1,149 @@
+"""The comparison as people read it: tables for the terminal and a forest plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+from featurize.evaluating.compare import TRUTH
+
+Row = dict[str, Any]
+NAMES = {"ips": "IPS", "clipped": "clipped", "snips": "SNIPS", "dr": "DR", "beta_ips": "β*-IPS", "replay": "replay"}
+DPI = 150
+
+
+def text(rows: Sequence[Row], main: str) -> str:
+    """Policies by the estimator named before looking, then by all of them, then the slices of the best ranker."""
+    whole = [row for row in rows if row["slice"] == "all"]
+    return "\n\n".join(filter(None, [_by_main(whole, main), _by_all(whole), _slices(rows, main)]))
+
+
+def order(rows: Sequence[Row], main: str) -> list[Row]:
+    """The rows of the main estimator, the best first."""
+    mine = [row for row in rows if row["estimator"] == main and row["slice"] == "all"]
+    return sorted(mine, key=lambda row: (row["value"] is None, -(row["value"] or 0), row["policy"]))
+
+
+def _by_main(rows: Sequence[Row], main: str) -> str:
+    true = {row["policy"]: row for row in rows if row["estimator"] == TRUTH}
+    baseline = rows[0]["baseline"]
+    head = ["policy", NAMES[main], "95 %", f"over {baseline}", "95 %", "any", "rounds", "worth"]
+    lines = [head + (["TRUTH", "over it"] if true else [])]
+    for row in order(rows, main):
+        line = [
+            row["policy"],
+            _figure(row["value"]),
+            _range(row, "low", "high", _figure),
+            _percent(row["lift"]) if row["policy"] != baseline else "",
+            _range(row, "lift_low", "lift_high", _percent) if row["policy"] != baseline else "",
+            _range(row, "lift_low_of_all", "lift_high_of_all", _percent),
+            f"{row['rounds']:,}",
+            f"{row['effective_rounds']:,.0f}",
+        ]
+        if true:
+            known = true[row["policy"]]
+            line += [_figure(known["value"]), _percent(known["lift"]) if row["policy"] != baseline else ""]
+        lines.append(line)
+    legend = f"{NAMES[main]}: mean reward by that estimator. any: the interval of over {baseline} that holds for all"
+    legend += " policies at once.\nworth: rounds without weights that would say as much."
+    if true:
+        legend += " TRUTH is no estimate: only the demo's simulator knows it."
+    return f"{_columns(lines)}\n{legend}"
+
+
+def _by_all(rows: Sequence[Row]) -> str:
+    names = [name for name in NAMES if any(row["estimator"] == name for row in rows)]
+    values = {(row["policy"], row["estimator"]): row["value"] for row in rows}
+    policies = list(dict.fromkeys(row["policy"] for row in rows))
+    lines = [["policy", *(NAMES[name] for name in names)]]
+    lines += [[policy, *(_figure(values.get((policy, name))) for name in names)] for policy in policies]
+    return _columns(lines)
+
+
+def _slices(rows: Sequence[Row], main: str) -> str:
+    """Of the ranker that is best on all rounds."""
+    ranked = [row for row in order(rows, main) if row["model_key"] is not None and row["value"] is not None]
+    if not ranked:
+        return ""
+    best = ranked[0]["policy"]
+    mine = [row for row in rows if row["policy"] == best and row["slice"] != "all" and row["estimator"] == main]
+    true = {
+        (row["slice"], row["part"]): row["lift"] for row in rows if row["policy"] == best and row["estimator"] == TRUTH
+    }
+    lines = [["slice", "", "rounds", NAMES[main], f"over {mine[0]['baseline']}", "95 %"]] if mine else []
+    if mine and true:
+        lines[0].append("TRUTH")
+    for row in mine:
+        line = [row["slice"], row["part"], f"{row['rounds']:,}", _figure(row["value"])]
+        line += [_percent(row["lift"]), _range(row, "lift_low", "lift_high", _percent)]
+        lines.append(line + ([_percent(true.get((row["slice"], row["part"])))] if true else []))
+    return f"{best}, by slices\n{_columns(lines, left=2)}" if mine else ""
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.1%}"
+
+
+def _range(row: Row, low: str, high: str, written: Any) -> str:
+    return "" if row[low] is None or row[high] is None else f"{written(row[low])} to {written(row[high])}"
+
+
+def _columns(lines: list[list[str]], left: int = 1) -> str:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def plot(rows: Sequence[Row], main: str) -> bytes:
+    """A forest plot as PNG: lifts over the baseline with their intervals, the best on top."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    whole = [row for row in rows if row["slice"] == "all"]
+    baseline = whole[0]["baseline"]
+    true = {row["policy"]: row for row in whole if row["estimator"] == TRUTH}
+    shown = [row for row in order(rows, main) if row["lift"] is not None][::-1]
+    figure = Figure(figsize=(9, 1.6 + 0.42 * max(len(shown), 1)), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.axvline(0, color="0.6", linewidth=1)
+    for at, row in enumerate(shown):
+        for low, high, colour, width in (
+            ("lift_low_of_all", "lift_high_of_all", "0.75", 2),
+            ("lift_low", "lift_high", "tab:blue", 4),
+        ):
+            if row[low] is not None and row[high] is not None:
+                ends = [100 * row[low], 100 * row[high]]
+                axes.plot(ends, [at, at], color=colour, linewidth=width, solid_capstyle="butt", zorder=2)
+        axes.plot(100 * row["lift"], at, "o", color="black", markersize=5, zorder=3)
+        if row["policy"] in true and true[row["policy"]]["lift"] is not None:
+            axes.plot(100 * true[row["policy"]]["lift"], at, "D", color="tab:red", markersize=6, zorder=4)
+    labels = [f"{row['policy']}  {row['value']:.4f}" for row in shown]
+    axes.set_yticks(range(len(shown)), labels)
+    axes.set_xlabel(f"mean reward over {baseline}, %")
+    rounds = max(row["rounds"] for row in whole)
+    axes.set_title(f"{NAMES[main]} on {rounds:,} held-out prompts", loc="left")
+    axes.plot([], [], "o", color="black", markersize=5, label="estimate")
+    axes.plot([], [], color="tab:blue", linewidth=4, label="95 %")
+    axes.plot([], [], color="0.75", linewidth=2, label="95 % of all at once")
+    if true:
+        axes.plot([], [], "D", color="tab:red", markersize=6, label="true value (the simulator's)", linestyle="none")
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.18 - 0.3 / max(len(shown), 1)), ncols=4, frameon=False)
+    axes.margins(y=0.08)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.grid(axis="x", color="0.92")
+    axes.set_axisbelow(True)
+    made = BytesIO()
+    figure.savefig(made, format="png", bbox_inches="tight")
+    return made.getvalue()
