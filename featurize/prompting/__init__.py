@@ -7,6 +7,6 @@ rebuild.py     prompts made again                        labels.py      what cam
 export.py      JSON lines for training                   kept.py        titles and impressions, for those who ask
 accounting.py  every row counted, limits on what is lost parts.py       what lies in which part
 scratch.py     the folder for temporary files
-macros.py      a template's patterns as SQL                people.py    how often members watched whom
+macros.py      a template's patterns as SQL                history.py   what the history before each moment comes to
 before.py      what came of the very title before          places.py    countries and languages by name
 """

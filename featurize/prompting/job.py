@@ -27,11 +27,11 @@ from featurize.job_run import JobRun
 from featurize.prompting import (
     before,
     export,
+    history,
     kept,
     labels,
     macros,
     parts,
-    people,
     rebuild,
     recipe,
     scratch,
@@ -274,14 +274,11 @@ class Prompting(JobRun):
         """The history of each question, as tables `recent`, `older`, `met`, `earlier_event` and `earlier_shown`."""
         if self.dry_run or not self.new:
             return
-        history = self.template.history
         self._run("past")
-        self._run("recent", recent=history.recent, until_then=bool(history.until_then))
-        self._run("said_by_title" if history.titles else "said_each")
-        self._run("older", recent=0 if history.all_genres else history.recent)
         with self._in_a_sentence():
-            people.count(self.db, self.template)
+            history.recall(self.db, self.template)
             before.recall(self.db, self.store, self.template, self.wanted.kind)
+        self._run("said_by_title" if self.template.history.titles else "said_each")
         self.db.execute("DROP TABLE event")
 
     def write(self) -> None:

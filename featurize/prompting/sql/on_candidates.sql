@@ -1,5 +1,4 @@
 -- Who is on a candidate of a question, by the place of its moment in the order of history.
-SELECT DISTINCT moment, person_no::BIGINT AS person_no
-FROM (SELECT moment_no, row_number() OVER (ORDER BY first_row, end_row, moment_no) - 1 AS moment FROM past)
-JOIN question USING (moment_no) JOIN choice USING (question_no) JOIN depicted USING (state_no)
+SELECT DISTINCT past.rowid AS moment, person_no::BIGINT AS person_no
+FROM past JOIN question USING (moment_no) JOIN choice USING (question_no) JOIN depicted USING (state_no)
 ORDER BY moment, person_no;
