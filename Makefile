@@ -10,6 +10,7 @@ JOB := TITLES STORE PROFILE SET DEMO RUN_ID DRY_RUN
 KNOWN_featurize := ARTWORK $(JOB)
 KNOWN_prompts := HISTORY IMPRESSIONS PAIRS SHOW $(JOB)
 KNOWN_posttrain := STORE PROFILE SET RUN_ID DRY_RUN
+KNOWN_rank := HISTORY $(JOB)
 KNOWN_evaluate := STORE PROFILE SET DEMO RUN_ID DRY_RUN
 KNOWN_sql := STORE PROFILE ASK
 KNOWN_bench := ARTWORK SET ONLY
@@ -26,11 +27,11 @@ $(error clean stands alone: with $(filter-out clean,$(MAKECMDGOALS)) it would re
 endif
 
 # They go to jobs/from_make.py in the environment, as they were typed: here, make would expand what follows a `$$`.
-$(foreach name,$(KNOWN_featurize) $(KNOWN_prompts) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
+$(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank)) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts posttrain evaluate settings sql test test-slow check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain rank evaluate settings sql test test-slow check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +65,9 @@ prompts: $(READY) ## features, histories and impressions to the prompts an LLM r
 
 posttrain: $(POSTTRAIN) ## a base LLM and the prompts of split train to an LLM that chooses
 	@$(PY) -m jobs.from_make posttrain
+
+rank: $(READY) ## prompts to rankings: which artwork would each ranker show
+	@$(PY) -m jobs.from_make rank
 
 evaluate: $(READY) ## what each ranker would have earned on the held-out prompts, by production's log: table and plot
 	@$(PY) -m jobs.from_make evaluate

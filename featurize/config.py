@@ -31,8 +31,11 @@ from pydantic import (
 
 from featurize.errors import RefusedInput, did_you_mean
 from featurize.images.decode import Limits
+from featurize.inference.exploration import Explore
 from featurize.inference.extractor import ModelSettings
 from featurize.models import backends, load_backend
+from featurize.rankers import load_ranker
+from featurize.rankers.llm import Settings as LlmSettings
 from featurize.storage import secrets
 
 MUST = "must be given"
@@ -343,6 +346,49 @@ class Posttrain(Section):
     teacher: Teacher = Teacher()
 
 
+def _ranker(name: str) -> str:
+    load_ranker(name)
+    return name
+
+
+def _explore(text: str) -> str:
+    Explore.of(text)
+    return text
+
+
+def _no_twins(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("one is named twice")
+    return names
+
+
+class Rank(Section):
+    """How `make rank` orders the candidates of prompts."""
+
+    rankers: Annotated[tuple[Annotated[str, AfterValidator(_ranker)], ...], AfterValidator(_no_twins)] = Field(
+        ("random", "logged", "logged_greedy", "llm"), description="names of files in featurize/rankers"
+    )
+    models: Annotated[tuple[str, ...], AfterValidator(_no_twins)] = Field(
+        (),
+        description="causal LMs with a chat template that ranker llm reads the letters of: folders (also of adapters),"
+        " bundled:<name> or owner/name@revision; default: what make posttrain began with, and what it made",
+    )
+    split: Literal["held_out", "train", "all"] = Field(
+        "held_out", description="which logged prompts; of nightly ones all are ranked"
+    )
+    orders: int = Field(
+        1, ge=1, description="orders of its candidates in which an LLM is asked each prompt; their scores are averaged"
+    )
+    seed: int = Field(0, ge=-(2**63), lt=2**63, description="seed of what is drawn")
+    shard_prompts: int = Field(512, ge=1, description="prompts of one unit of work and of one Parquet part")
+    explore: Annotated[str, AfterValidator(_explore)] = Field(
+        "none",
+        description="how often another artwork than the best is shown: none, epsilon:0.1 (one in ten times any of"
+        " them), or softmax:0.5 (probabilities to the power of 1/0.5)",
+    )
+    llm: LlmSettings = LlmSettings()
+
+
 class Evaluate(Section):
     """What `make evaluate` compares, and by what. Name estimator and baseline before you look at the figures."""
 
@@ -397,6 +443,7 @@ class Settings(Section):
     describe: Model = Field(None, description="model of the descriptions: a section, or null for none")
     prompts: Prompts = Prompts()
     posttrain: Posttrain = Posttrain()
+    rank: Rank = Rank()
     evaluate: Evaluate = Evaluate()
     pin: Pin = Pin()
 

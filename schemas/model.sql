@@ -9,7 +9,7 @@ CREATE TABLE model (
     PRIMARY KEY (model_key)
 );
 COMMENT ON COLUMN model.model_key IS 'Backend name and digest of the fingerprint';
-COMMENT ON COLUMN model.backend IS 'File of featurize/models, or decode and tags';
+COMMENT ON COLUMN model.backend IS 'File of featurize/models or featurize/rankers, or decode, tags, prompts and template';
 COMMENT ON COLUMN model.fingerprint IS 'JSON of all that changes the numbers: weights, revision, dtype, preprocessing, prompt, decoding';
 COMMENT ON COLUMN model.run_id IS 'First run that used it';
 COMMENT ON COLUMN model.code_version IS 'Version of this project that wrote the row';

@@ -15,8 +15,8 @@ CREATE TABLE quarantine (
     computed_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (image_sha256, uri, stage, model_key, attempts)
 );
-COMMENT ON COLUMN quarantine.image_sha256 IS 'SHA-256 of the file; empty where its bytes could not be read';
-COMMENT ON COLUMN quarantine.uri IS 'A file with that content';
+COMMENT ON COLUMN quarantine.image_sha256 IS 'SHA-256 of the file; empty where its bytes could not be read, and of a prompt';
+COMMENT ON COLUMN quarantine.uri IS 'A file with that content; of a prompt that could not be ranked, prompt:<prompt_id>';
 COMMENT ON COLUMN quarantine.stage IS 'read (storage), decode (bytes to pixels) or model';
 COMMENT ON COLUMN quarantine.model_key IS 'Model that failed; of read and decode, the decoder, which no model can do without';
 COMMENT ON COLUMN quarantine.reason IS 'Reason code';

@@ -14,8 +14,8 @@ from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.execution import run
 from featurize.execution.plan import Shard
-from featurize.execution.run import Advance, Outcome, Phase
-from featurize.inference.extractor import ModelSettings, model_key
+from featurize.execution.run import Advance, Outcome, Work
+from featurize.inference.extractor import ModelSettings, Placement, model_key
 from featurize.inference.torch_device import open_device
 from featurize.models import load_backend
 from featurize.storage import tables
@@ -61,7 +61,7 @@ class Crew:
     cpus: int
 
 
-def crew(settings: Settings, model: ModelSettings) -> Crew:
+def crew(settings: Settings, model: Placement) -> Crew:
     """Ask the executor what it can hold; starts Ray when that is the executor.
 
     Errors: RefusedInput when the model asks for a GPU and there is none; RunFailed when the cluster does not answer.
@@ -80,7 +80,7 @@ def crew(settings: Settings, model: ModelSettings) -> Crew:
 
 
 def execute(
-    settings: Settings, phase: Phase, shards: Iterable[Shard], workers: int, advance: Advance
+    settings: Settings, phase: Work, shards: Iterable[Shard], workers: int, advance: Advance
 ) -> Iterator[Outcome]:
     """Outcomes of the shards from the executor that `run.executor` names. Errors: RunFailed, RefusedInput."""
     if settings.run.executor == "local":

@@ -25,10 +25,10 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from featurize.errors import ArtworkError, BadImage, Reason, RefusedInput, RunFailed
-from featurize.execution import ray_guard, run
+from featurize.execution import ray_guard
 from featurize.execution.plan import Shard
-from featurize.execution.run import Advance, Outcome, Phase
-from featurize.inference.extractor import ModelSettings
+from featurize.execution.run import Advance, Outcome, Work
+from featurize.inference.extractor import Placement
 from featurize.inference.server_guard import RAY_MARK
 
 log = logging.getLogger("featurize")
@@ -108,18 +108,18 @@ def stop() -> None:
     ray.shutdown()
 
 
-def places(settings: ModelSettings) -> tuple[int, int]:
+def places(settings: Placement) -> tuple[int, int]:
     """(workers, CPUs of each) that the nodes of the cluster hold. Errors: RefusedInput when they hold none."""
     return fit(settings, [node["Resources"] for node in ray.nodes() if node["Alive"]])
 
 
-def fit(settings: ModelSettings, nodes: Sequence[Mapping[str, float]]) -> tuple[int, int]:
+def fit(settings: Placement, nodes: Sequence[Mapping[str, float]]) -> tuple[int, int]:
     """(workers, CPUs of each) for nodes that offer `CPU` and `GPU`. Errors: RefusedInput naming what is missing."""
     usable = [node for node in nodes if node.get("GPU", 0) >= settings.gpus and node.get("CPU", 0) >= 1]
     if not usable:
         most = max((node.get("GPU", 0) for node in nodes), default=0)
         raise RefusedInput(
-            f"a worker of backend '{settings.backend}' needs {settings.gpus:g} GPU and no node has that many "
+            f"a worker of {_named(settings)} needs {settings.gpus:g} GPU and no node has that many "
             f"(the most is {most:g}); use the profile 'local' to run on CPUs"
         )
 
@@ -133,10 +133,13 @@ def fit(settings: ModelSettings, nodes: Sequence[Mapping[str, float]]) -> tuple[
     )
     if room == 0:
         most = max(node["CPU"] for node in usable)
-        raise RefusedInput(
-            f"a worker of backend '{settings.backend}' needs {cpus} CPUs and no node has more than {most:g}"
-        )
+        raise RefusedInput(f"a worker of {_named(settings)} needs {cpus} CPUs and no node has more than {most:g}")
     return min(settings.workers or room, room), cpus
+
+
+def _named(settings: Placement) -> str:
+    backend = getattr(settings, "backend", None)
+    return f"backend '{backend}'" if backend else "the ranker"
 
 
 class Worker:
@@ -144,26 +147,27 @@ class Worker:
 
     def __init__(self) -> None:
         self.phase: Any = None
-        self.extractor: Any = None
+        self.model: Any = None
         self.shard_id = ""
         self.finished = 0
 
-    def load(self, phase: Phase) -> None:
+    def load(self, phase: Work) -> None:
         """Load the model of a phase."""
-        self.phase, self.extractor = phase, run.load(phase)
+        self.phase, self.model = phase, phase.load()
 
     def run(self, shard: Shard) -> Outcome:
         self.shard_id, self.finished = shard.id, 0
-        return run.run_shard(shard, self.extractor, self.phase, self._advance)
+        outcome: Outcome = self.phase.run(shard, self.model, self._advance)
+        return outcome
 
     def progress(self) -> tuple[str, int]:
         """The shard at work and how many of its items are finished."""
         return self.shard_id, self.finished
 
     def close(self) -> None:
-        if self.extractor is not None:
-            self.extractor.close()
-        self.extractor = None
+        if self.model is not None:
+            self.model.close()
+        self.model = None
 
     def _advance(self, items: int) -> None:
         self.finished += items
@@ -190,7 +194,7 @@ class _Slot:
 class RayExecutor:
     """Runs the shards of a phase on up to `workers` actors. Use `outcomes` once."""
 
-    def __init__(self, phase: Phase, advance: Advance, *, workers: int, stall_seconds: float) -> None:
+    def __init__(self, phase: Work, advance: Advance, *, workers: int, stall_seconds: float) -> None:
         self.phase, self.advance, self.workers, self.stall_seconds = phase, advance, workers, stall_seconds
         self.slots: list[_Slot] = []
         self.closing: list[tuple[Any, Any]] = []
@@ -251,7 +255,8 @@ class RayExecutor:
                 raise error.cause from error
             raise RunFailed(f"a worker failed with {type(error.cause).__name__}: {error.cause}") from error
         except RayError as error:
-            yield from self._replace(slot, "worker_crashed", f"the worker died with this picture ({_kind(error)})")
+            died = f"the worker died with this {self.phase.unit} ({_kind(error)})"
+            yield from self._replace(slot, "worker_crashed", died)
             return
         self.deaths_at_start = 0
         if slot.shard is None:
@@ -280,7 +285,8 @@ class RayExecutor:
                     self._count(slot, finished)
             slot.poll = None
         if time.monotonic() - slot.moved_at > self.stall_seconds:
-            yield from self._replace(slot, "timeout", f"no progress for {self.stall_seconds:g} s with this picture")
+            stalled = f"no progress for {self.stall_seconds:g} s with this {self.phase.unit}"
+            yield from self._replace(slot, "timeout", stalled)
 
     def _count(self, slot: _Slot, finished: int) -> None:
         if finished > slot.counted:
@@ -298,9 +304,7 @@ class RayExecutor:
         else:
             self.deaths_at_start += 1
             if self.deaths_at_start >= DEATHS_AT_START:
-                raise RunFailed(
-                    f"{self.deaths_at_start} workers died while loading backend {self.phase.settings.backend}"
-                )
+                raise RunFailed(f"{self.deaths_at_start} workers died while loading {_named(self.phase.settings)}")
         if not self.again:
             self.again.extend(islice(self.todo, 1))
         if self.again:
@@ -310,7 +314,7 @@ class RayExecutor:
 
     def _salvage(self, shard: Shard, reason: Reason, detail: str) -> Iterator[Outcome]:
         """A lost shard, less what is committed of it, is cut up and tried again; one picture alone is blamed."""
-        kept, rest = run.committed(shard, self.phase)
+        kept, rest = self.phase.committed(shard)
         if len(rest.items) < len(shard.items):
             self.advance(len(shard.items) - len(rest.items))
             yield kept
@@ -318,11 +322,11 @@ class RayExecutor:
             self.deaths[rest.id] += 1
             if reason == "timeout" or self.deaths[rest.id] >= DEATHS_ALONE:
                 self.advance(1)
-                yield run.blame(rest, BadImage(reason, detail), self.phase)
+                yield self.phase.blame(rest, BadImage(reason, detail))
                 return
         if rest.items:
-            count = len(rest.items)
-            log.warning("a worker was lost (%s) with %d pictures; they are tried in smaller pieces", reason, count)
+            what = f"{len(rest.items)} {self.phase.unit}s"
+            log.warning("a worker was lost (%s) with %s; they are tried in smaller pieces", reason, what)
             self.again.extend(rest.split())
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,7 @@ from featurize.errors import ArtworkError, BadImage, RunFailed
 from featurize.execution.plan import Item, Shard
 from featurize.execution.room import Room
 from featurize.images.decode import Limits, open_picture
-from featurize.inference.extractor import Extractor, ModelSettings, model_key
+from featurize.inference.extractor import Extractor, ModelSettings, Placement, model_key
 from featurize.intake.catalogue import quarantine_rows
 from featurize.intake.files import read_bytes
 from featurize.models import load_backend
@@ -47,9 +47,39 @@ Row = dict[str, Any]
 Advance = Callable[[int], None]
 
 
+class Closes(Protocol):
+    """A loaded model, as the executors know it."""
+
+    def close(self) -> None: ...
+
+
+class Work(Protocol):
+    """What an executor needs to know of a phase: how its model is loaded, and what is done with a shard. Picklable.
+
+    `run` and `blame` commit; `committed` says what is committed of a shard, by a worker that may not have lived to
+    report it, and what is left to do.
+    """
+
+    unit: ClassVar[str]
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def settings(self) -> Placement: ...
+    @property
+    def cpus(self) -> int: ...
+
+    def load(self) -> Closes: ...
+    def run(self, shard: Shard, model: Any, advance: Advance) -> Outcome: ...
+    def committed(self, shard: Shard) -> tuple[Outcome, Shard]: ...
+    def blame(self, shard: Shard, error: BadImage) -> Outcome: ...
+
+
 @dataclass(frozen=True)
 class Phase:
-    """Everything a worker needs to know of a run to compute shards of one model. Picklable."""
+    """The `Work` of one model on pictures or texts: everything a worker needs to know of a run to compute shards."""
+
+    unit: ClassVar[str] = "picture"
 
     name: str
     settings: ModelSettings
@@ -65,6 +95,21 @@ class Phase:
     origin: Origin
     decode_pixels: int = Limits.max_pixels
 
+    def load(self) -> Extractor:
+        """The loaded model. Errors: RefusedInput, RunFailed."""
+        return load(self)
+
+    def run(self, shard: Shard, extractor: Extractor, advance: Advance) -> Outcome:
+        return run_shard(shard, extractor, self, advance)
+
+    def committed(self, shard: Shard) -> tuple[Outcome, Shard]:
+        return committed(shard, self)
+
+    def blame(self, shard: Shard, error: BadImage) -> Outcome:
+        """Quarantine every item of a shard that no worker survives."""
+        _commit(shard, {}, dict.fromkeys(range(len(shard.items)), ("model", error)), self)
+        return Outcome(shard, quarantined=Counter({error.reason: len(shard.items)}))
+
 
 @dataclass
 class Outcome:
@@ -78,27 +123,36 @@ class Outcome:
 
 def load(phase: Phase) -> Extractor:
     """The loaded model of a phase. Errors: RefusedInput, RunFailed."""
-    # Read by OpenMP when torch is first imported: two pools on the same cores fight.
-    os.environ.setdefault("OMP_NUM_THREADS", str(phase.cpus))
+    hold_threads(phase.cpus)
     extractor: Extractor = load_backend(phase.settings.backend).Extractor(phase.settings)
-    if model_key(extractor.fingerprint(phase.settings)) != phase.model_key:
-        extractor.close()
-        raise RunFailed(
-            f"the model of phase '{phase.name}' is another one on {socket.gethostname()} than where the run was "
-            "planned: its weights, prompt or dtype differ there; pin the revision and set the dtype"
-        )
+    refuse_other(extractor, extractor.fingerprint(phase.settings), phase.model_key, phase.name)
     return extractor
 
 
-def run_local(phase: Phase, shards: Iterable[Shard], advance: Advance) -> Iterator[Outcome]:
-    """The in-process executor: every shard in turn, in this process. A picture that kills it kills the run."""
-    extractor = load(phase)
+def hold_threads(cpus: int) -> None:
+    """Read by OpenMP when torch is first imported: two pools on the same cores fight."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(cpus))
+
+
+def refuse_other(model: Closes, fingerprint: Mapping[str, Any], planned_key: str, phase: str) -> None:
+    """Errors: RunFailed where a worker has loaded another model than the run was planned with."""
+    if model_key(fingerprint) != planned_key:
+        model.close()
+        raise RunFailed(
+            f"the model of phase '{phase}' is another one on {socket.gethostname()} than where the run was "
+            "planned: its weights, prompt or dtype differ there; pin the revision and set the dtype"
+        )
+
+
+def run_local(phase: Work, shards: Iterable[Shard], advance: Advance) -> Iterator[Outcome]:
+    """The in-process executor: every shard in turn, in this process. An item that kills it kills the run."""
+    model = phase.load()
     try:
         advance(0)
         for shard in shards:
-            yield run_shard(shard, extractor, phase, advance)
+            yield phase.run(shard, model, advance)
     finally:
-        extractor.close()
+        model.close()
 
 
 def run_shard(shard: Shard, extractor: Extractor, phase: Phase, advance: Advance) -> Outcome:
@@ -129,29 +183,23 @@ def run_shard(shard: Shard, extractor: Extractor, phase: Phase, advance: Advance
                 advance(len(results))
     quarantined: Counter[str] = Counter(error.reason for _, error in failures.values())
     example = next((f"{shard.items[i].source}: {error}" for i, (_, error) in failures.items()), "")
-    hopeless(quarantined, len(rows), phase, example)
+    hopeless(quarantined, len(rows), phase, phase.max_failed, example)
     _commit(shard, rows, failures, phase, damage)
     return Outcome(shard, len(rows), quarantined, extractor.batch_size)
 
 
-def hopeless(quarantined: Counter[str], done: int, phase: Phase, example: str = "") -> None:
-    """Errors: RunFailed when so many pictures fail that the fault must lie with the model or the storage.
+def hopeless(quarantined: Counter[str], done: int, phase: Work, max_failed: float, example: str = "") -> None:
+    """Errors: RunFailed when so many items fail that the fault must lie with the model or the storage.
 
     Called before a shard is committed, so that a broken GPU does not put a catalogue into quarantine. Files that are
     no pictures do not count: folders hold all sorts of things.
     """
     failed = sum(count for reason, count in quarantined.items() if reason not in FAULT_OF_THE_FILE)
-    if failed >= HOPELESS_FROM and failed > phase.max_failed * (done + failed):
+    if failed >= HOPELESS_FROM and failed > max_failed * (done + failed):
         raise RunFailed(
-            f"{failed} of {done + failed} pictures failed in phase '{phase.name}', more than run.max_failed = "
-            f"{phase.max_failed:g} allows" + (f"; for example {example}" if example else "")
+            f"{failed} of {done + failed} {phase.unit}s failed in phase '{phase.name}', more than run.max_failed = "
+            f"{max_failed:g} allows" + (f"; for example {example}" if example else "")
         )
-
-
-def blame(shard: Shard, error: BadImage, phase: Phase) -> Outcome:
-    """Quarantine every item of a shard that no worker survives."""
-    _commit(shard, {}, dict.fromkeys(range(len(shard.items)), ("model", error)), phase)
-    return Outcome(shard, quarantined=Counter({error.reason: len(shard.items)}))
 
 
 def committed(shard: Shard, phase: Phase) -> tuple[Outcome, Shard]:

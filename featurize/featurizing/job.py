@@ -221,7 +221,7 @@ class Featurizing(JobRun):
                 report.done += outcome.done
                 report.quarantined += outcome.quarantined
                 report.batch_size = outcome.batch_size or report.batch_size
-                hopeless(report.quarantined, report.done, phase)
+                hopeless(report.quarantined, report.done, phase, phase.max_failed)
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
         if table == "description":
             self._count_failed(report, model)

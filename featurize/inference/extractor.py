@@ -17,17 +17,22 @@ from pydantic import BaseModel, ConfigDict, Field
 Columns = Mapping[str, Sequence[Any]]
 
 
-class ModelSettings(BaseModel):
-    """What every backend understands. A backend subclasses this as `Settings`; unknown keys are refused."""
+class Placement(BaseModel):
+    """Where a model runs, and in how many processes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, protected_namespaces=())
 
-    backend: str = Field(description="name of a file in featurize/models")
-    batch_size: int = Field(32, ge=1, description="pictures of one batch, at most; out of memory halves it")
     device: Literal["cpu", "cuda"] = Field("cpu", description="cuda: a GPU, and an error where there is none")
     workers: int | None = Field(None, ge=1, description="model replicas; default: as many as the machine holds")
     gpus: float = Field(0, ge=0, description="GPUs of one worker")
     cpus: int | None = Field(None, ge=1, description="threads of one worker; default: the machine's, shared out")
+
+
+class ModelSettings(Placement):
+    """What every backend understands. A backend subclasses this as `Settings`; unknown keys are refused."""
+
+    backend: str = Field(description="name of a file in featurize/models")
+    batch_size: int = Field(32, ge=1, description="pictures of one batch, at most; out of memory halves it")
 
 
 class Extractor(Protocol):

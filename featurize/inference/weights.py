@@ -22,6 +22,8 @@ import numpy as np
 
 from featurize.errors import RefusedInput, did_you_mean
 
+ADAPTER = "adapter_config.json"
+"""What describes an adapter (PEFT), and names the weights it is for."""
 _BUNDLED = Path(__file__).parents[1] / "bundled"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -95,7 +97,7 @@ def download(repo: str, revision: str | None, patterns: Sequence[str]) -> Path:
 
     try:
         # Some repositories have an index of pickled shards beside the other, which nobody here follows.
-        others = ["*.bin.index.json", "adapter_config.json"]
+        others = ["*.bin.index.json", ADAPTER]
         return Path(snapshot_download(repo, revision=revision, allow_patterns=list(patterns), ignore_patterns=others))
     except (OSError, HFValidationError) as error:
         raise RefusedInput(_unreachable(repo, revision or "main")) from error
@@ -111,10 +113,8 @@ def check_safetensors(folder: Path, config: str) -> None:
     if ".safetensors" not in suffixes:
         other = "only pickled weights; convert them to safetensors" if suffixes & _PICKLED else "no weights"
         raise RefusedInput(f"{folder} holds {other}")
-    if (folder / "adapter_config.json").exists():
-        raise RefusedInput(
-            f"{folder}/adapter_config.json makes it an adapter of other weights: merge it into those first"
-        )
+    if config != ADAPTER and (folder / ADAPTER).exists():
+        raise RefusedInput(f"{folder}/{ADAPTER} makes it an adapter of other weights: merge it into those first")
     named = None
     with suppress(RefusedInput):  # a config that is none is for the library that loads it to refuse
         named = _read_json(folder / config).get("transformers_weights")

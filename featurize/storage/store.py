@@ -248,17 +248,20 @@ class Store:
 
     def dataset(self, table: str, folders: Iterable[str] = ("",)) -> ds.Dataset:
         """The committed rows of a table (or of some of its folders), for DuckDB or Arrow to scan."""
-        schema = tables.contract(table).schema
         wanted = {f"{table}/{folder}".rstrip("/") for folder in folders}
         # One listing, however many folders.
         root = os.path.commonpath(wanted).removeprefix(table).lstrip("/") if wanted else ""
         parts = self.parts(table, root) if wanted else []
-        paths = [
-            f"{self.path}/{part}" for part in parts if not wanted.isdisjoint(map(str, PurePosixPath(part).parents))
-        ]
+        return self.of_parts(
+            table, [part for part in parts if not wanted.isdisjoint(map(str, PurePosixPath(part).parents))]
+        )
+
+    def of_parts(self, table: str, parts: Iterable[str]) -> ds.Dataset:
+        """The rows of these parts, by their names below the store; a column that an older part lacks is NULL."""
+        paths = [f"{self.path}/{part}" for part in parts]
         if not paths:
             return ds.dataset(tables.empty(table))
-        return ds.dataset(paths, schema=schema, format="parquet", filesystem=self.fs)
+        return ds.dataset(paths, schema=tables.contract(table).schema, format="parquet", filesystem=self.fs)
 
     def register(self, db: duckdb.DuckDBPyConnection, table: str, folders: Iterable[str] = ("",)) -> None:
         """Make a table of this store a view of the same name, read through Arrow on every kind of storage."""

@@ -58,6 +58,7 @@ READABLE = (
     "recipe",
     "lineage",
     "prompt_lineage",
+    "ranked",
     "latest_policy_value",
     "similar_artwork",
 )

@@ -10,7 +10,7 @@ WITH featurize AS (
 ),
 unread AS (
     FROM quarantine
-    WHERE image_sha256 = ''
+    WHERE image_sha256 = '' AND stage <> 'model'  -- that would be a prompt
     QUALIFY row_number() OVER (PARTITION BY uri ORDER BY computed_at DESC, attempts DESC) = 1
 ),
 unsettled AS (

@@ -1,0 +1,1 @@
+"""Prompts to rankings: the rank job's steps, and table `choice`."""

@@ -1,0 +1,13 @@
+-- What rankers that learn from the store read; `inference/ranker.py` tells of each view. $history is where it lies.
+CREATE TEMP VIEW training AS
+SELECT prompt_id, member_id, title_id, asked_at, artwork_ids, same_as, artwork_ids[instr($letters, answer)] AS artwork_id,
+    reward, propensity, propensities, device, country, language, time_zone
+FROM labelled_prompt
+WHERE recipe_key = $recipe AND split = 'train';
+CREATE TEMP VIEW embedding AS
+SELECT artwork_id, embedding FROM artwork_features WHERE embedding IS NOT NULL;
+CREATE TEMP VIEW tag AS
+SELECT artwork_id, attribute, label, probability
+FROM artwork_present JOIN image_tag USING (image_sha256)
+WHERE image_tag.model_key IN (SELECT model_key FROM current_model WHERE feature = 'image_tag')
+QUALIFY row_number() OVER (PARTITION BY artwork_id, attribute, label) = 1;

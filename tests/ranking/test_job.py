@@ -1,0 +1,101 @@
+"""The rank job: every ranker's rows on the prompts that it is for, once."""
+
+import math
+from collections import defaultdict
+
+import duckdb
+import pytest
+
+from tests.rankers import tiny_lms
+from tests.ranking import stores
+
+
+@pytest.fixture(scope="module")
+def prompted(tmp_path_factory):
+    return stores.with_prompts(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return [str(tiny_lms.save(folder / name, seed=seed)) for seed, name in enumerate(("base", "trained"))]
+
+
+def listed(models):
+    return str(models).replace("'", '"')
+
+
+def test_each_ranker_ranks_the_held_out_prompts_once(prompted, models, tmp_path, capsys):
+    store = stores.copied(prompted, tmp_path)
+    assert stores.run(store, rank__models=listed(models), rank__split="held_out") == 0
+    out = capsys.readouterr().out
+    held_out = {row["prompt_id"]: row for row in stores.rows(store, "FROM prompt WHERE split = 'held_out'")}
+    assert 0 < len(held_out) < len(stores.rows(store, "FROM prompt"))
+    found = defaultdict(lambda: defaultdict(list))
+    for row in stores.rows(store):
+        found[row["model_key"]][row["prompt_id"]].append(row)
+    kinds = [key.rpartition("-")[0] for key in found]
+    assert sorted(kinds) == ["llm", "llm", "logged", "logged_greedy", "random"]
+    unsure = {key for key, row in held_out.items() if row["propensities"] is None}
+    assert unsure
+    left_out = f"logged_greedy: leaves out {len(unsure)} prompts, as it can only rank where propensities IS NOT NULL"
+    assert left_out in " ".join(out.split())
+    for key, prompts in found.items():
+        assert prompts.keys() == held_out.keys() - (unsure if key.startswith("logged_greedy") else set())
+        for prompt_id, rows in prompts.items():
+            prompt = held_out[prompt_id]
+            assert sorted(row["artwork_id"] for row in rows) == sorted(prompt["artwork_ids"])
+            assert sorted(row["rank"] for row in rows) == list(range(1, len(rows) + 1))
+            assert math.isclose(sum(row["probability"] for row in rows), 1, abs_tol=1e-9)
+            assert math.isclose(sum(row["propensity"] for row in rows), 1, abs_tol=1e-9)
+            best = max(rows, key=lambda row: row["score"])
+            assert (best["rank"], all(row["letter_share"] is None for row in rows)) == (1, not key.startswith("llm"))
+            if key.startswith("llm"):
+                assert [row["propensity"] for row in sorted(rows, key=lambda row: row["rank"])] == [
+                    1,
+                    *[0] * (len(rows) - 1),
+                ]
+                assert 0 < rows[0]["letter_share"] <= 1
+                assert math.isclose(sum(math.exp(row["score"]) for row in rows), rows[0]["letter_share"], rel_tol=1e-9)
+            if key.startswith("logged-"):
+                shown = prompt["artwork_ids"]["ABCDEFGHIJKLMNOPQRSTUVWXYZ".index(prompt["answer"])]
+                (one,) = [row for row in rows if row["artwork_id"] == shown]
+                assert math.isclose(one["propensity"], prompt["propensity"], abs_tol=1e-9)
+    with duckdb.connect(f"{store}/catalog.duckdb", read_only=True) as db:
+        query = "SELECT count(*), count(caption), count(DISTINCT ranker) FROM ranked"
+        rows = sum(len(each) for prompts in found.values() for each in prompts.values())
+        assert db.execute(query).fetchall() == [(rows, rows, 4)]
+
+
+def test_a_rerun_does_what_is_new(prompted, models, tmp_path, capsys):
+    store = stores.copied(prompted, tmp_path)
+    given = {"rank__rankers": '["random"]'}
+    assert stores.run(store, "--dry-run", **given) == 0
+    assert not (store / "ranking").exists()
+    assert stores.run(store, **given) == 0
+    first = stores.rows(store)
+    assert stores.run(store, rank__split="all", **given) == 0
+    everything = stores.rows(store)
+    assert [row for row in everything if row in first] == first
+    assert {row["prompt_id"] for row in everything} == {row["prompt_id"] for row in stores.rows(store, "FROM prompt")}
+    assert stores.run(store, rank__split="all", **given) == 0
+    assert stores.rows(store) == everything
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"rank__rankers": '["rondom"]'}, "ranker 'rondom' is unknown; there are: "),
+        ({"rank__rankers": "[]"}, "rank.rankers names no ranker"),
+        ({"rank__models": '["/nowhere"]'}, "model '/nowhere' is neither a folder nor a hub id"),
+        ({"rank__explore": "sometimes"}, "rank.explore: none, epsilon:<share from 0 to 1> or softmax:<temperature"),
+        ({"prompts__kind": "nightly"}, "has no nightly prompts: run `make prompts SET=prompts.kind=nightly` first"),
+        ({}, "has no prompts: run `make prompts` first"),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused_in_a_sentence(prompted, tmp_path, capsys, changes, says):
+    assert stores.run(prompted if changes else tmp_path / "none", **changes) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert says in said
+    assert not (prompted / "ranking").exists()
