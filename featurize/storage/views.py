@@ -73,27 +73,27 @@ def refresh(store: Store) -> None:
     They are replaced, so whoever has the old database open keeps it. A store on S3 gets the text alone: to make a view
     DuckDB opens the files, which on S3 takes an extension that it may not be able to fetch. Errors: RunFailed.
     """
-    text = script(store)
+    sections = _sections(store)
     # Another job may commit the first part of a table meanwhile, so look again after writing.
-    while store.read(TEXT) != text.encode() or (store.local and not store.exists(DATABASE)):
+    while store.read(TEXT) != _whole(sections).encode() or (store.local and not store.exists(DATABASE)):
         if store.local:
-            made = _database(store, text)
+            made = _database(store, *sections)
             # The log of someone who wrote into the old database: next to the new one it would keep that from opening.
             store.delete(f"{DATABASE}.wal")
             store.write(DATABASE, made, replace=True)
-        store.write(TEXT, text.encode(), replace=True)
-        text = script(store)
+        store.write(TEXT, _whole(sections).encode(), replace=True)
+        sections = _sections(store)
 
 
 def connect(store: Store) -> duckdb.DuckDBPyConnection:
     """A private in-memory database with every view; S3 is read through Arrow. Writes nothing. Errors: RunFailed."""
     db = tables.connect()
     if store.local:
-        _execute(db, store, script(store))
+        _execute(db, store, *_sections(store))
     else:
         for name in TABLES:
             store.register(db, name)
-        _execute(db, store, _readable(store))
+        _execute(db, store, "", _readable(store))
     return db
 
 
@@ -102,9 +102,18 @@ def script(store: Store) -> str:
 
     In the file `catalog.duckdb` the views read what lies beside that file, wherever it was moved or copied to.
     """
+    return _whole(_sections(store))
+
+
+def _sections(store: Store) -> tuple[str, str]:
+    """Of `script`: the views of tables, and the readable ones."""
     header = f"-- Views of {store.uri}, written by its jobs. From a shell: duckdb -init <this file>"
     place = sql("storage", "place").replace("$written_for", _text(store.uri)).strip()
-    return "\n\n".join([header, place, *(_table(store, name) for name in TABLES), _readable(store)]) + "\n"
+    return "\n\n".join([header, place, *(_table(store, name) for name in TABLES)]), _readable(store)
+
+
+def _whole(sections: tuple[str, str]) -> str:
+    return "\n\n".join(sections) + "\n"
 
 
 @cache
@@ -171,16 +180,34 @@ def _vector_type(store: Store, model_key: str) -> str:
     return f"FLOAT[{columns['embedding'].num_values // rows.num_rows}]"
 
 
-def _database(store: Store, text: str) -> bytes:
+def _database(store: Store, of_tables: str, readable: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "made.duckdb")  # not by its own name: it would look for the tables beside it
         with duckdb.connect(str(path)) as db:
-            _execute(db, store, text)
+            _execute(db, store, of_tables, readable)
         return path.read_bytes()
 
 
-def _execute(db: duckdb.DuckDBPyConnection, store: Store, text: str) -> None:
+def _execute(db: duckdb.DuckDBPyConnection, store: Store, of_tables: str, readable: str) -> None:
+    """Make the views, with one write to disk.
+
+    A view is bound when it is made, through all that it reads and down to the files, whose footers are read each time.
+    So while the readable ones are made, views of the same columns without rows stand in for those of tables.
+    """
     try:
-        db.execute(f"BEGIN; {text}; COMMIT")  # one write to disk, not one per view
+        db.execute(f"BEGIN; {of_tables}")
+        there = db.execute(_COLUMNS).fetchall()
+        for name, columns in there:
+            db.execute(f"ALTER VIEW {name} RENAME TO real_{name}; CREATE VIEW {name} AS SELECT {columns} WHERE false")
+        db.execute(readable)
+        for name, _ in there:
+            db.execute(f"DROP VIEW {name}; ALTER VIEW real_{name} RENAME TO {name}")
+        db.execute("COMMIT")
     except duckdb.Error as error:
         raise RunFailed(f"the views of {store.uri} cannot be made: {error}") from error
+
+
+_COLUMNS = """SELECT view_name,
+        string_agg(concat('NULL::', data_type, ' AS "', column_name, '"'), ', ' ORDER BY column_index)
+    FROM duckdb_views() v JOIN duckdb_columns() c ON c.table_name = view_name AND c.schema_name = v.schema_name
+    WHERE NOT v.internal AND NOT v.temporary GROUP BY view_name"""
