@@ -19,7 +19,7 @@ from featurize.config import Settings
 from featurize.demo import truth
 from featurize.errors import RefusedInput, RunFailed, did_you_mean
 from featurize.evaluating import doubts, rewards, rounds, table
-from featurize.evaluating.compare import FEWEST_ROUNDS, Wanted, compare
+from featurize.evaluating.compare import FEWEST_ROUNDS, Comparison, Wanted
 from featurize.evaluating.slices import slices
 from featurize.job_run import JobRun
 from featurize.report import ask, shown
@@ -96,7 +96,7 @@ class Evaluating(JobRun):
         expected = rewards.expected(self.db, self.log, seed)
         wanted = Wanted(self.wanted.estimator, self.wanted.baseline, self.wanted.clip, self.wanted.draws, seed)
         cut = slices(self.log)
-        self.rows = compare(self.log, self.policies, expected, cut, wanted, self._truth())
+        self.rows = Comparison(self.log, self.policies, expected, wanted).rows(cut, self._truth())
         few = sum(int(each.rows.sum()) < FEWEST_ROUNDS for each in cut)
         if few:
             self.report.notes.append(f"{few} parts of slices have fewer than {FEWEST_ROUNDS} prompts and are not told")
