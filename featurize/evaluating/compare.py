@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,8 +65,8 @@ class Comparison:
         for policy in self.policies:
             rows = policy.rows & self.baseline.rows
             clipped = estimators.clipped_ips(self.weights[policy.name], self.log.reward, self.wanted.clip)
-            value = Interval(float(clipped[rows].mean()), np.nan, np.nan, np.nan, np.empty(0))
-            found.append(self._row(policy, "clipped", every, (value, UNKNOWN)))  # its error is bias: no interval
+            value = replace(UNKNOWN, value=float(clipped[rows].mean()))  # its error is bias: no interval
+            found.append(self._row(policy, "clipped", every, (value, UNKNOWN)))
         if truth is not None:
             found += self._told(TRUTH, every, self.judged(true_values(self.log, truth), every))
         for each in slices:
@@ -166,10 +166,7 @@ def _rounds(log: Log, policy: Policy, expected: Array) -> Rounds:
 
 def _values(judged: Sequence[Judged]) -> list[Judged]:
     """The same without intervals."""
-    return [
-        (Interval(value.value, *[np.nan] * 3, UNKNOWN.wrong), Interval(lift.value, *[np.nan] * 3, UNKNOWN.wrong))
-        for value, lift in judged
-    ]
+    return [(replace(UNKNOWN, value=value.value), replace(UNKNOWN, value=lift.value)) for value, lift in judged]
 
 
 def _known(value: float) -> float | None:

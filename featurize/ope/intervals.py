@@ -62,8 +62,8 @@ class Resampling:
     ) -> list[list[Interval]]:
         """For each pair of columns (n, k) and statistics of their means: the interval of each statistic.
 
-        `rows` (m,) are the numbers of the rounds to use, where not all. A round that counts for some of the columns only
-        is 0 in the others. All in one matrix product: reading the counts is what takes the time.
+        `rows` (m,) are the numbers of the rounds to use, where not all. A round that counts for some of the columns
+        only is 0 in the others. All in one matrix product: reading the counts is what takes the time.
         """
         cluster = self.cluster if rows is None else self.cluster[rows]
         present, at = np.unique(cluster, return_inverse=True)

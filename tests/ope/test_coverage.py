@@ -95,7 +95,7 @@ def test_rows_are_a_part_of_the_rounds():
 
 
 def test_an_interval_for_all_at_once_holds_for_the_best_of_many():
-    """Ten policies that are all the same in truth: the best one's own interval misses it often, the common one seldom."""
+    """Ten policies, in truth all the same: the best one's own interval misses that often, the common one seldom."""
     own, common = [], []
     for seed in range(120):
         rng = np.random.default_rng(seed)
