@@ -35,7 +35,9 @@ from featurize.inference.exploration import Explore
 from featurize.inference.extractor import ModelSettings
 from featurize.models import backends, load_backend
 from featurize.rankers import load_ranker
+from featurize.rankers.linucb import Settings as LinucbSettings
 from featurize.rankers.llm import Settings as LlmSettings
+from featurize.rankers.thompson import Settings as ThompsonSettings
 from featurize.storage import secrets
 
 MUST = "must be given"
@@ -366,7 +368,8 @@ class Rank(Section):
     """How `make rank` orders the candidates of prompts."""
 
     rankers: Annotated[tuple[Annotated[str, AfterValidator(_ranker)], ...], AfterValidator(_no_twins)] = Field(
-        ("random", "logged", "logged_greedy", "llm"), description="names of files in featurize/rankers"
+        ("random", "popular", "clip", "linucb", "thompson", "logged", "logged_greedy", "llm"),
+        description="names of files in featurize/rankers",
     )
     models: Annotated[tuple[str, ...], AfterValidator(_no_twins)] = Field(
         (),
@@ -387,6 +390,8 @@ class Rank(Section):
         " them), or softmax:0.5 (probabilities to the power of 1/0.5)",
     )
     llm: LlmSettings = LlmSettings()
+    linucb: LinucbSettings = LinucbSettings()
+    thompson: ThompsonSettings = ThompsonSettings()
 
 
 class Evaluate(Section):

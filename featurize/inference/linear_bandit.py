@@ -7,13 +7,13 @@ order of its rows does not matter, and updates row by row end at the same number
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-_ROWS = 8_192
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,11 @@ class Posterior:
         return shares
 
 
-def fit(features: npt.NDArray[np.floating], rewards: npt.NDArray[np.floating], ridge: float = 1.0) -> Posterior:
-    """From a log: `features` (n, d) of what was shown, and what came of it (n,)."""
-    d = features.shape[1]
-    precision, target = ridge * np.eye(d), np.zeros(d)
-    for begin in range(0, len(features), _ROWS):
-        some = features[begin : begin + _ROWS].astype(np.float64)
-        precision += some.T @ some
-        target += some.T @ rewards[begin : begin + _ROWS]
+def fit(log: Iterable[tuple[Floats, Floats]], width: int, ridge: float = 1.0) -> Posterior:
+    """From a log in blocks: `features` (n, width) of what was shown, and what came of it (n,)."""
+    precision, target = ridge * np.eye(width), np.zeros(width)
+    for features, rewards in log:
+        precision += features.T @ features
+        target += features.T @ rewards
     covariance: Floats = np.linalg.inv(precision).astype(np.float64)
     return Posterior(covariance @ target, covariance)

@@ -41,6 +41,11 @@ def pseudonym(key: bytes | None, member_id: str) -> str:
     return member_id if key is None else hmac.digest(key, member_id.encode(), "sha256").hex()[:32]
 
 
+def which_key(key: bytes | None) -> str | None:
+    """Tells one secret from another, and nothing else about it."""
+    return key and hmac.digest(key, b"which key this is", "sha256").hex()[:16]
+
+
 def tokenizer(settings: Prompts) -> tuple[Any, str]:
     """The ranker's tokenizer and the digest of its file; (None, 'characters') where none is named.
 
@@ -101,8 +106,7 @@ def fingerprint(
         "as_of": _utc(settings.as_of),
         "seed": settings.seed,
         "held_out": held_out,
-        # Tells one key from another, and nothing else about it.
-        "member_key": key and hmac.digest(key, b"which key this is", "sha256").hex()[:16],
+        "member_key": which_key(key),
         "tokens_by": tokens_by,
     }
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
+
 from featurize.config import Settings
+from featurize.errors import RefusedInput
 from featurize.inference.letters import LETTERS
 from featurize.inference.ranker import Data
 from featurize.intake import inputs
+from featurize.prompting import recipe as recipes
 from featurize.storage import views
 from featurize.storage.store import Store
 from featurize.storage.tables import sql
 
-_FAULTLESS = """CREATE TEMP VIEW history AS
+_FAULTLESS = """CREATE TEMP VIEW faultless_history AS
 SELECT member_id, title_id, event, "at", minutes FROM given_history
 WHERE member_id IS NOT NULL AND title_id IS NOT NULL AND event IS NOT NULL AND "at" IS NOT NULL"""
 _NONE = """CREATE TEMP TABLE history
@@ -23,10 +28,6 @@ def open_data(store: Store, settings: Settings, recipe: str, demo: Path, scratch
     """The data of the logged prompts of a recipe. Errors: RefusedInput for a history that cannot be read; RunFailed."""
     db = views.connect(store)
     db.execute(f"SET memory_limit = '{settings.prompts.memory}'")
-    text = sql("ranking", "data")
-    for name, value in (("recipe", recipe), ("letters", LETTERS)):
-        text = text.replace(f"${name}", "'" + value.replace("'", "''") + "'")  # a view takes no parameters
-    db.execute(text)
     given = settings.input
     uri = given.history
     if uri is None and not (given.titles or given.impressions) and (demo / "history.parquet").exists():
@@ -37,4 +38,29 @@ def open_data(store: Store, settings: Settings, recipe: str, demo: Path, scratch
         inputs.view(db, "history", uri, scratch=scratch, time_zone=given.time_zone)
         db.execute("ALTER VIEW history RENAME TO given_history")
         db.execute(_FAULTLESS)
+        _name_members(db, store, settings, recipe)
+    text = sql("ranking", "data")
+    for name, value in (("recipe", recipe), ("letters", LETTERS)):
+        text = text.replace(f"${name}", "'" + value.replace("'", "''") + "'")  # a view takes no parameters
+    db.execute(text)
     return Data(db)
+
+
+def _name_members(db: duckdb.DuckDBPyConnection, store: Store, settings: Settings, recipe: str) -> None:
+    """View `history` with members as the prompts of the recipe name them. Errors: RefusedInput."""
+    (found,) = db.execute("SELECT fingerprint->>'member_key' FROM model WHERE model_key = $1", [recipe]).fetchall()[0]
+    key = recipes.member_key(settings.prompts) if found else None
+    if recipes.which_key(key) != found:
+        raise RefusedInput(
+            f"prompts.member_key_env: recipe {recipe} names members by a keyed hash of another secret, so "
+            "their history cannot be found; name the variable that make prompts was given"
+        )
+    if key is None:
+        db.execute("CREATE TEMP VIEW history AS FROM faultless_history")
+        return
+    ids = [each for (each,) in db.execute("SELECT DISTINCT member_id FROM faultless_history").fetchall()]
+    db.register("named", pa.table({"member_id": ids, "name": [recipes.pseudonym(key, each) for each in ids]}))
+    db.execute(
+        """CREATE TEMP VIEW history AS SELECT named.name AS member_id, faultless_history.* EXCLUDE (member_id)
+        FROM faultless_history JOIN named USING (member_id)"""
+    )

@@ -13,11 +13,17 @@ REWARDS = LOG @ WEIGHTS + DICE.normal(size=400)
 CANDIDATES = DICE.normal(size=(5, 6))
 
 
+def fitted(log, rewards):
+    """In blocks of 150 rows."""
+    blocks = range(0, len(log), 150)
+    return linear_bandit.fit(((log[at : at + 150], rewards[at : at + 150]) for at in blocks), 6)
+
+
 def test_the_weights_are_those_that_a_bandit_of_coba_learns_row_by_row():
     learner = LinUCBLearner(alpha=0.5, features=["a"])
     for row, reward in zip(LOG, REWARDS, strict=True):
         learner.learn(None, list(row), reward, 1.0)
-    found = linear_bandit.fit(LOG, REWARDS)
+    found = fitted(LOG, REWARDS)
     np.testing.assert_allclose(found.mean, learner._theta, atol=1e-9)
     np.testing.assert_allclose(found.covariance, learner._A_inv, atol=1e-9)
     for alpha in (0.0, 0.5, 40.0):
@@ -32,7 +38,7 @@ def test_thompson_sampling_chooses_as_often_as_coba_does():
     learner = LinTSLearner(v=9.0, features=["a"])
     for row, reward in zip(LOG[:20], REWARDS[:20], strict=True):
         learner.learn(None, list(row), reward, 1.0)
-    found = linear_bandit.fit(LOG[:20], REWARDS[:20])
+    found = fitted(LOG[:20], REWARDS[:20])
     theirs = np.mean([learner._pmf(None, [list(row) for row in CANDIDATES]) for _ in range(4_000)], axis=0)
     ours = found.wins(CANDIDATES, 3.0, 20_000, np.random.default_rng(1))
     assert ours.sum() == pytest.approx(1)
@@ -41,7 +47,7 @@ def test_thompson_sampling_chooses_as_often_as_coba_does():
 
 
 def test_the_unsure_is_preferred_and_with_more_of_the_log_that_fades():
-    few, many = linear_bandit.fit(LOG[:5], REWARDS[:5]), linear_bandit.fit(LOG, REWARDS)
+    few, many = fitted(LOG[:5], REWARDS[:5]), fitted(LOG, REWARDS)
     for found in (few, many):
         assert (found.upper(CANDIDATES, 1.0) > found.expected(CANDIDATES)).all()
     unsure = [(found.upper(CANDIDATES, 1.0) - found.expected(CANDIDATES)).mean() for found in (few, many)]
@@ -50,11 +56,11 @@ def test_the_unsure_is_preferred_and_with_more_of_the_log_that_fades():
 
 def test_candidates_alike_are_chosen_alike():
     twice = np.repeat(CANDIDATES[:1], 2, axis=0)
-    found = linear_bandit.fit(LOG, REWARDS).wins(twice, 1.0, 500, np.random.default_rng(0))
+    found = fitted(LOG, REWARDS).wins(twice, 1.0, 500, np.random.default_rng(0))
     np.testing.assert_allclose(found, [0.5, 0.5])
 
 
 def test_the_order_of_the_log_does_not_matter():
     order = DICE.permutation(400)
-    one, other = linear_bandit.fit(LOG, REWARDS), linear_bandit.fit(LOG[order], REWARDS[order])
+    one, other = fitted(LOG, REWARDS), fitted(LOG[order], REWARDS[order])
     np.testing.assert_allclose(one.mean, other.mean, atol=1e-12)

@@ -11,3 +11,16 @@ SELECT artwork_id, attribute, label, probability
 FROM artwork_present JOIN image_tag USING (image_sha256)
 WHERE image_tag.model_key IN (SELECT model_key FROM current_model WHERE feature = 'image_tag')
 QUALIFY row_number() OVER (PARTITION BY artwork_id, attribute, label) = 1;
+-- What there is to know of views that are large, for `Data.digest`: by title and by member, as far as it was known when
+-- the last training prompt was asked, so that a night more of history makes no new ranker of one that has not seen it.
+CREATE TEMP VIEW history_told AS
+WITH known AS (
+    SELECT member_id, title_id, epoch_us("at") AS moment
+    FROM history
+    WHERE event = 'play' AND "at" < (SELECT max(asked_at) FROM training)
+)
+SELECT 'member' AS of, member_id AS id, count(*) AS plays, sum(moment) AS moments FROM known GROUP BY member_id
+UNION ALL
+SELECT 'title', title_id, count(*), sum(moment) FROM known GROUP BY title_id;
+CREATE TEMP VIEW title_told AS
+SELECT title_id, genres FROM title;

@@ -1,0 +1,164 @@
+"""What a member played and what an artwork looks like, as numbers: for rankers that are no language models.
+
+Invariant: everything of a member is from strictly before the moment asked about, and all orders follow from ids, so the
+same store gives the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from featurize.inference.ranker import Data, Prompt
+from featurize.storage import tables
+from featurize.storage.tables import sql
+
+Floats = npt.NDArray[np.float64]
+COMPONENTS = 16
+"""Principal components of the image vectors that are features: of the whole vectors a log learns little."""
+_ROWS = 4_096
+
+
+class Asked:
+    """Members at moments, as table `moment` (moment_no, member_id, asked_at) of `db` while the block lasts."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection, members: Sequence[str], moments: Sequence[datetime]) -> None:
+        self._db = db
+        self._rows = pa.table(
+            {
+                "moment_no": pa.array(range(len(members)), pa.int32()),
+                "member_id": pa.array(members, pa.string()),
+                "asked_at": pa.array(moments, pa.timestamp("us", "UTC")),
+            }
+        )
+
+    def __enter__(self) -> None:
+        self._db.register("moment", self._rows)
+
+    def __exit__(self, *_: object) -> None:
+        self._db.unregister("moment")
+
+
+class Features:
+    """Of (member at a moment, artwork): looks of the artwork, and these crossed with the member's theme shares.
+
+    Looks are the probabilities of its tags and the first principal components of its vector; theme shares say of which
+    genres the titles were that the member played. `width` is the number of features.
+    """
+
+    def __init__(self, data: Data) -> None:
+        self._db = data.db
+        self._genres = [
+            name for (name,) in self._db.execute("SELECT DISTINCT unnest(genres) AS g FROM title ORDER BY g").fetchall()
+        ]
+        self._at, self._tags, vectors = _looks(self._db)
+        parts = _components(vectors)
+        self._looks = np.hstack([np.ones((len(parts), 1)), self._tags, parts])
+        self.width = self._looks.shape[1] + self._tags.shape[1] * len(self._genres)
+
+    def shares(self, members: Sequence[str], moments: Sequence[datetime]) -> Floats:
+        """(n, genres): 1 in sum where something was played before, else 0."""
+        plays = np.zeros((len(members), len(self._genres)))
+        if not len(members) or not self._genres:
+            return plays
+        with Asked(self._db, members, moments):
+            found = self._db.execute(sql("inference", "theme_shares"), {"genres": self._genres}).fetchnumpy()
+        plays[found["moment_no"], found["genre_no"]] = found["plays"]
+        shares: Floats = plays / np.maximum(plays.sum(axis=1, keepdims=True), 1)
+        return shares
+
+    def of(self, shares: Floats, artwork_ids: Sequence[str]) -> Floats:
+        """(n, width) of `shares` (n, genres) and as many artworks; of an unknown one all but the first are 0."""
+        places = np.array([self._at.get(artwork, len(self._looks) - 1) for artwork in artwork_ids], dtype=int)
+        crossed = shares[:, :, None] * self._tags[places][:, None, :]
+        features: Floats = np.hstack([self._looks[places], crossed.reshape(len(places), -1)])
+        return features
+
+    def training(self) -> Iterator[tuple[Floats, Floats]]:
+        """Blocks of what was shown to the members of split train: features (n, width), and rewards (n,)."""
+        query = "SELECT member_id, asked_at, artwork_id, reward FROM training ORDER BY prompt_id"
+        rows = tables.arrow(self._db, query)
+        shares = self.shares(rows["member_id"].to_pylist(), rows["asked_at"].to_pylist())
+        artworks, rewards = rows["artwork_id"].to_pylist(), rows["reward"].to_numpy()
+        for begin in range(0, len(artworks), _ROWS):
+            some = slice(begin, begin + _ROWS)
+            yield self.of(shares[some], artworks[some]), rewards[some]
+
+    def of_prompts(self, prompts: Sequence[Prompt]) -> Iterator[Floats]:
+        """For each prompt the features (candidates, width)."""
+        shares = self.shares([each.member_id for each in prompts], [each.asked_at for each in prompts])
+        for prompt, share in zip(prompts, shares, strict=True):
+            yield self.of(np.tile(share, (len(prompt.artwork_ids), 1)), prompt.artwork_ids)
+
+
+def _looks(db: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], Floats, Floats]:
+    """(row by artwork, tag probabilities, vectors); a row more than artworks, of zeros, stands for any other."""
+    tags = db.execute(
+        "SELECT artwork_id, attribute || ':' || label AS tag, probability FROM tag ORDER BY ALL"
+    ).fetchnumpy()
+    found = tables.arrow(db, "SELECT artwork_id, embedding FROM embedding ORDER BY artwork_id")
+    ids = sorted({*tags["artwork_id"], *found["artwork_id"].to_pylist()})
+    at = {artwork: place for place, artwork in enumerate(ids)}
+    names = {name: place for place, name in enumerate(sorted(set(tags["tag"])))}
+    probabilities = np.zeros((len(ids) + 1, len(names)))
+    rows, columns = ([place[name] for name in tags[key]] for place, key in ((at, "artwork_id"), (names, "tag")))
+    probabilities[rows, columns] = tags["probability"]
+    known = matrix(found["embedding"])
+    vectors = np.zeros((len(ids) + 1, known.shape[1]))
+    vectors[[at[artwork] for artwork in found["artwork_id"].to_pylist()]] = known
+    return at, probabilities, vectors
+
+
+def matrix(vectors: pa.ChunkedArray) -> Floats:
+    """A column of vectors of one length as (n, length)."""
+    if not len(vectors):
+        return np.zeros((0, 0))
+    flat = vectors.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    found: Floats = flat.reshape(len(vectors), -1).astype(np.float64)
+    return found
+
+
+def _components(vectors: Floats) -> Floats:
+    """The first principal components of the rows that are not zero, each of unit variance and with its sign settled."""
+    known: npt.NDArray[np.bool_] = np.any(vectors, axis=1)
+    if known.sum() < 2:
+        return np.zeros((len(vectors), 0))
+    centred = vectors - vectors[known].mean(axis=0)
+    _, size, axes = np.linalg.svd(centred[known], full_matrices=False)
+    axes = axes[:COMPONENTS][size[:COMPONENTS] > 1e-9 * size[0]]
+    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
+    parts = np.where(known[:, None], centred @ axes.T, 0)
+    scaled: Floats = parts / parts[known].std(axis=0)
+    return scaled
+
+
+def played_vectors(data: Data, asked: Iterable[Prompt]) -> Iterator[tuple[Prompt, Floats]]:
+    """Each prompt with the mean vector of what its member played before; of a title, the mean of its artworks'."""
+    prompts = list(asked)
+    data.db.execute(
+        """CREATE OR REPLACE TEMP TABLE title_vector AS
+        SELECT title_id, row_number() OVER (ORDER BY title_id) - 1 AS title_no
+        FROM (SELECT DISTINCT title_id FROM artwork_present JOIN embedding USING (artwork_id))"""
+    )
+    rows = tables.arrow(
+        data.db,
+        """SELECT title_no, embedding FROM embedding JOIN artwork_present USING (artwork_id)
+        JOIN title_vector USING (title_id) ORDER BY title_no, artwork_id""",
+    )
+    vectors, titles = matrix(rows["embedding"]), rows["title_no"].to_numpy()
+    count = int(titles.max()) + 1 if len(titles) else 0
+    means = np.zeros((count, vectors.shape[1]))
+    np.add.at(means, titles, vectors)
+    means /= np.bincount(titles, minlength=count)[:, None] if count else 1
+    for begin in range(0, len(prompts), _ROWS):
+        some = prompts[begin : begin + _ROWS]
+        with Asked(data.db, [each.member_id for each in some], [each.asked_at for each in some]):
+            found = data.db.execute(sql("inference", "played_titles")).fetchnumpy()
+        plays = np.zeros((len(some), count))
+        plays[found["moment_no"], found["title_no"]] = found["plays"]
+        yield from zip(some, plays @ means / np.maximum(plays.sum(axis=1, keepdims=True), 1), strict=True)
