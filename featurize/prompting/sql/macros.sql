@@ -50,8 +50,9 @@ CREATE TEMP MACRO same(value, of) AS
 CREATE TEMP MACRO line_mark() AS chr(57344);
 CREATE TEMP MACRO letter_mark() AS chr(57345);
 CREATE TEMP MACRO unmarked(text) AS replace(replace(text, line_mark(), ''), letter_mark(), '');
-CREATE TEMP MACRO places_of(mark, text) AS
+CREATE TEMP MACRO between_marks(mark, text) AS
+    -- How many characters stand before the first of the marks, between each two, and after the last.
+    list_transform(string_split(text, mark), lambda piece: length(piece));
+CREATE TEMP MACRO places_of(between) AS
     -- How many characters stand before each of the marks, these themselves not counted.
-    list_transform(
-        range(1, len(string_split(text, mark))),
-        lambda number: list_sum(list_transform(string_split(text, mark)[:number], lambda piece: length(piece)))::INTEGER);
+    list_transform(range(1, len(between)), lambda number: list_sum(between[:number])::INTEGER);

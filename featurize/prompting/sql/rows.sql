@@ -105,10 +105,10 @@ marked AS (
 asked AS MATERIALIZED (
     SELECT * REPLACE (unmarked(question) AS question),
         -- A template may list them twice.
-        CASE WHEN len(lines) = len(artwork_ids) + 1 THEN {'lines': lines, 'letters': letters} END AS slots
+        CASE WHEN len(lines) = len(artwork_ids) + 2 THEN {'lines': places_of(lines), 'letters': places_of(letters)} END AS slots
     FROM (
-        SELECT *, places_of(line_mark(), replace(question, letter_mark(), '')) AS lines,
-            places_of(letter_mark(), replace(question, line_mark(), '')) AS letters
+        SELECT *, between_marks(line_mark(), replace(question, letter_mark(), '')) AS lines,
+            between_marks(letter_mark(), replace(question, line_mark(), '')) AS letters
         FROM marked
     )
 )
