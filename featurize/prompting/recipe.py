@@ -43,7 +43,7 @@ def pseudonym(key: bytes | None, member_id: str) -> str:
 
 def which_key(key: bytes | None) -> str | None:
     """Tells one secret from another, and nothing else about it."""
-    return key and hmac.digest(key, b"which key this is", "sha256").hex()[:16]
+    return None if key is None else hmac.digest(key, b"which key this is", "sha256").hex()[:16]
 
 
 def tokenizer(settings: Prompts) -> tuple[Any, str]:

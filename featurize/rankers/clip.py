@@ -28,7 +28,10 @@ class Ranker:
         self._data = given.data
         rows = tables.arrow(given.data.db, "SELECT artwork_id, embedding FROM embedding ORDER BY artwork_id")
         if not rows.num_rows:
-            raise RefusedInput("ranker 'clip' compares image vectors, and the store has none: run `make featurize`")
+            raise RefusedInput(
+                "ranker 'clip' compares image vectors, and the store has none: run `make featurize` with an embed "
+                "section, or name rank.rankers without it"
+            )
         self._vectors = dict(zip(rows["artwork_id"].to_pylist(), features.matrix(rows["embedding"]), strict=True))
 
     @staticmethod

@@ -27,7 +27,8 @@ def listed(models):
 
 def test_each_ranker_ranks_the_held_out_prompts_once(prompted, models, tmp_path, capsys):
     store = stores.copied(prompted, tmp_path)
-    assert stores.run(store, rank__models=listed(models), rank__split="held_out") == 0
+    names = '["random", "logged", "logged_greedy", "llm"]'
+    assert stores.run(store, rank__rankers=names, rank__models=listed(models), rank__split="held_out") == 0
     out = capsys.readouterr().out
     held_out = {row["prompt_id"]: row for row in stores.rows(store, "FROM prompt WHERE split = 'held_out'")}
     assert 0 < len(held_out) < len(stores.rows(store, "FROM prompt"))
