@@ -30,7 +30,7 @@ CREATE TABLE policy_value (
 );
 COMMENT ON COLUMN policy_value.evaluation_id IS 'Follows from the prompts with their labels, the rankings and the settings: the same again is the same evaluation';
 COMMENT ON COLUMN policy_value.policy IS 'logged: production as logged; logged_greedy: its likeliest choice; else the short name of a ranker';
-COMMENT ON COLUMN policy_value.model_key IS 'The ranker; joins ranking and model. NULL of the two policies that the log itself holds';
+COMMENT ON COLUMN policy_value.model_key IS 'The ranker; joins ranking and model. NULL of what was read from the log itself';
 COMMENT ON COLUMN policy_value.estimator IS 'ips, clipped, snips, dr, beta_ips or replay; truth is no estimate: what only the simulator of the demo world knows';
 COMMENT ON COLUMN policy_value.slice IS 'all, or what the rounds are cut by: member, candidates, title, device, theme';
 COMMENT ON COLUMN policy_value.part IS 'Which part of the slice, in words; all of slice all';

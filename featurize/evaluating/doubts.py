@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from featurize.evaluating.rounds import LOGGED, Log, Policy
+from featurize.evaluating.rounds import GREEDY, LOGGED, Log, Policy
 from featurize.ope import checks, estimators
 from featurize.ope.estimators import Array
 
@@ -97,7 +97,7 @@ def of_comparison(log: Log, policies: Sequence[Policy]) -> list[str]:
             f"{pairs.mean():.0%} of the held-out prompts are of a member and title that training has too: right where "
             "prompts.held_out_from cuts by time, and a leak where pairs are held out"
         )
-    judged = [policy for policy in policies if policy.model_key is not None]
+    judged = [policy for policy in policies if policy.name not in (LOGGED, GREEDY)]
     if len(judged) > 1:
         found.append(
             f"{len(judged)} rankers are compared on the same prompts: who picks the best of them reads its lift in "

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -22,8 +24,9 @@ from featurize.evaluating import doubts, rewards, rounds, table
 from featurize.evaluating.compare import FEWEST_ROUNDS, Comparison, Wanted
 from featurize.evaluating.slices import slices
 from featurize.job_run import JobRun
+from featurize.ranking.data import open_data
 from featurize.report import ask, shown
-from featurize.storage import tables, views
+from featurize.storage import current, tables, views
 
 JOB = "evaluate"
 
@@ -37,10 +40,11 @@ class Evaluating(JobRun):
             raise RefusedInput(f"{self.store.uri} is no store: run `make featurize` first")
         self.wanted = settings.evaluate
         self.rows: list[dict[str, Any]] = []
+        self.scratch = tempfile.TemporaryDirectory(prefix="personal-artwork-evaluate-")
 
     def read(self) -> None:
         """The rounds and what each policy does in them; every prompt that a policy lacks is counted."""
-        self.db = views.connect(self.store)
+        self.db = self._open()
         self.log = rounds.read(self.db, self.store.uri)
         self.policies = rounds.policies(self.db, self.log, self.wanted.models, self.store.uri)
         names = [policy.name for policy in self.policies]
@@ -61,6 +65,25 @@ class Evaluating(JobRun):
         if none := [policy.name for policy in self.policies if not (policy.rows & baseline.rows).any()]:
             self.report.notes.append(f"without a prompt to judge them on, and left out: {', '.join(none)}")
             self.policies = [policy for policy in self.policies if policy.name not in none]
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        """The views of the store, and `history`: empty where nothing says where it is, or members have other names."""
+        recipe = current.models(self.store, features=["logged_prompt"]).get("logged_prompt")
+        if recipe is None:
+            raise RefusedInput(f"{self.store.uri} has no prompts of impressions: run `make prompts` first")
+        settings = self.settings
+        if settings.prompts.member_key_env is None and self._hashed(recipe.model_key):
+            db = views.connect(self.store)
+            tables.make(db, "history")
+            return db
+        return open_data(self.store, settings, recipe.model_key, self.demo, Path(self.scratch.name)).db
+
+    def _hashed(self, recipe: str) -> bool:
+        """Whether the prompts of a recipe name members by keyed hashes."""
+        with tables.scratch() as db:
+            self.store.register(db, "model")
+            query = "SELECT fingerprint->>'member_key' FROM model WHERE model_key = $1"
+            return any(key for (key,) in db.execute(query, [recipe]).fetchall())
 
     def doubt(self) -> None:
         """Say what makes the figures doubtful. Errors: RefusedInput where it makes all of them worthless."""
@@ -154,3 +177,4 @@ class Evaluating(JobRun):
     def close(self) -> None:
         if hasattr(self, "db"):
             self.db.close()
+        self.scratch.cleanup()

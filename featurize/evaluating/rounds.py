@@ -5,10 +5,8 @@ Invariant: every held-out prompt is a round or counted under a reason; so is eve
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -71,7 +69,8 @@ class Policy:
 
 
 def read(db: duckdb.DuckDBPyConnection, store: str) -> Log:
-    """The rounds, in the order of their prompts; leaves views `logged`, `trained` and `held_out` in `db`.
+    """The rounds, in the order of their prompts; leaves views `logged`, `trained` and `held_out` in `db`, beside the
+    views of the store and `history`.
 
     Errors: RefusedInput when there are none, or a propensity is of no use.
     """
@@ -130,10 +129,10 @@ def policies(db: duckdb.DuckDBPyConnection, log: Log, models: Sequence[str], sto
     named = names(db, keys)
     every = np.ones(len(log), bool)
     found = [Policy(LOGGED, None, np.nan_to_num(log.propensities), every)]
-    if log.told.any():
+    if log.told.any() and GREEDY not in named.values():
         untold = {"no propensities of all candidates": int((~log.told).sum())} if not log.told.all() else {}
         found.append(Policy(GREEDY, None, greedy(log.propensities), log.told, untold))
-    return found + [_policy(db, log, key, named[key]) for key in keys if named[key] not in (LOGGED, GREEDY)]
+    return found + [_policy(db, log, key, named[key]) for key in keys if named[key] != LOGGED]
 
 
 def greedy(scores: Array) -> Array:
@@ -159,14 +158,13 @@ def _policy(db: duckdb.DuckDBPyConnection, log: Log, key: str, name: str) -> Pol
 
 
 def names(db: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> dict[str, str]:
-    """A short name of each ranker: that of its file, and its key where several share that."""
-    query = "SELECT model_key, backend, fingerprint FROM model WHERE list_contains($keys, model_key)"
-    known: dict[str, tuple[str, dict[str, Any]]] = {
-        key: (backend, json.loads(text)) for key, backend, text in db.execute(query, {"keys": list(keys)}).fetchall()
+    """A short name of each ranker: what the job that ranked called it, and a part of its key where several share it."""
+    known = dict(db.execute(sql("evaluating", "names"), {"keys": list(keys)}).fetchall())
+    short = [known.get(key, key) for key in keys]
+    return {
+        key: name if short.count(name) == 1 else f"{name} {key.rpartition('-')[2][:6]}"
+        for key, name in zip(keys, short, strict=True)
     }
-    short = {key: known[key][0] if key in known else key for key in keys}
-    shared = list(short.values())
-    return {key: name if shared.count(name) == 1 else key for key, name in short.items()}
 
 
 def _numbered(column: pa.ChunkedArray) -> Array:

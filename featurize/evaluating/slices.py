@@ -17,8 +17,10 @@ def slices(log: Log) -> list[Slice]:
     """By member, number of candidates, title, device and theme."""
     before = log.table["shown_before"].to_numpy()
     trained = log.table["title_trained"].to_numpy(zero_copy_only=False).astype(bool)
+    known = log.table["with_history"].to_numpy(zero_copy_only=False).astype(bool)
     found = [
-        Slice("member", "new: nothing logged before", before == 0),
+        Slice("member", "new: no history, never shown", (before == 0) & ~known),
+        Slice("member", "with history, never shown", (before == 0) & known),
         Slice("member", "1 to 9 impressions before", (before > 0) & (before < 10)),
         Slice("member", "10 or more before", before >= 10),
     ]

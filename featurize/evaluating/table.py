@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 from featurize.evaluating.compare import TRUTH
+from featurize.evaluating.rounds import GREEDY, LOGGED
 
 Row = dict[str, Any]
 NAMES = {"ips": "IPS", "clipped": "clipped", "snips": "SNIPS", "dr": "DR", "beta_ips": "β*-IPS", "replay": "replay"}
@@ -63,7 +64,8 @@ def _by_all(rows: Sequence[Row]) -> str:
 
 def _slices(rows: Sequence[Row], main: str) -> str:
     """Of the ranker that is best on all rounds."""
-    ranked = [row for row in order(rows, main) if row["model_key"] is not None and row["value"] is not None]
+    production = (LOGGED, GREEDY)
+    ranked = [row for row in order(rows, main) if row["policy"] not in production and row["value"] is not None]
     if not ranked:
         return ""
     best = ranked[0]["policy"]
@@ -71,12 +73,12 @@ def _slices(rows: Sequence[Row], main: str) -> str:
     true = {
         (row["slice"], row["part"]): row["lift"] for row in rows if row["policy"] == best and row["estimator"] == TRUTH
     }
-    lines = [["slice", "", "rounds", NAMES[main], f"over {mine[0]['baseline']}", "95 %"]] if mine else []
+    lines = [["slice", "", "rounds", "worth", NAMES[main], f"over {mine[0]['baseline']}", "95 %"]] if mine else []
     if mine and true:
         lines[0].append("TRUTH")
     for row in mine:
-        line = [row["slice"], row["part"], f"{row['rounds']:,}", _figure(row["value"])]
-        line += [_percent(row["lift"]), _range(row, "lift_low", "lift_high", _percent)]
+        line = [row["slice"], row["part"], f"{row['rounds']:,}", f"{row['effective_rounds']:,.0f}"]
+        line += [_figure(row["value"]), _percent(row["lift"]), _range(row, "lift_low", "lift_high", _percent)]
         lines.append(line + ([_percent(true.get((row["slice"], row["part"])))] if true else []))
     return f"{best}, by slices\n{_columns(lines, left=2)}" if mine else ""
 

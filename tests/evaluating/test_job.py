@@ -1,9 +1,11 @@
 """`make evaluate` on stores written row by row: what it finds, what it counts, what it refuses."""
 
+import json
+
 import numpy as np
 import pytest
 
-from featurize.storage import views
+from featurize.storage import tables, views
 from tests.evaluating import stores
 from tests.evaluating.stores import run, values, write
 
@@ -213,3 +215,40 @@ def test_another_baseline_and_estimator(tmp_path, capsys):
 def test_a_store_without_evaluations_has_the_views_too(tmp_path):
     store = write(tmp_path / "store", stores.prompts(members=5))
     assert views.connect(store).execute("FROM latest_policy_value").fetchall() == []
+
+
+def test_new_members_are_those_whom_neither_history_nor_log_knows(tmp_path):
+    """Half of the members have no prompt in training and are asked once; half of these have history."""
+    rows = [
+        row
+        for row in stores.prompts(members=400, held_out=1)
+        if int(row["member_id"][1:]) % 2 or row["split"] == "held_out"
+    ]
+    store = write(tmp_path / "store", rows)
+    events = [f"m{number},t9,play,2026-01-01T00:00:00Z,30" for number in range(0, 400, 4)]
+    (tmp_path / "history.csv").write_text("\n".join(["member_id,title_id,event,at,minutes", *events]))
+    assert run(store, "input.history=history.csv") == 0
+    found = values(store, "policy = 'best' AND slice = 'member' AND estimator = 'dr'")
+    assert {row["part"]: row["rounds"] for row in found} == {
+        "new: no history, never shown": 100,
+        "with history, never shown": 100,
+        "1 to 9 impressions before": 200,
+    }
+
+
+def test_rankers_are_called_as_the_job_that_ranked_called_them(tmp_path):
+    rows = stores.prompts(members=50)
+    store = write(tmp_path / "store", rows, {"llm-aaaaaaaa": stores.liked, "llm-bbbbbbbb": stores.uniform})
+    assert run(store) == 0
+    assert {"llm aaaaaa", "llm bbbbbb"} < set(by_policy(store))
+    counts = {"phases": [{"name": name, "model_key": key} for name, key in (("llm:base", "llm-aaaaaaaa"),)]}
+    ran = {"run_id": "r1", "job": "rank", "settings": "{}", "started_at": stores.START, "seconds": 1.0}
+    ran |= {"outcome": "done", "message": "", "counts": json.dumps(counts), "computed_at": None}
+    store.commit(
+        "run",
+        "",
+        "r1",
+        tables.rows("run", {k: [v] for k, v in (stores.ORIGIN | ran).items() if v is not None and k != "computed_at"}),
+    )
+    assert run(store, "evaluate.seed=1") == 0
+    assert {"llm:base", "llm"} < set(by_policy(store))

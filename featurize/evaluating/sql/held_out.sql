@@ -6,7 +6,13 @@ SELECT row_number() OVER (ORDER BY prompt_id) - 1 AS number,
     member_id IN (SELECT member_id FROM trained) AS member_trained,
     (member_id, title_id) IN (SELECT (member_id, title_id) FROM trained) AS pair_trained,
     title_id IN (SELECT title_id FROM trained) AS title_trained,
-    (SELECT count(*) FROM logged WHERE logged.member_id = p.member_id AND logged.asked_at < p.asked_at) AS shown_before
-FROM logged p LEFT JOIN title USING (title_id)
+    nth - 1 AS shown_before, coalesce(first_event < asked_at, false) AS with_history
+FROM (SELECT *, rank() OVER (PARTITION BY member_id ORDER BY asked_at) AS nth FROM logged)
+LEFT JOIN title USING (title_id)
+LEFT JOIN (
+    SELECT member_id, min("at") AS first_event
+    FROM history SEMI JOIN logged USING (member_id)
+    GROUP BY member_id
+) USING (member_id)
 WHERE split = 'held_out'
 ORDER BY number;

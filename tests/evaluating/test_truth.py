@@ -1,0 +1,130 @@
+"""In the demo world the true values stand beside the estimates, and nowhere else."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from featurize.demo import world
+from featurize.demo.titles import titles
+from featurize.evaluating.compare import Comparison, Slice, Wanted, true_values
+from featurize.evaluating.rounds import Log, Policy
+from tests.evaluating import stores
+from tests.evaluating.stores import run, values, write
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A folder with the tables of a demo world, without its pictures."""
+    folder = tmp_path_factory.mktemp("here") / "demo" / "small"
+    folder.mkdir(parents=True)
+    amounts = world.Size(titles=20, members=250, history_rows=20, impressions=900)
+    world.write_tables(folder, list(titles(amounts.titles, 0)), amounts, 0)
+    return folder
+
+
+def logged(demo):
+    """Rows of table prompt for its impressions, a third held out, candidates in another order."""
+    template = stores.prompts(members=1)[0]
+    rows = []
+    for number, row in enumerate(pq.read_table(demo / "impression.parquet").to_pylist()):
+        turned = row["candidates"][::-1]
+        rows.append(
+            template
+            | {name: row[name] for name in ("impression_id", "member_id", "title_id", "propensity", "reward", "device")}
+            | {
+                "prompt_id": stores.hexed(row["impression_id"]),
+                "asked_at": row["at"],
+                "artwork_ids": turned,
+                "propensities": row["propensities"][::-1],
+                "answer": stores.LETTERS[turned.index(row["artwork_id"])],
+                "split": "train" if number % 3 else "held_out",
+            }
+        )
+    return rows
+
+
+def test_the_true_value_of_each_ranker_is_told_beside_the_estimates(demo, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(demo.parents[1])
+    truth = pq.read_table(demo / "truth/reward.parquet").to_pylist()
+    reward = {(row["impression_id"], row["artwork_id"]): row["expected_reward"] for row in truth}
+
+    def true(row):
+        return [reward[row["impression_id"], artwork] for artwork in row["artwork_ids"]]
+
+    rows = logged(demo)
+    best = {"oracle-1": lambda row: int(np.argmax(true(row))), "random-1": stores.uniform}
+    store = write(tmp_path / "store", rows, best)
+    assert run(store) == 0
+    found = {row["policy"]: row for row in values(store, "slice = 'all' AND estimator = 'dr'")}
+    held_out = [row for row in rows if row["split"] == "held_out"]
+
+    def likeliest(row):  # all of them, where several are
+        return np.array(row["propensities"]) == max(row["propensities"])
+
+    right = {
+        "logged": np.mean([np.dot(row["propensities"], true(row)) for row in held_out]),
+        "logged_greedy": np.mean([np.mean(np.array(true(row))[likeliest(row)]) for row in held_out]),
+        "oracle": np.mean([max(true(row)) for row in held_out]),
+        "random": np.mean([np.mean(true(row)) for row in held_out]),
+    }
+    assert {name: row["true_value"] for name, row in found.items()} == pytest.approx(right)
+    assert found["oracle"]["true_lift"] == pytest.approx(right["oracle"] / right["logged"] - 1)
+    assert "TRUTH is no estimate: only the demo's simulator knows it" in capsys.readouterr().out
+    # Who names the impressions says that they are not the demo's.
+    (tmp_path / "impressions.csv").touch()
+    assert run(store, f"input.impressions={tmp_path / 'impressions.csv'}", "evaluate.seed=1") == 0
+    assert "TRUTH" not in capsys.readouterr().out
+    assert all(row["true_value"] is None for row in values(store))
+
+
+@pytest.mark.parametrize("other", ["asked_at", "answer", "impression_id"])
+def test_another_log_with_the_same_ids_has_no_truth(demo, tmp_path, monkeypatch, capsys, other):
+    monkeypatch.chdir(demo.parents[1])
+    rows = logged(demo)
+    one = next(row for row in rows if row["split"] == "held_out")
+    one[other] = {
+        "asked_at": stores.START,
+        "answer": "B" if one["answer"] == "A" else "A",
+        "impression_id": "i-of-somebody-else",
+    }[other]
+    store = write(tmp_path / "store", rows, {"random-1": stores.uniform})
+    assert run(store, "evaluate.doubtful=warn", dry_run=True) == 0
+    assert "TRUTH" not in capsys.readouterr().out
+
+
+def test_true_values_are_paired_too():
+    """For a table of true values: two rankings that differ in a tenth of the prompts are told apart."""
+    rng = np.random.default_rng(0)
+    n = 2000
+    truth = np.stack([np.full(n, 0.2), np.full(n, 0.4)], axis=1) * rng.uniform(0.1, 1.9, (n, 1))
+    half, real, every = np.full((n, 2), 0.5), np.ones((n, 2), bool), np.ones(n, bool)
+    log = Log(None, np.arange(n) // 2, np.zeros(n, int), np.zeros(n), np.full(n, 0.5), np.full(n, 2), real, half)
+    mostly = np.eye(2)[(rng.random(n) < 0.6).astype(int)]
+    better = np.where((rng.random(n) < 0.1)[:, None], np.eye(2)[1], mostly)
+    policies = [
+        Policy("logged", None, half, every),
+        Policy("a", "a-1", mostly, every),
+        Policy("b", "b-1", better, every),
+    ]
+    compared = Comparison(log, policies, np.zeros((n, 2)), Wanted("dr", "a", 10, 500, 0))
+    (of_log, _), (of_a, same), (of_b, lift) = compared.judged(true_values(log, truth), Slice("all", "all", every))
+    assert of_log.value == pytest.approx(truth.mean())
+    assert of_a.value == pytest.approx((mostly * truth).sum(axis=1).mean())
+    assert (same.low, same.high) == (0, 0)
+    assert 0 < lift.low < of_b.value / of_a.value - 1 < lift.high
+    assert of_b.low < of_a.high  # apart only as a pair
+
+
+def test_headroom_and_the_truth_agree(demo):
+    """The same figure of the same world by another way."""
+    from featurize.demo import truth
+    from featurize.demo.values import values as headroom
+
+    told = headroom(Path(demo))
+    table = pq.read_table(demo / "impression.parquet")
+    rest = table.slice(int(len(table) * 0.7))
+    shown = [row["candidates"].index(row["artwork_id"]) for row in rest.to_pylist()]
+    renamed = rest.rename_columns({"at": "asked_at", "candidates": "artwork_ids"}).append_column("shown", [shown])
+    assert truth.rewards(demo, renamed).max(axis=1).mean() == pytest.approx(told.oracle)
