@@ -382,6 +382,18 @@ class Rank(Section):
     orders: int = Field(
         1, ge=1, description="orders of its candidates in which an LLM is asked each prompt; their scores are averaged"
     )
+    prior: Literal["none", "pride"] = Field(
+        "none",
+        description="pride: what an LLM answers whatever is asked, estimated on one prompt in twenty, is taken off its"
+        " letters",
+    )
+    min_letter_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of its probability that an LLM must give to the candidates' letters, on average; below, it"
+        " does not answer the question: the run says so, and chooses nothing by it",
+    )
     seed: int = Field(0, ge=-(2**63), lt=2**63, description="seed of what is drawn")
     shard_prompts: int = Field(512, ge=1, description="prompts of one unit of work and of one Parquet part")
     explore: Annotated[str, AfterValidator(_explore)] = Field(

@@ -1,7 +1,7 @@
 """Prompts to rankings: which artwork would each ranker show?
 
 Find the prompts (the held-out ones, or with prompts.kind=nightly those of tonight), then let every ranker order their
-candidates. The committed rows say what is missing, so a rerun costs what is new.
+candidates; tonight's choices become table `choice`. The committed rows say what is missing: a rerun costs what is new.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ def rank(settings: Settings, run_id: str, dry_run: bool) -> None:
         job.find_prompts()
         for ranker in job.rankers():
             job.rank(ranker)
+        job.choose()
     print(job.summary())
 
 

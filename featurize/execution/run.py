@@ -119,6 +119,8 @@ class Outcome:
     done: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     batch_size: int = 0
+    found: Any = None
+    """What a phase that commits nothing hands back."""
 
 
 def load(phase: Phase) -> Extractor:

@@ -114,7 +114,8 @@ class Prefill:
             if len(places) == 1 and not shared:
                 yield places[0], BadImage("model_error", f"out of memory with one prompt: {error}", retryable=True)
                 return
-            self.batch_tokens = max(1, self.batch_tokens // 2)
+            used = sum(len(questions[place].ids) - shared for place in places)
+            self.batch_tokens = max(1, min(used, self.batch_tokens) // 2)
             log.warning("out of memory with %d prompts; a batch now has %d tokens", len(places), self.batch_tokens)
         except ArtworkError:
             raise

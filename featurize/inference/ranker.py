@@ -25,9 +25,10 @@ that came of showing an artwork, so no ranker can look at what it is judged by.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import duckdb
@@ -84,7 +85,6 @@ class Ranked:
     by_letter: Sequence[float] | None = None
 
 
-@dataclass(frozen=True)
 class Data:
     """What rankers that learn from the store read: a private DuckDB with these views, all of the current recipe.
 
@@ -99,7 +99,13 @@ class Data:
     Views `training` and `history` may be large: aggregate in SQL. Sort by ids before anything that depends on order.
     """
 
-    db: duckdb.DuckDBPyConnection
+    def __init__(self, open_db: Callable[[], duckdb.DuckDBPyConnection]) -> None:
+        self._open = open_db
+
+    @cached_property
+    def db(self) -> duckdb.DuckDBPyConnection:
+        """Opened when it is first asked for. Errors: RefusedInput where there are no logged prompts."""
+        return self._open()
 
     def digest(self, *views: str) -> dict[str, str]:
         """By view, a digest of its rows that does not depend on their order, for the fingerprint."""
@@ -115,6 +121,20 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Prior:
+    """By number of candidates, the log-probability of each letter before anything is known, in words of a template."""
+
+    template_key: str
+    by_count: Mapping[int, Sequence[float]]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What goes into a fingerprint."""
+        by_count = {str(count): list(each) for count, each in sorted(self.by_count.items())}
+        return {"template": self.template_key, "by_count": by_count}
+
+
+@dataclass(frozen=True)
 class Given:
     """What the job gives a ranker beside its settings. Picklable, but for `data`, which only fitted rankers read."""
 
@@ -122,8 +142,8 @@ class Given:
     """Of a ranker that is `per_model`: a folder, `bundled:<name>` or `owner/name@revision`."""
     orders: int = 1
     """In how many orders of its candidates a prompt is asked (`rank.orders`)."""
-    prior: Mapping[int, Sequence[float]] | None = None
-    """By number of candidates, the log-probability of each letter before anything is known, to be taken off."""
+    prior: Prior | None = None
+    """What to take off the letters (`rank.prior`)."""
     seed: int = 0
     cpus: int | None = None
     data: Data | None = None

@@ -54,7 +54,7 @@ class Ranker:
             "weights": causal_lm.resolve(_name(given)).identity,
             "dtype": resolve_dtype(settings.dtype, settings.device),
             "orders": given.orders,
-            "prior": given.prior and {str(count): list(each) for count, each in sorted(given.prior.items())},
+            "prior": given.prior and given.prior.identity,
         }
 
     def rank(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Ranked | BadImage]]:
@@ -85,7 +85,7 @@ class Ranker:
         said.sort(key=lambda each: each.order)
         letters_share = [float(np.exp(each.sure).sum()) for each in said]
         count = len(said[0].order)
-        prior = np.zeros(count) if self._given.prior is None else np.asarray(self._given.prior[count])
+        prior = np.zeros(count) if self._given.prior is None else np.asarray(self._given.prior.by_count[count])
         scores = np.zeros(count)
         for each in said:
             scores[each.order] += (each.sure - prior) / len(said)

@@ -10,7 +10,6 @@ import pyarrow as pa
 from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.inference.letters import LETTERS
-from featurize.inference.ranker import Data
 from featurize.intake import inputs
 from featurize.prompting import recipe as recipes
 from featurize.storage import views
@@ -24,7 +23,7 @@ _NONE = """CREATE TEMP TABLE history
 (member_id VARCHAR, title_id VARCHAR, event VARCHAR, "at" TIMESTAMPTZ, minutes DOUBLE)"""
 
 
-def open_data(store: Store, settings: Settings, recipe: str, demo: Path, scratch: Path) -> Data:
+def open_data(store: Store, settings: Settings, recipe: str, demo: Path, scratch: Path) -> duckdb.DuckDBPyConnection:
     """The data of the logged prompts of a recipe. Errors: RefusedInput for a history that cannot be read; RunFailed."""
     db = views.connect(store)
     db.execute(f"SET memory_limit = '{settings.prompts.memory}'")
@@ -43,7 +42,7 @@ def open_data(store: Store, settings: Settings, recipe: str, demo: Path, scratch
     for name, value in (("recipe", recipe), ("letters", LETTERS)):
         text = text.replace(f"${name}", "'" + value.replace("'", "''") + "'")  # a view takes no parameters
     db.execute(text)
-    return Data(db)
+    return db
 
 
 def _name_members(db: duckdb.DuckDBPyConnection, store: Store, settings: Settings, recipe: str) -> None:

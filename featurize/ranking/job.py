@@ -7,23 +7,25 @@ held-out prompts of the current logged one, or all of the current nightly one (`
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from featurize.config import Settings
-from featurize.errors import RefusedInput
+from featurize.errors import RefusedInput, RunFailed
 from featurize.execution import phases, plan
-from featurize.execution.run import hopeless
+from featurize.execution.run import Outcome, Work, hopeless
 from featurize.inference.exploration import Explore
 from featurize.inference.extractor import model_key
-from featurize.inference.ranker import Data, Given, RankerSettings
+from featurize.inference.ranker import Data, Given, Prior, RankerSettings
 from featurize.job_run import JobRun
 from featurize.rankers import load_ranker
-from featurize.ranking import data, phase
+from featurize.ranking import choosing, data, letter_use, phase, prior
 from featurize.ranking.phase import Phase
 from featurize.report import PhaseReport, Progress, ask, shown
 from featurize.storage import current, tables
@@ -57,13 +59,14 @@ class Ranking(JobRun):
             raise RefusedInput(f"{self.store.uri} has no prompts: run `make prompts` first")
         self.db = tables.connect()
         self.scratch = tempfile.TemporaryDirectory(prefix="personal-artwork-rank-")
-        self._data: Data | None = None
+        self.data = Data(self._open_data)
+        self.unanswered: dict[str, str] = {}
 
     def close(self) -> None:
         phases.finish()
         self.db.close()
-        if self._data is not None:
-            self._data.db.close()
+        if "db" in vars(self.data):
+            self.data.db.close()
         self.scratch.cleanup()
 
     def find_prompts(self) -> None:
@@ -72,7 +75,8 @@ class Ranking(JobRun):
         self.recipe = self._recipe(self.kind)
         parts = self.store.parts("prompt", self.recipe)
         source = self.store.of_parts("prompt", parts)
-        columns = ["prompt_id", "member_id", "asked_at", "split", "kind", "propensities", "tokens_by", "artwork_ids"]
+        columns = ["prompt_id", "member_id", "asked_at", "split", "kind", "propensities", "artwork_ids"]
+        columns += ["tokens_by", "template_key"]
         self.db.register("found", source.scanner(columns=[*columns, "__filename"]))
         self.db.execute(sql("ranking", "found"), {"folder": f"{self.store.path}/", "split": self.wanted.split})
         self.db.unregister("found")
@@ -105,7 +109,7 @@ class Ranking(JobRun):
                 given = Given(model, self.wanted.orders, seed=self.wanted.seed)
                 planned.append(Planned(f"{name}:{_short(model)}", name, settings, given))
         for each in planned:
-            phase.fingerprint(each.ranker, each.settings, each.given, self.explore)
+            self._fingerprint(each)
         yield from planned
 
     def _models(self) -> tuple[str, ...]:
@@ -115,60 +119,128 @@ class Ranking(JobRun):
         base = f"{begun.base}@{begun.revision}" if begun.revision else begun.base
         return (base, made) if Path(made).is_dir() else (base,)
 
-    @property
-    def data(self) -> Data:
-        """What fitted rankers read, opened when the first one asks."""
-        if self._data is None:
-            self._data = data.open_data(
-                self.store, self.settings, self._recipe("logged"), self.demo, Path(self.scratch.name)
-            )
-        return self._data
+    def _open_data(self) -> duckdb.DuckDBPyConnection:
+        folder = Path(self.scratch.name)
+        return data.open_data(self.store, self.settings, self._recipe("logged"), self.demo, folder)
 
     def rank(self, planned: Planned) -> None:
-        """Every prompt that this ranker has no rows of."""
-        module = load_ranker(planned.ranker)
-        found = phase.fingerprint(planned.ranker, planned.settings, planned.given, self.explore)
+        """Every prompt that this ranker has no rows of; before that, the prior of its letters where one is wanted."""
+        if load_ranker(planned.ranker).Ranker.per_model and self.wanted.prior == "pride":
+            known = self._prior(planned)
+            if known is None:
+                self.report.notes.append(f"{planned.name}: the letters' prior is not estimated in a dry run")
+                return
+            planned = replace(planned, given=replace(planned.given, prior=known))
+        found = self._fingerprint(planned)
         key = model_key(found)
+        self.served = (planned.name, key)
         if not self.dry_run:
             phases.record_model(self.store, self.lease.fence, found, self.origin)
-        missing = self._missing(key, module.Ranker.needs, planned.name)
+        missing = self._missing(planned, key)
         report = PhaseReport(planned.name, key, new=missing.num_rows)
         self.report.phases.append(report)
-        if self.dry_run or not report.new:
+        if self.dry_run:
             return
-        here = not module.Ranker.per_model
-        settings = self.settings
+        for outcome in self._execute(planned, key, missing, report, lambda work: work):
+            report.quarantined += outcome.quarantined
+            report.done += outcome.done
+        self._tell_letters(planned.name, key)
+
+    def _fingerprint(self, planned: Planned) -> dict[str, Any]:
+        return phase.fingerprint(planned.ranker, planned.settings, planned.given, self.explore)
+
+    def _execute(
+        self, planned: Planned, key: str, missing: pa.Table, report: PhaseReport, wrap: Callable[[Phase], Work]
+    ) -> Iterator[Outcome]:
+        """Outcomes of the shards of `missing`. Errors: RunFailed when most fail."""
+        if not missing.num_rows:
+            return
+        settings, here = self.settings, not load_ranker(planned.ranker).Ranker.per_model
         if here:
             settings = settings.model_copy(update={"run": settings.run.model_copy(update={"executor": "local"})})
-        with Progress(planned.name, report.new, "prompt", loading=planned.name) as progress:
+        with Progress(report.name, missing.num_rows, "prompt", loading=planned.name) as progress:
             crew = phases.crew(settings, planned.settings)
-            work = self._work(planned, key, crew.cpus)
-            size = PROMPTS_HERE if here else min(self.wanted.shard_prompts, -(-report.new // crew.workers))
-            shards = plan.shards(missing, key, size)
-            for outcome in phases.execute(settings, work, shards, crew.workers, progress.advance):
-                report.done += outcome.done
-                report.quarantined += outcome.quarantined
-                hopeless(report.quarantined, report.done, work, work.max_failed)
+            work = Phase(
+                name=report.name,
+                ranker=planned.ranker,
+                settings=planned.settings,
+                given=replace(planned.given, cpus=crew.cpus),
+                explore=self.explore,
+                model_key=key,
+                cpus=crew.cpus,
+                max_failed=self.settings.run.max_failed,
+                store=self.store,
+                fence=self.lease.fence,
+                origin=self.origin,
+            )
+            most = PROMPTS_HERE if here else min(self.wanted.shard_prompts, -(-missing.num_rows // crew.workers))
+            shards = plan.shards(missing, key, most)
+            failed: Counter[str] = Counter()
+            done = 0
+            for outcome in phases.execute(settings, wrap(work), shards, crew.workers, progress.advance):
+                yield outcome
+                failed, done = failed + outcome.quarantined, done + outcome.done
+                hopeless(failed, done, work, work.max_failed)
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
 
-    def _work(self, planned: Planned, key: str, cpus: int) -> Phase:
-        given = planned.given
-        return Phase(
-            name=planned.name,
-            ranker=planned.ranker,
-            settings=planned.settings,
-            given=Given(given.model, given.orders, given.prior, given.seed, cpus, given.data),
-            explore=self.explore,
-            model_key=key,
-            cpus=cpus,
-            max_failed=self.settings.run.max_failed,
-            store=self.store,
-            fence=self.lease.fence,
-            origin=self.origin,
-        )
+    def _prior(self, planned: Planned) -> Prior | None:
+        """The prior of a model's letters: the recorded one, or it is estimated; None in a dry run without one."""
+        query = "SELECT any_value(template_key), list(DISTINCT candidates) FROM prompt_to_rank"
+        template_key, counts = self.db.execute(query).fetchall()[0]
+        self.store.register(self.db, "model")
+        known = prior.recorded(self.db, self._fingerprint(planned), template_key, set(counts))
+        if known or self.dry_run:
+            return known
+        sampled = {"seed": self.wanted.seed, "at_least": prior.AT_LEAST, "share": prior.SHARE}
+        some = tables.arrow(self.db, sql("ranking", "sample"), sampled)
+        asked = replace(planned, given=replace(planned.given, orders=prior.ALL_ORDERS))
+        key = model_key(self._fingerprint(asked))
+        report = PhaseReport(f"{planned.name} prior", key, new=some.num_rows)
+        self.report.phases.append(report)
+        found = []
+        for outcome in self._execute(asked, key, some, report, prior.Estimate):
+            report.done += outcome.done
+            report.quarantined += outcome.quarantined
+            found.append(outcome.found or {})
+        return prior.of(template_key, found)
 
-    def _missing(self, key: str, needs: str, name: str) -> pa.Table:
+    def _tell_letters(self, name: str, key: str) -> None:
+        """How an LLM used the letters, in all that it has ranked of this recipe."""
+        use = letter_use.measure(self.db, self.store, self.recipe, key)
+        if use is None:
+            return
+        self.report.notes.append(f"{name}: {use.told()}")
+        if use.share < self.wanted.min_letter_share:
+            told = (
+                f"{name} does not answer the question: its letters have {use.share:.0%} of its probability, and "
+                f"rank.min_letter_share = {self.wanted.min_letter_share:g} is wanted"
+            )
+            self.report.notes.append(told)
+            self.unanswered[key] = told
+
+    def choose(self) -> None:
+        """Of nightly prompts, what the last ranker chose as rows of `choice`. Errors: RunFailed without answers."""
+        if self.kind != "nightly" or self.dry_run:
+            return
+        name, key = self.served
+        if key in self.unanswered:
+            raise RunFailed(f"{self.unanswered[key]}; so nothing is chosen by it")
+        written = choosing.choose(
+            self.db,
+            self.store,
+            self.recipe,
+            key,
+            seed=self.wanted.seed,
+            explores=self.explore.kind != "none",
+            origin=self.origin,
+            fence=self.lease.fence,
+        )
+        self.report.counts["choices"] = written
+        self.report.notes.append(f"table choice: what {name} chose, {key}")
+
+    def _missing(self, planned: Planned, key: str) -> pa.Table:
         """Prompts that the ranker can rank and has not: key, source (their part), attempts."""
+        needs, name = load_ranker(planned.ranker).Ranker.needs, planned.name
         able = f"coalesce({needs or 'true'}, false)"
         self.db.execute(f"CREATE OR REPLACE TEMP VIEW asked AS SELECT *, {able} AS able FROM prompt_to_rank")
         unable = tables.scalar(self.db, "SELECT count(*) FROM asked WHERE NOT able")
@@ -181,7 +253,7 @@ class Ranking(JobRun):
 
     def summary(self) -> str:
         """The last lines of the run."""
-        question = "SELECT * FROM ranked LIMIT 10"
+        question = "FROM current_choice LIMIT 10" if self.kind == "nightly" else "FROM ranked LIMIT 10"
         return self.report.text(shown(self.store.uri), ask(self.store, question), self.dry_run)
 
 

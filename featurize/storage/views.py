@@ -33,6 +33,7 @@ TABLES = (
     "run",
     "prompt",
     "ranking",
+    "choice",
     "label",
     "title_state",
     "impression_state",
@@ -59,6 +60,7 @@ READABLE = (
     "lineage",
     "prompt_lineage",
     "ranked",
+    "current_choice",
     "latest_policy_value",
     "similar_artwork",
 )

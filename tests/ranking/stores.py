@@ -26,7 +26,7 @@ def copied(store, folder):
 
 def run(store, *flags, **changes):
     """Run the job in this process; `rank__orders=2` stands for rank.orders=2. Returns the exit code."""
-    given = {"run__executor": "local", **changes}
+    given = {"run__executor": "local", "rank__llm__cpus": 1, **changes}
     sets = [f"--set={name.replace('__', '.')}={value}" for name, value in given.items()]
     return cli.main("rank", rank.__doc__, rank.rank, [f"--set=store={store}", *sets, *flags])
 

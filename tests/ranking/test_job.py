@@ -100,3 +100,34 @@ def test_what_is_asked_wrongly_is_refused_in_a_sentence(prompted, tmp_path, caps
     assert said.count("\n") == 1
     assert says in said
     assert not (prompted / "ranking").exists()
+
+
+def test_the_prior_is_estimated_once_and_makes_a_key_of_its_own(prompted, tmp_path, capsys):
+    store = stores.copied(prompted, tmp_path)
+    model = tiny_lms.save(tmp_path / "leans", "phi", leaning={"A": 30})
+    given = {"rank__rankers": '["llm"]', "rank__models": f'["{model}"]', "rank__min_letter_share": 0.9}
+    assert stores.run(store, **given) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "llm:leans: picked A 100% (" in out
+    assert "it leans on letters; its letters have 100% of the probability" in out
+    for _ in range(2):  # the second time it is there
+        assert stores.run(store, rank__prior="pride", **given) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "no more than chance" in out
+    models = stores.rows(store, "SELECT fingerprint->>'$.ranker.prior' AS prior FROM model WHERE backend = 'llm'")
+    priors = [row["prior"] for row in models if row["prior"] not in (None, "null")]
+    assert len(models) == 2
+    assert len(priors) == 1
+    picked = """SELECT model_key, count(DISTINCT list_position(artwork_ids, artwork_id)) AS letters
+        FROM ranking JOIN prompt USING (prompt_id) WHERE rank = 1 GROUP BY ranking.model_key ORDER BY letters"""
+    used = [row["letters"] for row in stores.rows(store, picked.replace("model_key,", "ranking.model_key,"))]
+    assert used[0] == 1
+    assert used[1] > 2
+
+
+def test_more_orders_take_a_leaning_out_as_well(prompted, tmp_path, capsys):
+    store = stores.copied(prompted, tmp_path)
+    model = tiny_lms.save(tmp_path / "leans", "phi", leaning={"A": 30})
+    given = {"rank__rankers": '["llm"]', "rank__models": f'["{model}"]', "rank__orders": 52}
+    assert stores.run(store, **given) == 0
+    assert "no more than chance" in " ".join(capsys.readouterr().out.split())
