@@ -74,7 +74,7 @@ def data():
         reward = float(dice.random() < (0.6 if LIKED[member] == look else 0.1))
         log.append((f"p{n}", member, title, NOON - timedelta(days=2), name, reward))
     db.executemany("INSERT INTO training VALUES (?, ?, ?, ?, ?, ?)", log)
-    return Data(db)
+    return Data(lambda: db)
 
 
 def scores(ranker, *prompts):

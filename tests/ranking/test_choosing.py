@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import shutil
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from tests.ranking import stores
 @pytest.fixture(scope="module")
 def nightly(tmp_path_factory):
     folder = tmp_path_factory.mktemp("nights")
-    pairs = [{"member_id": f"m{m}", "title_id": f"t{t}"} for m in range(40) for t in range(3)]
-    world = worlds.plain(impressions=20, candidates=4, members=40)
+    pairs = [{"member_id": f"m{m}", "title_id": f"t{t}"} for m in range(20) for t in range(3)]
+    world = worlds.plain(impressions=20, candidates=4, members=20)
     world.pair = pairs
     world.write(folder)
     given = {"prompts__kind": "nightly", "input__pairs": folder / "pair.parquet", **worlds.ANY_LOSS}
@@ -37,7 +38,7 @@ def test_each_pair_and_night_has_one_row_where_its_member_belongs(nightly, tmp_p
     assert run(store, "--dry-run") == 0
     assert not (store / "choice").exists()
     assert run(store) == 0
-    assert "choices 240" in capsys.readouterr().out.replace("\u00a0", " ")
+    assert "choices 120" in capsys.readouterr().out.replace("\u00a0", " ")
     rows = stores.rows(store, "FROM choice ORDER BY ALL")
     ranked = defaultdict(dict)
     for row in stores.rows(store):
@@ -57,33 +58,31 @@ def test_each_pair_and_night_has_one_row_where_its_member_belongs(nightly, tmp_p
         assert {hashlib.md5(member.encode()).hexdigest()[0] for member, _ in keys} == {part.parent.name}
     with duckdb.connect(f"{store}/catalog.duckdb", read_only=True) as db:
         found = db.execute("SELECT count(*), min(valid_from)::DATE::VARCHAR FROM current_choice").fetchall()
-        assert found == [(120, "2026-11-03")]
+        assert found == [(60, "2026-11-03")]
     assert run(store) == 0
     assert stores.rows(store, "FROM choice ORDER BY ALL") == rows
 
 
 def test_exploring_says_how_likely_each_was_and_draws_alike(nightly, tmp_path):
+    store = stores.copied(nightly, tmp_path)
+    given = {"rank__rankers": '["llm"]', "rank__models": f'["{tiny_lms.save(tmp_path / "model")}"]'}
     found = []
-    for number, seed in enumerate((0, 0, 1)):
-        (tmp_path / str(number)).mkdir()
-        store = stores.copied(nightly, tmp_path / str(number))
-        model = tiny_lms.save(tmp_path / "model") if number == 0 else tmp_path / "model"
-        given = {"rank__rankers": '["llm"]', "rank__models": f'["{model}"]', "rank__explore": "epsilon:0.4"}
-        assert run(store, rank__seed=seed, rank__min_letter_share=0, **given) == 0
+    for seed in (0, 0, 1):  # the rankings stay, and the choices are drawn from them anew
+        assert run(store, rank__seed=seed, rank__min_letter_share=0, rank__explore="epsilon:0.4", **given) == 0
         columns = "prompt_id, artwork_id, runner_up, margin, propensity, artwork_ids, propensities"
         found.append(stores.rows(store, f"SELECT {columns} FROM choice ORDER BY ALL"))
+        shutil.rmtree(store / "choice")
     assert found[0] == found[1] != found[2]
     places = Counter(row["artwork_ids"].index(row["artwork_id"]) for row in found[0])
-    assert 0.7 * 240 - 35 < places[0] < 0.7 * 240 + 35  # five standard deviations
-    assert all(0 < places[place] < 60 for place in (1, 2, 3))
+    assert 0.7 * 120 - 25 < places[0] < 0.7 * 120 + 25  # five standard deviations
+    assert all(0 < places[place] < 40 for place in (1, 2, 3))
     for row in found[0]:
         assert row["propensities"] == pytest.approx([0.7, 0.1, 0.1, 0.1])
         assert row["propensity"] == row["propensities"][row["artwork_ids"].index(row["artwork_id"])]
         assert (row["margin"] >= 0) == (row["artwork_id"] == row["artwork_ids"][0])
         assert row["runner_up"] == row["artwork_ids"][row["artwork_id"] == row["artwork_ids"][0]]
-    store = tmp_path / "0" / "store"
     rows = stores.rows(store)
-    assert math.isclose(sum(row["propensity"] for row in rows), 240, abs_tol=1e-6)
+    assert math.isclose(sum(row["propensity"] for row in rows), 120, abs_tol=1e-6)
     assert {round(row["propensity"], 9) for row in rows if row["rank"] == 1} == {0.7}
     assert {round(row["propensity"], 9) for row in rows if row["rank"] > 1} == {0.1}
 
