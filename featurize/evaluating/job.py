@@ -76,7 +76,7 @@ class Evaluating(JobRun):
             db = views.connect(self.store)
             tables.make(db, "history")
             return db
-        return open_data(self.store, settings, recipe.model_key, self.demo, Path(self.scratch.name)).db
+        return open_data(self.store, settings, recipe.model_key, self.demo, Path(self.scratch.name))
 
     def _hashed(self, recipe: str) -> bool:
         """Whether the prompts of a recipe name members by keyed hashes."""
