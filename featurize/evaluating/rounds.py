@@ -142,19 +142,17 @@ def greedy(scores: Array) -> Array:
 
 
 def _policy(db: duckdb.DuckDBPyConnection, log: Log, key: str, name: str) -> Policy:
-    query = "SELECT number, places, propensities, reason FROM policy WHERE model_key = $key"
-    probability, rows = np.zeros(log.real.shape), np.zeros(len(log), bool)
-    reasons: dict[str, int] = {}
-    for number, places, propensities, reason in db.execute(query, {"key": key}).fetchall():
-        if reason is None:
-            rows[number] = True
-            probability[number, places] = propensities
-        else:
-            reasons[reason] = reasons.get(reason, 0) + 1
-    unranked = len(log) - int(rows.sum()) - sum(reasons.values())
-    if unranked:
-        reasons["not ranked"] = unranked
-    return Policy(name, key, probability, rows, reasons)
+    rows = "FROM policy WHERE model_key = $key AND reason IS NULL"
+    found = tables.arrow(db, f"SELECT number, place, propensity {rows}", {"key": key})
+    probability, has = np.zeros(log.real.shape), np.zeros(len(log), bool)
+    number = found["number"].to_numpy()
+    has[number] = True
+    probability[number, found["place"].to_numpy()] = found["propensity"].to_numpy()
+    query = """SELECT reason, count(DISTINCT prompt_id) FROM policy WHERE model_key = $key AND reason IS NOT NULL
+        GROUP BY reason ORDER BY reason"""
+    reasons = dict(db.execute(query, {"key": key}).fetchall())
+    unranked = len(log) - int(has.sum()) - sum(reasons.values())
+    return Policy(name, key, probability, has, reasons | ({"not ranked": unranked} if unranked else {}))
 
 
 def names(db: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> dict[str, str]:

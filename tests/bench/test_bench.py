@@ -132,3 +132,11 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path, capsys: pytest.Captu
     assert bench.main(["--only", "draft", *tiny, "--artwork", str(tmp_path)]) == 2
     assert bench.main(["--only", "draft", "--set", "embed.batch=3"]) == 2
     assert "embed" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_evaluation_of_ten_rankers_is_timed(tmp_path: Path) -> None:
+    found = measured(tmp_path / "bench.json", "--only", "evaluate", "--images", "20")
+    assert found["evaluation of 10 rankers on 100 prompts"]["at_most"] == 5
+    assert 0 < found["evaluation of 10 rankers on 100 prompts"]["value"] < 120
+    assert found["  its peak memory"]["value"] > 0

@@ -1,13 +1,13 @@
 """In the demo world the true values stand beside the estimates, and nowhere else."""
 
-from pathlib import Path
-
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from featurize.demo import world
+from featurize.demo import truth, world
 from featurize.demo.titles import titles
+from featurize.demo.values import values as headroom
 from featurize.evaluating.compare import Comparison, Slice, Wanted, true_values
 from featurize.evaluating.rounds import Log, Policy
 from tests.evaluating import stores
@@ -47,8 +47,8 @@ def logged(demo):
 
 def test_the_true_value_of_each_ranker_is_told_beside_the_estimates(demo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(demo.parents[1])
-    truth = pq.read_table(demo / "truth/reward.parquet").to_pylist()
-    reward = {(row["impression_id"], row["artwork_id"]): row["expected_reward"] for row in truth}
+    known = pq.read_table(demo / "truth/reward.parquet").to_pylist()
+    reward = {(row["impression_id"], row["artwork_id"]): row["expected_reward"] for row in known}
 
     def true(row):
         return [reward[row["impression_id"], artwork] for artwork in row["artwork_ids"]]
@@ -79,26 +79,33 @@ def test_the_true_value_of_each_ranker_is_told_beside_the_estimates(demo, tmp_pa
     assert all(row["true_value"] is None for row in values(store))
 
 
-@pytest.mark.parametrize("other", ["asked_at", "answer", "impression_id"])
-def test_another_log_with_the_same_ids_has_no_truth(demo, tmp_path, monkeypatch, capsys, other):
-    monkeypatch.chdir(demo.parents[1])
-    rows = logged(demo)
-    one = next(row for row in rows if row["split"] == "held_out")
-    one[other] = {
-        "asked_at": stores.START,
-        "answer": "B" if one["answer"] == "A" else "A",
-        "impression_id": "i-of-somebody-else",
-    }[other]
-    store = write(tmp_path / "store", rows, {"random-1": stores.uniform})
-    assert run(store, "evaluate.doubtful=warn", dry_run=True) == 0
-    assert "TRUTH" not in capsys.readouterr().out
+def told(rows):
+    """What `truth.rewards` is given of rows of table prompt."""
+    names = ("impression_id", "title_id", "asked_at", "artwork_ids")
+    columns = {name: [row[name] for row in rows] for name in names}
+    return pa.table(columns | {"shown": [stores.LETTERS.index(row["answer"]) for row in rows]})
+
+
+def test_another_log_with_the_same_ids_has_no_truth(demo):
+    rows = logged(demo)[:50]
+    assert truth.rewards(demo, told(rows)).shape == (50, max(len(row["artwork_ids"]) for row in rows))
+    one = rows[7]
+    for changed in (
+        {"asked_at": stores.START},
+        {"answer": "B" if one["answer"] == "A" else "A"},
+        {"impression_id": "i-of-somebody-else"},
+        {"title_id": "t-other"},
+        {"artwork_ids": [*one["artwork_ids"][:-1], "other"]},
+    ):
+        assert truth.rewards(demo, told([*rows[:7], one | changed, *rows[8:]])) is None
+    assert truth.rewards(demo / "nowhere", told(rows)) is None
 
 
 def test_true_values_are_paired_too():
     """For a table of true values: two rankings that differ in a tenth of the prompts are told apart."""
     rng = np.random.default_rng(0)
     n = 2000
-    truth = np.stack([np.full(n, 0.2), np.full(n, 0.4)], axis=1) * rng.uniform(0.1, 1.9, (n, 1))
+    right = np.stack([np.full(n, 0.2), np.full(n, 0.4)], axis=1) * rng.uniform(0.1, 1.9, (n, 1))
     half, real, every = np.full((n, 2), 0.5), np.ones((n, 2), bool), np.ones(n, bool)
     log = Log(None, np.arange(n) // 2, np.zeros(n, int), np.zeros(n), np.full(n, 0.5), np.full(n, 2), real, half)
     mostly = np.eye(2)[(rng.random(n) < 0.6).astype(int)]
@@ -109,9 +116,9 @@ def test_true_values_are_paired_too():
         Policy("b", "b-1", better, every),
     ]
     compared = Comparison(log, policies, np.zeros((n, 2)), Wanted("dr", "a", 10, 500, 0))
-    (of_log, _), (of_a, same), (of_b, lift) = compared.judged(true_values(log, truth), Slice("all", "all", every))
-    assert of_log.value == pytest.approx(truth.mean())
-    assert of_a.value == pytest.approx((mostly * truth).sum(axis=1).mean())
+    (of_log, _), (of_a, same), (of_b, lift) = compared.judged(true_values(log, right), Slice("all", "all", every))
+    assert of_log.value == pytest.approx(right.mean())
+    assert of_a.value == pytest.approx((mostly * right).sum(axis=1).mean())
     assert (same.low, same.high) == (0, 0)
     assert 0 < lift.low < of_b.value / of_a.value - 1 < lift.high
     assert of_b.low < of_a.high  # apart only as a pair
@@ -119,12 +126,6 @@ def test_true_values_are_paired_too():
 
 def test_headroom_and_the_truth_agree(demo):
     """The same figure of the same world by another way."""
-    from featurize.demo import truth
-    from featurize.demo.values import values as headroom
-
-    told = headroom(Path(demo))
-    table = pq.read_table(demo / "impression.parquet")
-    rest = table.slice(int(len(table) * 0.7))
-    shown = [row["candidates"].index(row["artwork_id"]) for row in rest.to_pylist()]
-    renamed = rest.rename_columns({"at": "asked_at", "candidates": "artwork_ids"}).append_column("shown", [shown])
-    assert truth.rewards(demo, renamed).max(axis=1).mean() == pytest.approx(told.oracle)
+    rows = logged(demo)
+    rest = truth.rewards(demo, told(rows[int(len(rows) * 0.7) :]))
+    assert rest.max(axis=1).mean() == pytest.approx(headroom(demo).oracle)

@@ -16,7 +16,7 @@ DRAWS = 400
 def covered(name, uniform, logs, members=MEMBERS):
     """Shares of logs whose intervals of value and of lift hold the truth; then estimates of the value and the truth."""
     estimator = ESTIMATORS[name]
-    right = simulate(10**6, 100_000, uniform=uniform)
+    right = simulate(10**6, 50_000, uniform=uniform)
     value, lift = right.value, right.value / right.logged - 1
     found, held = [], []
     for seed in range(logs):
@@ -42,8 +42,8 @@ def test_intervals_cover_what_they_say_in_500_logs_and_estimates_have_no_bias(na
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_intervals_are_about_right_in_fewer_logs(name):
-    of_value, of_lift, found, truth = covered(name, name == "replay", 60, members=120)
-    assert min(of_value, of_lift) > 0.86
+    of_value, of_lift, found, truth = covered(name, name == "replay", 40, members=100)
+    assert min(of_value, of_lift) > 0.85
     assert abs(found.mean() - truth) < 3 * found.std() / np.sqrt(len(found))
 
 
@@ -94,6 +94,7 @@ def test_rows_are_a_part_of_the_rounds():
     assert by_rows.high - by_rows.low == pytest.approx(alone.high - alone.low, rel=0.25)
 
 
+@pytest.mark.slow
 def test_an_interval_for_all_at_once_holds_for_the_best_of_many():
     """Ten policies, in truth all the same: the best one's own interval misses that often, the common one seldom."""
     own, common = [], []
