@@ -16,7 +16,7 @@ from featurize.storage.store import Store
 from featurize.storage.tables import sql
 
 PROMPTS, HELD_OUT = 110, 5
-"""For each image of the setup: at the default of 1,000, 110,000 prompts of which 5,000 are held out, as in the paper."""
+"""For each image of the setup: at the default of 1,000 as in the paper, 110,000 prompts and 5,000 held out."""
 RANKERS = 10
 DRAWS = 1000
 

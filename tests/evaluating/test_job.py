@@ -20,28 +20,62 @@ def by_policy(store, estimator="dr"):
     return {row["policy"]: row for row in values(store, f"slice = 'all' AND estimator = '{estimator}'")}
 
 
-def test_every_ranker_is_compared_with_production_and_the_better_one_is_above(tmp_path, capsys):
-    rows = stores.prompts(members=400)
-    store = write(tmp_path / "store", rows)
+ROWS = stores.prompts(members=400)
+HELD_OUT = [row for row in ROWS if row["split"] == "held_out"]
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    store = write(tmp_path_factory.mktemp("evaluated") / "store", ROWS)
     assert run(store) == 0
-    held_out = [row for row in rows if row["split"] == "held_out"]
-    for estimator in ("ips", "snips", "dr", "beta_ips"):
-        found = by_policy(store, estimator)
-        assert set(found) == {"logged", "logged_greedy", "best", "random", "first"}
-        assert found["logged"]["value"] == pytest.approx(np.mean([row["reward"] for row in held_out]))
-        assert found["logged"]["lift"] == pytest.approx(0)
-        assert found["best"]["low"] < 0.6 < found["best"]["high"]
-        assert found["best"]["lift_low"] > 0.3
-        assert found["best"]["lift_low_of_all"] < found["best"]["lift_low"]
-        # The first one is production's likeliest, and so the same policy under another name.
-        same = ("value", "low", "high", "lift", "lift_low", "lift_high")
-        assert [found["first"][name] for name in same] == pytest.approx([found["logged_greedy"][name] for name in same])
-        assert found["random"]["rounds"] == len(held_out) == 800
-        assert found["random"]["mean_weight"] == pytest.approx(1, abs=0.1)
-    assert all(row["low"] is None for row in by_policy(store, "replay").values())  # this log is not uniform
-    assert all(row["low"] is None for row in by_policy(store, "clipped").values())
-    told = capsys.readouterr().out
-    assert "any: the interval" in told
+    return store
+
+
+@pytest.mark.parametrize("estimator", ["ips", "snips", "dr", "beta_ips"])
+def test_every_ranker_is_compared_with_production_and_the_better_one_is_above(evaluated, estimator):
+    found = by_policy(evaluated, estimator)
+    assert set(found) == {"logged", "logged_greedy", "best", "random", "first"}
+    assert found["logged"]["value"] == pytest.approx(np.mean([row["reward"] for row in HELD_OUT]))
+    assert found["logged"]["lift"] == pytest.approx(0)
+    assert found["best"]["low"] < 0.6 < found["best"]["high"]
+    assert found["best"]["lift_low"] > 0.3
+    assert found["best"]["lift_low_of_all"] < found["best"]["lift_low"]
+    # The first one is production's likeliest, and so the same policy under another name.
+    same = ("value", "low", "high", "lift", "lift_low", "lift_high")
+    assert [found["first"][name] for name in same] == pytest.approx([found["logged_greedy"][name] for name in same])
+    assert found["random"]["rounds"] == len(HELD_OUT) == 800
+    assert found["random"]["mean_weight"] == pytest.approx(1, abs=0.1)
+
+
+def test_what_has_no_interval(evaluated):
+    assert all(row["low"] is None for row in by_policy(evaluated, "replay").values())  # this log is not uniform
+    assert all(row["low"] is None for row in by_policy(evaluated, "clipped").values())
+
+
+def test_ips_is_what_a_hand_would_compute(evaluated):
+    terms = [
+        (row["reward"] / row["propensity"], 1 / row["propensity"])
+        if stores.LETTERS.index(row["answer"]) == stores.liked(row)
+        else (0.0, 0.0)
+        for row in HELD_OUT
+    ]
+    above, below = np.array(terms).T
+    assert by_policy(evaluated, "ips")["best"]["value"] == pytest.approx(above.mean())
+    assert by_policy(evaluated, "snips")["best"]["value"] == pytest.approx(above.sum() / below.sum())
+    assert by_policy(evaluated, "ips")["best"]["effective_rounds"] == pytest.approx(below.sum() ** 2 / (below**2).sum())
+    clipped = np.minimum(below, 10) * (above > 0)
+    assert by_policy(evaluated, "clipped")["best"]["value"] == pytest.approx(clipped.mean())
+
+
+def test_slices_are_parts_of_the_rounds(evaluated):
+    found = values(evaluated, "policy = 'best' AND slice <> 'all' AND estimator = 'dr'")
+    parts = {(row["slice"], row["part"]): row["rounds"] for row in found}
+    assert parts["title", "never in training"] == 800
+    assert parts["device", "phone"] + parts["device", "television"] == 800
+    assert parts["candidates", "2"] + parts["candidates", "3 to 4"] == 800
+    assert parts["theme", "drama"] == parts["theme", "war"]
+    assert parts["theme", "drama"] + parts["theme", "comedy"] == 800
+    assert parts["member", "1 to 9 impressions before"] == 800  # each has two prompts in training
 
 
 @pytest.mark.slow
@@ -53,37 +87,6 @@ def test_the_plot_is_a_picture(tmp_path):
         assert picture.width > 1000
     (tmp_path / "taken").mkdir()
     assert run(store, "evaluate.plot=taken") == 1
-
-
-def test_ips_is_what_a_hand_would_compute(tmp_path):
-    rows = stores.prompts(members=40)
-    store = write(tmp_path / "store", rows)
-    assert run(store, "evaluate.min_effective=1") == 0
-    terms = [
-        (row["reward"] / row["propensity"], 1 / row["propensity"])
-        if stores.LETTERS.index(row["answer"]) == stores.liked(row)
-        else (0.0, 0.0)
-        for row in rows
-        if row["split"] == "held_out"
-    ]
-    above, below = np.array(terms).T
-    assert by_policy(store, "ips")["best"]["value"] == pytest.approx(above.mean())
-    assert by_policy(store, "snips")["best"]["value"] == pytest.approx(above.sum() / below.sum())
-    assert by_policy(store, "ips")["best"]["effective_rounds"] == pytest.approx(below.sum() ** 2 / (below**2).sum())
-
-
-def test_slices_are_parts_of_the_rounds(tmp_path):
-    rows = stores.prompts(members=200)
-    store = write(tmp_path / "store", rows)
-    assert run(store) == 0
-    found = values(store, "policy = 'best' AND slice <> 'all' AND estimator = 'dr'")
-    parts = {(row["slice"], row["part"]): row["rounds"] for row in found}
-    assert parts["title", "never in training"] == 400
-    assert parts["device", "phone"] + parts["device", "television"] == 400
-    assert parts["candidates", "2"] + parts["candidates", "3 to 4"] == 400
-    assert parts["theme", "drama"] == parts["theme", "war"]
-    assert parts["theme", "drama"] + parts["theme", "comedy"] == 400
-    assert parts["member", "1 to 9 impressions before"] == 400  # each has two prompts in training
 
 
 def test_every_prompt_is_used_or_counted_under_a_reason(tmp_path, capsys):
