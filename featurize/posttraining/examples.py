@@ -81,12 +81,25 @@ class Examples:
         whole = letters.encode(self._tokenizer, prompt + said)
         return Example(before, whole[len(before) :] + self._end(messages, prompt), [], [])
 
+    def with_reasons(self) -> Places:
+        """The rows that have a rationale."""
+        ids = self._columns["prompt_id"].to_pylist()
+        return np.array([row for row, each in enumerate(ids) if each in self._rationales], dtype=np.int64)
+
     def lengths(self) -> Places:
-        """Tokens of each row, prompt and answer. Errors: RefusedInput naming the prompt."""
+        """Tokens of each row, prompt and answer; where there are rationales, twice as many: then those with reasons.
+
+        0 for a row without. Errors: RefusedInput naming the prompt.
+        """
         found = [self.plain(number) for number in range(len(self))]
-        return np.array(
-            [len(each.prompt) + max(len(each.answer), len(each.rejected)) for each in found], dtype=np.int64
-        )
+        plain = [len(each.prompt) + max(len(each.answer), len(each.rejected)) for each in found]
+        if not self._rationales:
+            return np.array(plain, dtype=np.int64)
+        reasoned = np.zeros(len(self), dtype=np.int64)
+        for row in self.with_reasons():
+            each = self.reasoned(int(row))
+            reasoned[row] = len(each.prompt) + len(each.answer)
+        return np.concatenate([np.array(plain, dtype=np.int64), reasoned])
 
     def _example(
         self, row: Mapping[str, Any], messages: Sequence[letters.Message], answer: str, rejected: str | None
@@ -139,10 +152,10 @@ def refuse_long(lengths: Places, prompt_ids: Sequence[str], most: int, why: str)
         )
 
 
-def padded(rows: Sequence[Sequence[int]], filler: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows of ids to the right of `filler`, and the mask of what is no filler: both (rows, longest)."""
+def padded(rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of ids to the right of as many 0 as they lack, and the mask of what is no filler: both (rows, longest)."""
     width = max(map(len, rows))
-    ids = np.full((len(rows), width), filler, dtype=np.int64)
+    ids = np.zeros((len(rows), width), dtype=np.int64)
     mask = np.zeros_like(ids)
     for number, row in enumerate(rows):
         ids[number, width - len(row) :] = row

@@ -80,6 +80,7 @@ class Folder:
 
     def publish(self, new: Path) -> None:
         """Put `new` in its place; what was there goes, and so do the checkpoints. Errors: RunFailed."""
+        _readable(new)
         try:
             shutil.rmtree(self._old, ignore_errors=True)
             if self.place.exists():
@@ -89,6 +90,18 @@ class Folder:
             raise RunFailed(f"cannot put the model at {self.place}: {error}") from error
         shutil.rmtree(self._old, ignore_errors=True)
         shutil.rmtree(self._works, ignore_errors=True)
+
+    def add(self, new: Path, name: str) -> None:
+        """Put the folder `new` into the model's own, whole."""
+        _readable(new)
+        new.rename(self.place / name)
+        shutil.rmtree(self._works, ignore_errors=True)
+
+
+def _readable(new: Path) -> None:
+    """As readable as other files: safetensors are written for their owner alone."""
+    for path in new.rglob("*.safetensors"):
+        path.chmod((new / "tokenizer_config.json").stat().st_mode)
 
 
 def copy_tokenizer(base: Path, new: Path) -> None:

@@ -11,18 +11,20 @@ import importlib.util
 import json
 import os
 import sys
-import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.execution import phases
-from featurize.inference import letters, weights
+from featurize.inference import causal_lm, letters
 from featurize.inference.extractor import model_key
 from featurize.inference.torch_device import open_device, out_of_memory, resolve_dtype
 from featurize.job_run import JobRun
-from featurize.posttraining import folder, rows, stream
+from featurize.posttraining import folder, rationale, rows, stream
 from featurize.posttraining.examples import Examples, refuse_long
 from featurize.posttraining.folder import Folder
 from featurize.report import Progress, ask, shown
@@ -31,7 +33,6 @@ JOB = "posttrain"
 VERSION = 1
 """Raised whenever the code here would train other weights of the same prompts and settings."""
 NEEDS = ("trl", "peft", "accelerate", "matplotlib")
-FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 SAME_MODEL = {"output", "merge", "threads", "at_once", "device", "base", "revision", "dtype", "rationales", "teacher"}
 """Settings that are said otherwise, or change nothing but the last digits."""
 METHODS = {
@@ -55,6 +56,8 @@ class PostTraining(JobRun):
         self.only_told = dry_run
         self.folder = Folder(self.wanted.output)
         self.done = False
+        if self.wanted.merge and self.wanted.lora is None:
+            raise RefusedInput("posttrain.merge: without posttrain.lora there is no adapter to merge")
         missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
         if missing:
             raise RefusedInput(
@@ -74,8 +77,11 @@ class PostTraining(JobRun):
 
     def open_base(self) -> None:
         """Find the base model and load its tokenizer."""
-        found = weights.resolve(self.wanted.base, self.wanted.revision, "config.json")
-        self.base = found.fetch(FILES)
+        name, revision = self.wanted.base, self.wanted.revision
+        self.source = causal_lm.resolve(f"{name}@{revision}" if revision else name)
+        if self.source.adapter is not None:
+            raise RefusedInput(f"posttrain.base: {name} is an adapter; name the model that posttrain.merge=true writes")
+        self.base, _ = self.source.fetch()
         self.tokenizer = letters.tokenizer(self.base)
         counted, own = self.rows.tokens_by, folder.tokenizer_digest(self.base)
         if counted != "characters" and counted != own:
@@ -84,23 +90,36 @@ class PostTraining(JobRun):
                 f"has {own}: name the base they were made for, or set prompts.tokenizer to this one and make them again"
             )
         self.dtype = resolve_dtype(self.wanted.dtype, self.wanted.device)
-        self.base_identity = found.identity
 
     def reason(self) -> None:
         """Find the rationales of the prompts, where the method learns from them."""
         self.rationales: dict[str, str] = {}
-        if self.wanted.method == "sft_reasoning" or self.wanted.merge:
-            raise RefusedInput("posttrain.method = sft_reasoning and posttrain.merge are not there yet")
+        if self.wanted.method != "sft_reasoning":
+            return
+        some = self.rows.table.select(["prompt_id", "answer", "messages"]).take(self.rows.learnt).to_pylist()
+        if self.wanted.rationales is not None:
+            self.rationales = rationale.of_file(self.wanted.rationales, some)
+        else:
+            teacher = rationale.fingerprint(self.wanted.teacher)
+            key = model_key(teacher)
+            if not self.dry_run:
+                phases.record_model(self.store, self.lease.fence, teacher, self.origin)
+                rationale.ask_missing(self.store, self.wanted.teacher, some, key, self.origin, self.lease.fence)
+            elif not self.only_told:
+                rationale.wait(self.store, some, key)
+            self.rationales, counts = rationale.known(self.store, some, key)
+            self.report.counts |= {f"rationales {status}": count for status, count in sorted(counts.items())}
+        self.report.counts["rationales"] = len(self.rationales)
 
     def measure(self) -> None:
         """Count tokens before anything is trained; says whether there is a model of this already."""
         self.examples = Examples(self.rows.table, self.tokenizer, self.wanted.seed, self.rationales)
         self.lengths = self.examples.lengths()
         ids = self.rows.table["prompt_id"].to_pylist()
-        refuse_long(self.lengths, ids, *self._most())
+        refuse_long(self.lengths, [*ids, *ids], *self._most())
+        read = self.lengths[self.lengths > 0]
         self.report.notes.append(
-            f"{len(self.lengths):,} examples of {self.lengths.mean():,.0f} tokens on average, at most"
-            f" {self.lengths.max():,}"
+            f"{len(read):,} examples of {read.mean():,.0f} tokens on average, the longest of {read.max():,}"
         )
         if self.examples.in_order and self.wanted.epochs > 1:
             self.report.notes.append(
@@ -111,7 +130,7 @@ class PostTraining(JobRun):
         self.fingerprint: dict[str, Any] = {
             "backend": JOB,
             "version": VERSION,
-            "base": self.base_identity,
+            "base": self.source.identity,
             "dtype": self.dtype,
             **made,
             "recipe_key": self.rows.recipe_key,
@@ -122,6 +141,7 @@ class PostTraining(JobRun):
         record = self.folder.record()
         self.done = record.get("training") == self.training
         if self.done:
+            self.unmerged = self.wanted.merge and not (self.folder.place / folder.MERGED).exists()
             self.key = str(record["model_key"])
             self.report.notes.append(
                 f"nothing to do: {shown(str(self.folder.place))} is what these prompts and settings make"
@@ -139,42 +159,41 @@ class PostTraining(JobRun):
         if self.done or self.only_told:
             return
         quiet()
-        threads = self.wanted.threads or len(os.sched_getaffinity(0))
-        open_device(self.wanted.device, threads)
+        open_device(self.wanted.device, self.wanted.threads or len(os.sched_getaffinity(0)))
         from featurize.posttraining import trainers
 
         bfloat16 = self.dtype == "bfloat16"
         work = self.folder.work(self.training)
-        model = trainers.load(self.base, self.wanted, bfloat16)
-        learnt = self.rows.learnt
+        model = trainers.load(self.source, self.wanted, bfloat16)
+        learnt = np.concatenate([self.rows.learnt, len(self.examples) + self.examples.with_reasons()])
         turns, places = stream.order(self.lengths[learnt], self.wanted.epochs, self.wanted.batch_size, self.wanted.seed)
-        filler = self.tokenizer.pad_token_id or 0
-        kept = trainers.Kept(
-            self.examples, self.rows.kept_back, self.rows.weight, filler, at_once=2 * self.wanted.at_once
-        )
-        begun = time.monotonic()
+        kept = trainers.Kept(self.examples, self.rows.kept_back, self.rows.weight, at_once=2 * self.wanted.at_once)
         with Progress(JOB, len(places) if self.first else 0, "example", loading=self.wanted.base) as progress:
-            watch = trainers.Watch(progress, self.wanted.batch_size)
+            watch = trainers.Watch(progress, self.wanted.batch_size, trainers.seconds_before(work))
             self.trainer = trainers.make(
                 model,
                 self.tokenizer,
                 self.examples,
                 kept,
-                list(self.rows.weight),
+                [*self.rows.weight, *[1.0] * len(self.rows.weight)],
                 (turns, learnt[places]),
                 self.wanted,
                 work,
                 bfloat16=bfloat16,
                 callbacks=[watch],
             )
-            progress.advance(0)
+            self.learnt_from = dict(self.report.counts)
             self.log = trainers.fit(self.trainer, work, out_of_memory())
-        self.seconds = time.monotonic() - begun
+        self.seconds = watch.seconds
         self.report.counts["steps"] = int(self.trainer.state.global_step)
 
     def publish(self) -> None:
         """Write the model, its card, figures and plot, and put them in their place; note the model key."""
-        if self.done or self.only_told or not self.first:
+        if self.only_told or not self.first:
+            return
+        if self.done:
+            if self.unmerged:
+                self._merge_later()
             return
         new = self.folder.new()
         self.trainer.save_model(str(new))
@@ -182,6 +201,8 @@ class PostTraining(JobRun):
         folder.copy_tokenizer(self.base, new)
         if self.wanted.lora:
             folder.name_base(new, self.wanted.base, self.wanted.revision)
+        if self.wanted.merge:
+            self._merge(self.trainer.accelerator.unwrap_model(self.trainer.model), new / folder.MERGED)
         fingerprint = {**self.fingerprint, "weights": folder.weights_digest(new)}
         self.key = model_key(fingerprint)
         state = self.trainer.state
@@ -191,7 +212,7 @@ class PostTraining(JobRun):
             "fingerprint": fingerprint,
             "base": self.wanted.base,
             "words": METHODS[self.wanted.method],
-            "counts": self.rows.counts,
+            "counts": self.learnt_from,
             "effective": self.rows.effective,
             "steps": state.global_step,
             "steps_planned": state.max_steps,
@@ -205,8 +226,23 @@ class PostTraining(JobRun):
         (new / folder.RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
         (new / "README.md").write_text(folder.card(record), encoding="utf-8")
         folder.plot(self.log, new / "posttrain.png")
-        self.folder.publish(new)
         phases.record_model(self.store, self.lease.fence, fingerprint, self.origin)
+        self.folder.publish(new)
+
+    def _merge(self, model: Any, place: Path) -> None:
+        """Base and adapter as one model, an ordinary folder."""
+        model.merge_and_unload().save_pretrained(str(place))
+        folder.copy_tokenizer(self.base, place)
+
+    def _merge_later(self) -> None:
+        """The same of a model that is there."""
+        import torch
+
+        open_device("cpu", self.wanted.threads)
+        _, model = causal_lm.load(causal_lm.resolve(str(self.folder.place)), "float32", torch.device("cpu"))
+        new = self.folder.new()
+        self._merge(model, new)
+        self.folder.add(new, folder.MERGED)
 
     def _figures(self, best: int | None) -> dict[str, dict[str, float]]:
         """Of the prompts kept back: before training, and of the model that is kept."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import json
 import os
+import sys
+import time
 import types
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +19,15 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, EarlyStoppingCallback, PreTrainedModel, TrainerCallback
+from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.trainer_callback import PrinterCallback
-from transformers.utils.logging import disable_progress_bar
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
 from featurize.config import Posttrain
-from featurize.errors import RefusedInput, RunFailed
+from featurize.errors import RunFailed
+from featurize.inference import causal_lm
+from featurize.inference.causal_lm import Source
 from featurize.posttraining import reading
 from featurize.posttraining.examples import Example, Examples, padded
 from featurize.posttraining.stream import Places
@@ -33,7 +36,7 @@ from featurize.report import Progress
 IGNORED = -100
 """The label of what is not learnt."""
 WHOLE = "whole"
-"""A file in each checkpoint that was written to its end."""
+"""A file in each checkpoint that was written to its end: the seconds of training up to there."""
 STATE = "trainer_state.json"
 LEARNING_RATE = 3e-4
 DPO_SLOWER = 0.1
@@ -51,8 +54,8 @@ class Collator:
     first those that were chosen, then those rejected.
     """
 
-    def __init__(self, examples: Examples, weight: Sequence[float], filler: int) -> None:
-        self._examples, self._weight, self._filler = examples, weight, filler
+    def __init__(self, examples: Examples, weight: Sequence[float]) -> None:
+        self._examples, self._weight = examples, weight
 
     def __call__(self, places: Sequence[dict[str, int]]) -> dict[str, torch.Tensor]:
         drawn = [self._draw(**place) for place in places]
@@ -62,7 +65,7 @@ class Collator:
         else:
             answers = [each.answer for each in drawn]
         rows = [each.prompt + answer for each, answer in zip(drawn, answers, strict=True)]
-        ids, mask = padded(rows, self._filler)
+        ids, mask = padded(rows)
         learnt = np.zeros_like(mask)
         for number, answer in enumerate(answers):
             learnt[number, ids.shape[1] - len(answer) :] = 1
@@ -86,10 +89,10 @@ class Collator:
 class Kept:
     """The rows that are kept back, and how a model tells their letters."""
 
-    def __init__(self, examples: Examples, rows: Places, weight: Any, filler: int, at_once: int) -> None:
+    def __init__(self, examples: Examples, rows: Places, weight: Any, at_once: int) -> None:
         self._examples = [examples.plain(int(row)) for row in rows]
         self._weight = np.asarray(weight)[rows]
-        self._filler, self._at_once = filler, at_once
+        self._at_once = at_once
         self._answers = np.array([each.places.index(each.answer[0]) for each in self._examples], dtype=np.int64)
         self._choices = np.array([len(each.places) for each in self._examples], dtype=np.int64)
 
@@ -103,7 +106,7 @@ class Kept:
         order = np.argsort([len(each.prompt) for each in self._examples], kind="stable")
         for first in range(0, len(order), self._at_once):
             batch = order[first : first + self._at_once]
-            ids, mask = padded([self._examples[number].prompt for number in batch], self._filler)
+            ids, mask = padded([self._examples[number].prompt for number in batch])
             inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": np.maximum(mask.cumsum(1) - 1, 0)}
             tensors = {name: torch.from_numpy(each).to(device) for name, each in inputs.items()}
             said = model(**tensors, logits_to_keep=1, use_cache=False).logits[:, -1].float().log_softmax(1).cpu()
@@ -198,20 +201,32 @@ def head_on_labels(model: Any) -> None:
 class Watch(TrainerCallback):  # type: ignore[misc]
     """Shows progress, and marks each checkpoint that is written to its end."""
 
-    def __init__(self, progress: Progress, batch_size: int) -> None:
+    def __init__(self, progress: Progress, batch_size: int, seconds: float) -> None:
+        """`seconds` are those of the runs before, up to the checkpoint that this one goes on from."""
         self._progress, self._batch_size = progress, batch_size
+        self._before, self._begun = seconds, time.monotonic()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            self._progress.advance(min(state.global_step * self._batch_size, self._progress.total))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
             left = self._progress.total - self._progress.finished
             self._progress.advance(min(self._batch_size, left))
+        if state.global_step >= state.max_steps and args.eval_strategy != "no":
+            control.should_evaluate = True  # the last weights are a checkpoint too
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
             folder = Path(args.output_dir, f"checkpoint-{state.global_step}")
             for file in folder.iterdir():
                 _sync(file)
-            (folder / WHOLE).touch()
+            (folder / WHOLE).write_text(str(self.seconds), encoding="ascii")
+
+    @property
+    def seconds(self) -> float:
+        return self._before + time.monotonic() - self._begun
 
 
 def _sync(file: Path) -> None:
@@ -225,18 +240,15 @@ def last_checkpoint(folder: Path) -> Path | None:
     return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
-def load(folder: Path, wanted: Posttrain, bfloat16: bool) -> Any:
-    """The base model. What is to learn is float32; under an adapter it stays as it is, in the numbers it works in.
+def seconds_before(work: Path) -> float:
+    """Seconds of training up to the last checkpoint of a folder."""
+    found = last_checkpoint(work)
+    return float((found / WHOLE).read_text(encoding="ascii")) if found else 0.0
 
-    Errors: RefusedInput when transformers cannot load it as a causal LM.
-    """
-    dtype = torch.bfloat16 if bfloat16 and wanted.lora else torch.float32
-    disable_progress_bar()  # the run shows its own
-    try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise RefusedInput(f"posttrain.base: {folder} is no causal LM that transformers loads: {error}") from error
-    return model
+
+def load(source: Source, wanted: Posttrain, bfloat16: bool) -> Any:
+    """The base model. What is to learn is float32; under an adapter it stays as it is, in the numbers it works in."""
+    return causal_lm.load(source, "bfloat16" if bfloat16 and wanted.lora else "float32", torch.device("cpu"))[1]
 
 
 def make(
@@ -293,10 +305,9 @@ def make(
         "log_level": "error",
         "dataloader_pin_memory": wanted.device == "cuda",
     }
-    filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
     rest: dict[str, Any] = {
         "model": model,
-        "data_collator": Collator(examples, weight, filler),
+        "data_collator": Collator(examples, weight),
         "train_dataset": dataset,
         "eval_dataset": dataset.select(range(1)) if len(kept) else None,
         "processing_class": tokenizer,
@@ -332,7 +343,11 @@ def fit(trainer: Any, work: Path, out_of_memory: tuple[type[BaseException], ...]
     """
     checkpoint = last_checkpoint(work)
     if checkpoint is not None:
-        _best_is_here(checkpoint, work)
+        state = _state(checkpoint, work)
+        stopper = state.get("stateful_callbacks", {}).get("EarlyStoppingCallback", {})
+        tried = stopper.get("attributes", {}).get("early_stopping_patience_counter", 0)
+        if tried >= stopper.get("args", {}).get("early_stopping_patience", sys.maxsize):
+            trainer.args.max_steps = state["global_step"]  # it had stopped there
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except out_of_memory as error:
@@ -347,11 +362,12 @@ def fit(trainer: Any, work: Path, out_of_memory: tuple[type[BaseException], ...]
     return log
 
 
-def _best_is_here(checkpoint: Path, work: Path) -> None:
-    """A work folder may have been moved: the best checkpoint is the one of its number in this folder."""
+def _state(checkpoint: Path, work: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself; a work folder may have been moved, and the best one lies in this one."""
     path = checkpoint / STATE
-    state = json.loads(path.read_text(encoding="utf-8"))
+    state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     best = state.get("best_model_checkpoint")
     if best and Path(best).parent != work:
         state["best_model_checkpoint"] = str(work / Path(best).name)
         path.write_text(json.dumps(state), encoding="utf-8")
+    return state

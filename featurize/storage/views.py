@@ -32,6 +32,7 @@ TABLES = (
     "production",
     "run",
     "prompt",
+    "rationale",
     "ranking",
     "choice",
     "label",

@@ -76,6 +76,34 @@ def prompt(number, dice, *, split="train", often=0.7, choices=3, **other):
     } | other
 
 
+LIKED = "horror"
+RARELY = 0.15
+
+
+def liked(count, seed=0):
+    """Prompts of two candidates in which everybody likes `LIKED` better, and is mostly shown `SHOWN`."""
+    dice = random.Random(seed)
+    rows = []
+    for number in range(count):
+        candidates = dice.sample([LIKED, SHOWN], 2)
+        share = {LIKED: RARELY, SHOWN: 1 - RARELY}
+        name = LIKED if dice.random() < RARELY else SHOWN
+        messages, slots = question("everything", candidates)
+        row = prompt(number, dice, choices=2)
+        rows.append(
+            row
+            | {
+                "artwork_ids": [f"{number}-{each}" for each in candidates],
+                "messages": messages,
+                "slots": slots,
+                "answer": LETTERS[candidates.index(name)],
+                "propensity": share[name],
+                "reward": float(dice.random() < (0.9 if name == LIKED else 0.3)),
+            }
+        )
+    return rows
+
+
 def write(folder: Path, rows) -> Store:
     """A store with these prompts, of one recipe."""
     store = Store(str(folder))
@@ -95,7 +123,8 @@ def some(count, seed=0, **other):
 
 def checkpoint(folder: Path, *, width=32, layers=2, seed=0, **config) -> Path:
     """A real causal LM of a few thousand parameters with the bundled ranker's kind of tokenizer."""
-    words = ranker_tokens.tokenizer(["\n".join(["Plays:", SYSTEM, "A. a picture", *GENRES])] * 50)
+    lines = ["system", "user", "assistant", "Plays: everything", SYSTEM, *(f"A. a {each} picture" for each in GENRES)]
+    words = ranker_tokens.tokenizer(["\n".join(lines)] * 50)
     words.save_pretrained(folder)
     torch.manual_seed(seed)
     made = LlamaConfig(
@@ -108,6 +137,7 @@ def checkpoint(folder: Path, *, width=32, layers=2, seed=0, **config) -> Path:
         max_position_embeddings=256,
         tie_word_embeddings=True,
         bos_token_id=None,
+        initializer_range=0.2,  # so small a model learns to look things up from there, and not from 0.02
         eos_token_id=words.eos_token_id,
         pad_token_id=words.pad_token_id,
         **config,

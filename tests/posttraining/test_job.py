@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from transformers import PreTrainedTokenizerFast
 
+from featurize.bundling.texts import END, byte_pairs
 from featurize.storage import views
 from featurize.storage.store import Store
 from jobs import cli, posttrain
@@ -53,3 +55,94 @@ def test_a_model_folder_its_key_and_nothing_to_do_the_second_time(here, capsys):
     assert (here / "model/model.safetensors").stat().st_mtime_ns == before
     assert run(*small, "posttrain.seed=1") == 0
     assert json.loads((here / "model/posttrain.json").read_text())["model_key"] != record["model_key"]
+
+
+def test_a_dry_run_says_what_would_be_learnt_and_writes_nothing(here, capsys):
+    planted.write(here / "store", planted.some(80))
+    before = sorted(str(path) for path in here.rglob("*"))
+    flags = ["--set=store=store", "--set=posttrain.base=base", "--dry-run"]
+    assert cli.main("posttrain", "doc", posttrain.posttrain, flags) == 0
+    assert "examples" in capsys.readouterr().out
+    assert sorted(str(path) for path in here.rglob("*")) == before
+
+
+REFUSED = {
+    "no prompts at all": (lambda rows: [], (), "has no prompts of split train: run `make prompts` first"),
+    "an empty split": (
+        lambda rows: [row | {"split": "held_out"} for row in rows],
+        (),
+        "has no prompts of split train: run `make prompts` first",
+    ),
+    "no plays": (
+        lambda rows: [row | {"reward": 0.0} for row in rows],
+        ("posttrain.method=sft",),
+        "none of the 30 prompts of split train has an answer that method sft learns from",
+    ),
+    "words that tell nothing apart": (
+        lambda rows: [row | {"same_as": [1, 1, 1], "reward": 1.0} for row in rows],
+        ("posttrain.method=dpo",),
+        "none of the 30 prompts of split train has an answer that method dpo learns from; 60 were left out",
+    ),
+    "an answer outside the options": (
+        lambda rows: [row | {"answer": "D", "reward": 1.0} for row in rows],
+        (),
+        "prompt 00000000000000000000000000000000: the answer D is not among A, B, C",
+    ),
+    "another tokenizer": (
+        lambda rows: [row | {"tokens_by": "tokenizer-0123456789abcdef"} for row in rows],
+        (),
+        "were counted with tokenizer-0123456789abcdef, and",
+    ),
+    "a cut prompt": (
+        lambda rows: rows,
+        ("posttrain.max_tokens=20",),
+        "posttrain.max_tokens allows 20: it would be cut",
+    ),
+    "everybody kept back": (lambda rows: rows, ("posttrain.validation=0.9999",), "examples back: give less, or 0"),
+    "nothing to merge": (lambda rows: rows, ("posttrain.merge=true",), "posttrain.merge: without posttrain.lora"),
+    "no rationales": (
+        lambda rows: rows,
+        ("posttrain.method=sft_reasoning",),
+        "posttrain.method = sft_reasoning needs rationales",
+    ),
+    "no such base": (
+        lambda rows: rows,
+        ("posttrain.base=nowhere",),
+        "model 'nowhere' is neither a folder nor a hub id",
+    ),
+    "a folder of somebody else": (lambda rows: rows, ("posttrain.output=store",), "is no model that this job wrote"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_learnt_from_is_one_sentence(here, capsys, case):
+    change, settings, sentence = REFUSED[case]
+    if rows := change(planted.some(30)):
+        planted.write(here / "store", rows)
+    else:
+        (here / "store").mkdir()
+    before = sorted(str(path) for path in here.rglob("*.parquet"))
+    assert run(*settings) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.startswith("error: ")
+    assert len(said.splitlines()) == 1
+    assert not (here / "model").exists()
+    assert [path for path in sorted(str(each) for each in here.rglob("*.parquet")) if "/run/" not in path] == before
+
+
+def test_a_base_that_cannot_answer_with_letters_is_refused(here, capsys):
+    planted.write(here / "store", planted.some(30))
+    dumb = planted.checkpoint(here / "dumb")
+    (dumb / "chat_template.jinja").unlink()
+    assert run(base="dumb") == 2
+    assert "has no chat template" in capsys.readouterr().err
+    made = byte_pairs(["Answer: A Answer: B"] * 50, r" ?[A-Za-z]+|\n|[^\w\s]", [END], vocabulary=400, min_frequency=2)
+    PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        eos_token=END,
+        chat_template="{% for m in messages %}{{ m['content'] }}\n{% endfor %}Answer: ",
+    ).save_pretrained(dumb)
+    assert run(base="dumb") == 2
+    assert "prompt 00000000000000000000000000000" in (said := capsys.readouterr().err)
+    assert "writes the answer A as ĠA in the place of Ġ" in said

@@ -1,14 +1,12 @@
 """TRL's own objects on a tiny real checkpoint: the weighted loss, the reference of pairs, what has a label."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
 from trl import SFTConfig, SFTTrainer
 
 from featurize.config import Posttrain
-from featurize.inference import letters
+from featurize.inference import causal_lm, letters
 from featurize.posttraining import rows, stream, trainers
 from featurize.posttraining.examples import Examples
 from tests.posttraining import planted
@@ -27,9 +25,9 @@ def made(world, folder, weight=None, **wanted):
     tokenizer = letters.tokenizer(base)
     examples = Examples(found.table, tokenizer, 0)
     turns, places = stream.order(examples.lengths(), 1, 8, 0)
-    kept = trainers.Kept(examples, found.kept_back, found.weight, 0, 4)
+    kept = trainers.Kept(examples, found.kept_back, found.weight, 4)
     given = list(found.weight if weight is None else weight(found.weight))
-    model = trainers.load(base, settings, bfloat16=False)
+    model = trainers.load(causal_lm.resolve(str(base)), settings, bfloat16=False)
     stream_of = (turns, places)
     trainer = trainers.make(model, tokenizer, examples, kept, given, stream_of, settings, folder, bfloat16=False)
     trainer.model.train()
@@ -44,7 +42,7 @@ def test_a_weight_of_1_everywhere_is_stock_supervised_fine_tuning(world, tmp_pat
     ours = made(world, tmp_path / "ours", weight=np.ones_like)
     batch = batch_of(ours)
     assert batch["weight"].tolist() == [1.0] * 4
-    stock_model = copy.deepcopy(trainers.load(world[1], Posttrain(), bfloat16=False))
+    stock_model = trainers.load(causal_lm.resolve(str(world[1])), Posttrain(), bfloat16=False)
     config = SFTConfig(
         str(tmp_path / "stock"),
         use_cpu=True,

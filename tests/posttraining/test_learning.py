@@ -1,0 +1,130 @@
+"""What is learnt: the artwork that is rewarded, not the one that is shown; by killed runs the same as by others."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from featurize.inference import causal_lm, letters
+from tests.posttraining import planted
+from tests.posttraining.test_job import base, here, run  # noqa: F401
+
+
+def scores(folder, prompts):
+    """Log-probabilities of the letters (prompts, candidates), as they are read."""
+    tokenizer, model = causal_lm.load(causal_lm.resolve(str(folder)), "float32", torch.device("cpu"))
+    found = []
+    for messages in prompts:
+        text = letters.text(tokenizer, messages)
+        ids = torch.tensor([letters.encode(tokenizer, text)])
+        with torch.no_grad():
+            said = model(input_ids=ids).logits[0, -1].log_softmax(-1)
+        found.append(said[letters.tokens(tokenizer, text, 2)].numpy())
+    return np.array(found)
+
+
+def asked(count):
+    """Fresh prompts of the two genres, and the place of the liked one."""
+    dice = random.Random(99)
+    lists = [dice.sample([planted.LIKED, planted.SHOWN], 2) for _ in range(count)]
+    return [planted.question("everything", each)[0] for each in lists], [each.index(planted.LIKED) for each in lists]
+
+
+@pytest.mark.slow
+def test_weights_learn_what_is_rewarded_and_plain_fine_tuning_what_is_shown(here):  # noqa: F811
+    planted.write(here / "store", planted.liked(2000))
+    prompts, liked = asked(60)
+    picks = {}
+    for method in ("weighted", "sft"):
+        settings = (
+            "epochs=6",
+            "batch_size=16",
+            "learning_rate=1e-2",
+            "patience=null",
+            "readings=3",
+            f"output={method}",
+        )
+        assert run(f"posttrain.method={method}", *(f"posttrain.{each}" for each in settings)) == 0
+        picks[method] = (scores(here / method, prompts).argmax(1) == liked).mean()
+    assert picks["weighted"] > 0.9
+    assert picks["sft"] < 0.1
+
+
+@pytest.mark.slow
+def test_an_adapter_and_the_same_merged_score_alike(here):  # noqa: F811
+    planted.write(here / "store", planted.liked(300))
+    lora = ("posttrain.lora=4", "posttrain.learning_rate=1e-2", "posttrain.epochs=2", "posttrain.readings=2")
+    assert run(*lora) == 0
+    prompts, _ = asked(8)
+    assert json.loads((here / "model/adapter_config.json").read_text())["base_model_name_or_path"] == "base"
+    before = scores(here / "base", prompts)
+    adapter = scores(here / "model", prompts)
+    assert np.abs(adapter - before).max() > 0.01
+    weights = (here / "model/adapter_model.safetensors").read_bytes()
+    assert run(*lora, "posttrain.merge=true") == 0  # the same model, not trained again
+    assert (here / "model/adapter_model.safetensors").read_bytes() == weights
+    assert np.abs(scores(here / "model/merged", prompts) - adapter).max() < 1e-4
+    assert run(*lora, "posttrain.merge=true", "posttrain.output=at-once") == 0
+    assert np.abs(scores(here / "at-once/merged", prompts) - adapter).max() < 1e-4
+
+
+SETTINGS = (
+    "store=store",
+    "posttrain.base=base",
+    "posttrain.threads=1",
+    "posttrain.dtype=float32",
+    "posttrain.epochs=8",
+    "posttrain.readings=8",
+    "posttrain.learning_rate=1e-3",
+)
+
+
+def start(*settings):
+    flags = [f"--set={each}" for each in (*SETTINGS, *settings)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "jobs.posttrain", *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [(), ("posttrain.method=dpo", "posttrain.lora=2")])
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(here, method):  # noqa: F811
+    planted.write(here / "store", planted.some(400))
+    whole = start(*method, "posttrain.output=whole")
+    said, _ = whole.communicate(timeout=500)
+    assert whole.returncode == 0, said
+    dice = random.Random(0)
+    killed = 0
+    for _ in range(20):
+        process = start(*method, "posttrain.output=killed")
+        begun = time.monotonic()
+        seen = set()
+        wanted = dice.randint(1, 3)
+        while process.poll() is None and time.monotonic() - begun < 300:
+            seen |= set((here / ".killed.work").glob("*/checkpoint-*/whole"))
+            if len(seen) >= wanted:
+                time.sleep(dice.random() * 0.3)
+                process.send_signal(signal.SIGKILL)
+                break
+            assert not (here / "killed").exists() or (here / "killed/posttrain.json").exists()
+            time.sleep(0.02)
+        code = process.wait(500)
+        process.stdout.close()
+        killed += code == -signal.SIGKILL
+        if code == 0:
+            break
+    assert killed >= 2
+    one, other = (load_file(next((here / each).glob("*model.safetensors"))) for each in ("whole", "killed"))
+    assert one.keys() == other.keys()
+    assert max(np.abs(one[name] - other[name]).max() for name in one) < 1e-5
+    records = [json.loads((here / each / "posttrain.json").read_text()) for each in ("whole", "killed")]
+    assert records[0]["training"] == records[1]["training"]
+    assert records[0]["steps"] == records[1]["steps"]
+    assert not (here / ".killed.work").exists()
