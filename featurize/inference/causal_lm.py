@@ -6,6 +6,7 @@ refused rather than made up. What `Source.identity` says needs no torch.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from featurize.inference import letters, weights
 from featurize.inference.weights import ADAPTER, Weights
 
 FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+_TOKENIZER = "tokenizer.json"
 _LAYERS = "adapter_model.safetensors"
 
 
@@ -34,10 +36,19 @@ class Source:
         own = self.weights.identity
         return own if self.adapter is None else {"base": own, "adapter": {"sha256": self.adapter_digest}}
 
+    @property
+    def tokens_by(self) -> str | None:
+        """The tokenizer, as `prompt.tokens_by` names one; None where no file here tells, as of a model on the hub."""
+        beside = self.adapter is not None and (self.adapter / _TOKENIZER).is_file()
+        folder = self.adapter if beside else self.weights.folder
+        if folder is None or not (folder / _TOKENIZER).is_file():
+            return None
+        return f"tokenizer-{hashlib.sha256((folder / _TOKENIZER).read_bytes()).hexdigest()[:16]}"
+
     def fetch(self) -> tuple[Path, Path]:
         """(folder of the weights, folder of the tokenizer); hub files are downloaded where missing."""
         folder = self.weights.fetch(FILES)
-        beside = self.adapter is not None and (self.adapter / "tokenizer_config.json").is_file()
+        beside = self.adapter is not None and (self.adapter / _TOKENIZER).is_file()
         return folder, self.adapter if beside and self.adapter else folder
 
 

@@ -20,6 +20,7 @@ from featurize.config import Settings
 from featurize.errors import RefusedInput, RunFailed
 from featurize.execution import phases, plan
 from featurize.execution.run import Outcome, Work, hopeless
+from featurize.inference import causal_lm
 from featurize.inference.exploration import Explore
 from featurize.inference.extractor import model_key
 from featurize.inference.ranker import Data, Given, Prior, RankerSettings
@@ -110,7 +111,21 @@ class Ranking(JobRun):
                 planned.append(Planned(f"{name}:{_short(model)}", name, settings, given))
         for each in planned:
             self._fingerprint(each)
+            self._compare_tokens(each)
         yield from planned
+
+    def _compare_tokens(self, planned: Planned) -> None:
+        """Prompts were kept short by another tokenizer's count: nothing is cut here, so that is no more than a note."""
+        counted = tables.scalar(self.db, "SELECT any_value(tokens_by) FROM prompt_to_rank")
+        own = (
+            causal_lm.resolve(planned.given.model).tokens_by
+            if planned.ranker == "llm" and planned.given.model
+            else None
+        )
+        if own and counted != "characters" and counted != own:
+            self.report.notes.append(
+                f"{planned.name}: the prompts' tokens were counted by {counted}, and this model's tokenizer is {own}"
+            )
 
     def _models(self) -> tuple[str, ...]:
         if self.wanted.models:
