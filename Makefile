@@ -41,6 +41,7 @@ help: ## list the targets
 	@echo 'make prompts [TITLES=file] [HISTORY=file|folder] [IMPRESSIONS=file|folder] [PAIRS=file|folder]'
 	@echo '             [STORE=...] [PROFILE=...] [SET=...] [RUN_ID=...] [DRY_RUN=1]; without files the demo world'
 	@echo 'make posttrain [STORE=...] [PROFILE=...] [SET="posttrain.method=sft posttrain.base=folder ..."] [RUN_ID=...]'
+	@echo 'make evaluate [STORE=...] [PROFILE=...] [SET="evaluate.baseline=logged_greedy ..."] [RUN_ID=...] [DRY_RUN=1]'
 	@echo 'make prompts SHOW=<id of a member, impression or prompt>: print the prompts that are there, with their pictures'
 
 setup: $(READY) ## install everything into .venv (the other targets do it by themselves)

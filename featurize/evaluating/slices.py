@@ -19,10 +19,10 @@ def slices(log: Log) -> list[Slice]:
     trained = log.table["title_trained"].to_numpy(zero_copy_only=False).astype(bool)
     known = log.table["with_history"].to_numpy(zero_copy_only=False).astype(bool)
     found = [
-        Slice("member", "new: no history, never shown", (before == 0) & ~known),
-        Slice("member", "with history, never shown", (before == 0) & known),
-        Slice("member", "1 to 9 impressions before", (before > 0) & (before < 10)),
-        Slice("member", "10 or more before", before >= 10),
+        Slice("member", "new, no history", (before == 0) & ~known),
+        Slice("member", "never shown before", (before == 0) & known),
+        Slice("member", "shown 1 to 9 times", (before > 0) & (before < 10)),
+        Slice("member", "shown 10 times or more", before >= 10),
     ]
     for least, most in CANDIDATES:
         told = f"{least}" if least == most else f"{least} to {most}"

@@ -11,13 +11,17 @@ from featurize.evaluating.rounds import GREEDY, LOGGED
 
 Row = dict[str, Any]
 NAMES = {"ips": "IPS", "clipped": "clipped", "snips": "SNIPS", "dr": "DR", "beta_ips": "β*-IPS", "replay": "replay"}
+TRUE = " TRUTH is no estimate: only the demo's simulator knows it."
 DPI = 150
+WIDEST = 200
+"""Lift in percent that the plot shows at most, unless an estimate is higher."""
 
 
 def text(rows: Sequence[Row], main: str) -> str:
     """Policies by the estimator named before looking, then by all of them, then the slices of the best ranker."""
     whole = [row for row in rows if row["slice"] == "all"]
-    return "\n\n".join(filter(None, [_by_main(whole, main), _by_all(whole), _slices(rows, main)]))
+    made = [_values(whole, main), _lifts(whole, main), _by_all(whole, main), _slices(rows, main)]
+    return "\n\n".join(filter(None, made))
 
 
 def order(rows: Sequence[Row], main: str) -> list[Row]:
@@ -26,39 +30,34 @@ def order(rows: Sequence[Row], main: str) -> list[Row]:
     return sorted(mine, key=lambda row: (row["value"] is None, -(row["value"] or 0), row["policy"]))
 
 
-def _by_main(rows: Sequence[Row], main: str) -> str:
-    true = {row["policy"]: row for row in rows if row["estimator"] == TRUTH}
-    baseline = rows[0]["baseline"]
-    head = ["policy", NAMES[main], "95 %", f"over {baseline}", "95 %", "any", "rounds", "worth"]
-    lines = [head + (["TRUTH", "over it"] if true else [])]
+def _values(rows: Sequence[Row], main: str) -> str:
+    true = {row["policy"]: row["value"] for row in rows if row["estimator"] == TRUTH}
+    lines = [["policy", NAMES[main], "95 %", "rounds", "worth", *(["TRUTH"] if true else [])]]
     for row in order(rows, main):
-        line = [
-            row["policy"],
-            _figure(row["value"]),
-            _range(row, "low", "high", _figure),
-            _percent(row["lift"]) if row["policy"] != baseline else "",
-            _range(row, "lift_low", "lift_high", _percent) if row["policy"] != baseline else "",
-            _range(row, "lift_low_of_all", "lift_high_of_all", _percent),
-            f"{row['rounds']:,}",
-            f"{row['effective_rounds']:,.0f}",
-        ]
-        if true:
-            known = true[row["policy"]]
-            line += [_figure(known["value"]), _percent(known["lift"]) if row["policy"] != baseline else ""]
-        lines.append(line)
-    legend = f"{NAMES[main]}: mean reward by that estimator. any: the interval of over {baseline} that holds for all"
-    legend += " policies at once.\nworth: rounds without weights that would say as much."
-    if true:
-        legend += " TRUTH is no estimate: only the demo's simulator knows it."
-    return f"{_columns(lines)}\n{legend}"
+        line = [row["policy"], _figure(row["value"]), _range(row, "low", "high", _figure)]
+        line += [f"{row['rounds']:,}", f"{row['effective_rounds']:,.0f}"]
+        lines.append(line + ([_figure(true[row["policy"]])] if true else []))
+    legend = f"{NAMES[main]}: mean reward by that estimator. worth: rounds without weights that would\nsay as much."
+    return f"{_columns(lines)}\n{legend}{TRUE if true else ''}"
 
 
-def _by_all(rows: Sequence[Row]) -> str:
-    names = [name for name in NAMES if any(row["estimator"] == name for row in rows)]
+def _lifts(rows: Sequence[Row], main: str) -> str:
+    true = {row["policy"]: row["lift"] for row in rows if row["estimator"] == TRUTH}
+    baseline = rows[0]["baseline"]
+    lines = [["policy", f"over {baseline}", "95 %", "any", *(["TRUTH"] if true else [])]]
+    for row in order(rows, main):
+        if row["policy"] != baseline:
+            line = [row["policy"], _percent(row["lift"]), _range(row, "lift_low", "lift_high", _percent)]
+            line.append(_range(row, "lift_low_of_all", "lift_high_of_all", _percent))
+            lines.append(line + ([_percent(true[row["policy"]])] if true else []))
+    return f"{_columns(lines)}\nany: the interval that holds for all policies at once, so also for the best one"
+
+
+def _by_all(rows: Sequence[Row], main: str) -> str:
     values = {(row["policy"], row["estimator"]): row["value"] for row in rows}
-    policies = list(dict.fromkeys(row["policy"] for row in rows))
-    lines = [["policy", *(NAMES[name] for name in names)]]
-    lines += [[policy, *(_figure(values.get((policy, name))) for name in names)] for policy in policies]
+    lines = [["policy", *NAMES.values()]]
+    for row in order(rows, main):
+        lines.append([row["policy"], *(_figure(values[row["policy"], name]) for name in NAMES)])
     return _columns(lines)
 
 
@@ -66,21 +65,18 @@ def _slices(rows: Sequence[Row], main: str) -> str:
     """Of the ranker that is best on all rounds."""
     production = (LOGGED, GREEDY)
     ranked = [row for row in order(rows, main) if row["policy"] not in production and row["value"] is not None]
-    if not ranked:
+    best = ranked[0]["policy"] if ranked else None
+    mine = [row for row in rows if row["policy"] == best and row["slice"] != "all"]
+    true = {(row["slice"], row["part"]): row["lift"] for row in mine if row["estimator"] == TRUTH}
+    if not mine:
         return ""
-    best = ranked[0]["policy"]
-    mine = [row for row in rows if row["policy"] == best and row["slice"] != "all" and row["estimator"] == main]
-    true = {
-        (row["slice"], row["part"]): row["lift"] for row in rows if row["policy"] == best and row["estimator"] == TRUTH
-    }
-    lines = [["slice", "", "rounds", "worth", NAMES[main], f"over {mine[0]['baseline']}", "95 %"]] if mine else []
-    if mine and true:
-        lines[0].append("TRUTH")
+    lines = [[f"{best}, slice", "rounds", "worth", f"over {mine[0]['baseline']}", "95 %", *(["TRUTH"] if true else [])]]
     for row in mine:
-        line = [row["slice"], row["part"], f"{row['rounds']:,}", f"{row['effective_rounds']:,.0f}"]
-        line += [_figure(row["value"]), _percent(row["lift"]), _range(row, "lift_low", "lift_high", _percent)]
-        lines.append(line + ([_percent(true.get((row["slice"], row["part"])))] if true else []))
-    return f"{best}, by slices\n{_columns(lines, left=2)}" if mine else ""
+        if row["estimator"] == main:
+            line = [f"{row['slice']}: {row['part']}", f"{row['rounds']:,}", f"{row['effective_rounds']:,.0f}"]
+            line += [_percent(row["lift"]), _range(row, "lift_low", "lift_high", _percent)]
+            lines.append(line + ([_percent(true[row["slice"], row["part"]])] if true else []))
+    return _columns(lines)
 
 
 def _figure(value: float | None) -> str:
@@ -95,11 +91,11 @@ def _range(row: Row, low: str, high: str, written: Any) -> str:
     return "" if row[low] is None or row[high] is None else f"{written(row[low])} to {written(row[high])}"
 
 
-def _columns(lines: list[list[str]], left: int = 1) -> str:
+def _columns(lines: list[list[str]]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if column < left else cell.rjust(width)
+            cell.rjust(width) if column else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
@@ -142,6 +138,7 @@ def plot(rows: Sequence[Row], main: str) -> bytes:
         axes.plot([], [], "D", color="tab:red", markersize=6, label="true value (the simulator's)", linestyle="none")
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.18 - 0.3 / max(len(shown), 1)), ncols=4, frameon=False)
     axes.margins(y=0.08)
+    axes.set_xlim(right=min(axes.get_xlim()[1], max([WIDEST, *(120 * row["lift"] for row in shown)])))
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.grid(axis="x", color="0.92")

@@ -75,7 +75,7 @@ def test_slices_are_parts_of_the_rounds(evaluated):
     assert parts["candidates", "2"] + parts["candidates", "3 to 4"] == 800
     assert parts["theme", "drama"] == parts["theme", "war"]
     assert parts["theme", "drama"] + parts["theme", "comedy"] == 800
-    assert parts["member", "1 to 9 impressions before"] == 800  # each has two prompts in training
+    assert parts["member", "shown 1 to 9 times"] == 800  # each has two prompts in training
 
 
 @pytest.mark.slow
@@ -252,9 +252,9 @@ def test_new_members_are_those_whom_neither_history_nor_log_knows(tmp_path):
     assert run(store, "input.history=history.csv") == 0
     found = values(store, "policy = 'best' AND slice = 'member' AND estimator = 'dr'")
     assert {row["part"]: row["rounds"] for row in found} == {
-        "new: no history, never shown": 100,
-        "with history, never shown": 100,
-        "1 to 9 impressions before": 200,
+        "new, no history": 100,
+        "never shown before": 100,
+        "shown 1 to 9 times": 200,
     }
 
 
