@@ -11,7 +11,7 @@ KNOWN_featurize := ARTWORK $(JOB)
 KNOWN_prompts := HISTORY IMPRESSIONS PAIRS SHOW $(JOB)
 KNOWN_posttrain := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_rank := HISTORY $(JOB)
-KNOWN_evaluate := STORE PROFILE SET DEMO RUN_ID DRY_RUN
+KNOWN_evaluate := HISTORY STORE PROFILE SET DEMO RUN_ID DRY_RUN
 KNOWN_sql := STORE PROFILE ASK
 KNOWN_bench := ARTWORK SET ONLY
 KNOWN_headroom := DEMO
@@ -41,7 +41,7 @@ help: ## list the targets
 	@echo 'make prompts [TITLES=file] [HISTORY=file|folder] [IMPRESSIONS=file|folder] [PAIRS=file|folder]'
 	@echo '             [STORE=...] [PROFILE=...] [SET=...] [RUN_ID=...] [DRY_RUN=1]; without files the demo world'
 	@echo 'make posttrain [STORE=...] [PROFILE=...] [SET="posttrain.method=sft posttrain.base=folder ..."] [RUN_ID=...]'
-	@echo 'make evaluate [STORE=...] [PROFILE=...] [SET="evaluate.baseline=logged_greedy ..."] [RUN_ID=...] [DRY_RUN=1]'
+	@echo 'make evaluate [HISTORY=...] [STORE=...] [PROFILE=...] [SET="evaluate.baseline=logged_greedy ..."] [RUN_ID=...] [DRY_RUN=1]'
 	@echo 'make prompts SHOW=<id of a member, impression or prompt>: print the prompts that are there, with their pictures'
 
 setup: $(READY) ## install everything into .venv (the other targets do it by themselves)

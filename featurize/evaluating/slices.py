@@ -18,6 +18,7 @@ def slices(log: Log) -> list[Slice]:
     before = log.table["shown_before"].to_numpy()
     trained = log.table["title_trained"].to_numpy(zero_copy_only=False).astype(bool)
     known = log.table["with_history"].to_numpy(zero_copy_only=False).astype(bool)
+    known |= not known.any()  # where no history is given, nobody is known to have none
     found = [
         Slice("member", "new, no history", (before == 0) & ~known),
         Slice("member", "never shown before", (before == 0) & known),
