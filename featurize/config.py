@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -27,7 +27,9 @@ from pydantic import (
     SerializeAsAny,
     ValidationError,
     ValidationInfo,
+    model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from featurize.errors import RefusedInput, did_you_mean
 from featurize.images.decode import Limits
@@ -37,6 +39,7 @@ from featurize.models import backends, load_backend
 from featurize.rankers import load_ranker
 from featurize.rankers.linucb import Settings as LinucbSettings
 from featurize.rankers.llm import Settings as LlmSettings
+from featurize.rankers.openai import Settings as OpenaiSettings
 from featurize.rankers.thompson import Settings as ThompsonSettings
 from featurize.storage import secrets
 
@@ -402,8 +405,19 @@ class Rank(Section):
         " them), or softmax:0.5 (probabilities to the power of 1/0.5)",
     )
     llm: LlmSettings = LlmSettings()
+    openai: OpenaiSettings | None = Field(
+        None, description="the LLM behind an endpoint that ranker openai reads the letters of, or null for none"
+    )
     linucb: LinucbSettings = LinucbSettings()
     thompson: ThompsonSettings = ThompsonSettings()
+
+    @model_validator(mode="after")
+    def _all_are_set(self) -> Self:
+        for name in self.rankers:
+            must = [key for key, field in load_ranker(name).Settings.model_fields.items() if field.is_required()]
+            if must and getattr(self, name, None) is None:
+                raise ValueError(f"ranker '{name}' needs settings of its own: rank.{name}.{must[0]}, for one")
+        return self
 
 
 class Evaluate(Section):
@@ -547,8 +561,8 @@ def _reason(place: tuple[str | int, ...], given: Any, chosen: Mapping[str, str])
         if section is Settings and name in chosen:
             section = load_backend(chosen[str(name)]).Settings
             continue
-        inner = type(section.model_fields[name].default)
-        if not issubclass(inner, BaseModel):
+        inner = _section(section.model_fields[name])
+        if inner is None:
             break
         section = inner
     schema = section.model_json_schema()["properties"][name]
@@ -573,11 +587,17 @@ def _keys(chosen: Mapping[str, str]) -> Iterator[str]:
     def below(section: Any, prefix: str) -> Iterator[str]:
         for name, field in section.model_fields.items():
             yield prefix + name
-            inner: Any = load_backend(chosen[name]).Settings if not prefix and name in chosen else type(field.default)
-            if issubclass(inner, BaseModel):
+            inner = load_backend(chosen[name]).Settings if not prefix and name in chosen else _section(field)
+            if inner is not None:
                 yield from below(inner, f"{prefix}{name}.")
 
     return below(Settings, "")
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    """What a setting that is a section itself, or may be one, consists of."""
+    kinds = [each for each in (field.annotation, *get_args(field.annotation)) if isinstance(each, type)]
+    return next((each for each in kinds if issubclass(each, BaseModel)), None)
 
 
 def _literal(text: str) -> Any:
@@ -645,15 +665,16 @@ def chapters() -> Iterator[Chapter]:
 
 
 def _settings(prefix: str, schema: Mapping[str, Any], sections: Mapping[str, Any] | None = None) -> list[Setting]:
-    """The settings of a section, and in the place of one that is a section itself, those of that."""
+    """The settings of a section; those of a section in it stand in its place, or behind it where it may be null."""
     must = schema.get("required", ())
     found: list[Setting] = []
     for name, field in schema["properties"].items():
-        if sections and "$ref" in field:
-            found += _settings(f"{prefix}{name}.", sections[field["$ref"].rpartition("/")[2]], sections)
-        else:
+        if not (sections and "$ref" in field):
             default = MUST if name in must else _written(field["default"])
             found.append(Setting(prefix + name, _values(field), default, field.get("description", "")))
+        for inner in (field, *field.get("anyOf", ())):
+            if sections and "$ref" in inner:
+                found += _settings(f"{prefix}{name}.", sections[inner["$ref"].rpartition("/")[2]], sections)
     return found
 
 

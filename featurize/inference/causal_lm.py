@@ -16,7 +16,6 @@ from featurize.errors import RefusedInput
 from featurize.inference import letters, weights
 from featurize.inference.weights import ADAPTER, Weights
 
-FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 _TOKENIZER = "tokenizer.json"
 _LAYERS = "adapter_model.safetensors"
 
@@ -47,7 +46,7 @@ class Source:
 
     def fetch(self) -> tuple[Path, Path]:
         """(folder of the weights, folder of the tokenizer); hub files are downloaded where missing."""
-        folder = self.weights.fetch(FILES)
+        folder = self.weights.fetch(weights.FILES)
         beside = self.adapter is not None and (self.adapter / _TOKENIZER).is_file()
         return folder, self.adapter if beside and self.adapter else folder
 

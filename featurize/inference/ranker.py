@@ -41,6 +41,15 @@ from featurize.storage import tables
 class RankerSettings(Placement):
     """What every ranker understands; one that has settings of its own subclasses this as `Settings`."""
 
+    @property
+    def letters(self) -> int:
+        """Of how many candidates the ranker reads the letters in an LLM's answer. 0: it asks no LLM.
+
+        One that does gets `Given.orders` and `Given.prior`, and runs by the executor of `run.executor`, where these
+        settings place it. Others run in the job's process.
+        """
+        return 0
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -153,8 +162,7 @@ class Ranker(Protocol):
     """One loaded or fitted ranker. `fingerprint` covers all that changes the numbers and nothing that does not."""
 
     per_model: ClassVar[bool]
-    """Whether it is run once for each of `rank.models`, by the executor of `run.executor`, where `settings` place it.
-    Others run once, in this process."""
+    """Whether it is run once for each of `rank.models`. Others run once."""
     needs: ClassVar[str]
     """SQL condition on table `prompt`: what it can rank; the rest is left out and counted. Empty: everything."""
 

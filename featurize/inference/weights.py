@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,9 @@ from featurize.errors import RefusedInput, did_you_mean
 
 ADAPTER = "adapter_config.json"
 """What describes an adapter (PEFT), and names the weights it is for."""
+FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+"""What is needed of a repository with a model that transformers loads, tokenizer and all."""
+_TOKENIZER = ("tokenizer*", "chat_template*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt")
 _BUNDLED = Path(__file__).parents[1] / "bundled"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -88,6 +91,29 @@ def resolve(model: str, revision: str | None, config: str) -> Weights:
         raise RefusedInput(f"model '{repo}' is a hub id: set its revision to a commit, so that a rerun means the same")
     commit = revision if _COMMIT.fullmatch(revision) else _commit(repo, revision, config)
     return Weights(None, None, repo, commit, config)
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A tokenizer without its model: `where` is a folder, or a hub repository at `commit`."""
+
+    where: str
+    commit: str | None
+    identity: dict[str, Any]
+    """What goes into the model key."""
+
+
+def resolve_tokenizer(name: str) -> Tokenizer:
+    """Find out what `name` means: `bundled:<name>`, a folder, or `owner/name@revision`. Errors: RefusedInput."""
+    folder = _BUNDLED / name.removeprefix("bundled:") if name.startswith("bundled:") else Path(name).expanduser()
+    repo, at, revision = name.rpartition("@")
+    if at and not folder.exists() and _HUB_ID.fullmatch(repo):
+        commit = revision if _COMMIT.fullmatch(revision) else _commit(repo, revision, "tokenizer_config.json")
+        return Tokenizer(repo, commit, {"repo": repo, "commit": commit})
+    if not (folder / "tokenizer_config.json").is_file():
+        raise RefusedInput(f"tokenizer '{name}' is neither a folder with tokenizer_config.json nor owner/name@revision")
+    files = {path for pattern in _TOKENIZER for path in folder.glob(pattern) if path.is_file()}
+    return Tokenizer(str(folder), None, {"sha256": _digest(files)})
 
 
 def download(repo: str, revision: str | None, patterns: Sequence[str]) -> Path:
@@ -168,11 +194,16 @@ def _folder(folder: Path, config: str) -> Weights:
     if not (folder / config).is_file():
         raise RefusedInput(f"model folder {folder} has no {config}")
     check_safetensors(folder, config)
+    digest = _digest(path for path in folder.iterdir() if path.suffix in _CHANGES_NUMBERS)
+    return Weights(folder, digest, None, None, config)
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    """Of the names and contents of files of one folder."""
     digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in _CHANGES_NUMBERS:
-            digest.update(f"{path.name} {_file_digest(path)}\n".encode())
-    return Weights(folder, digest.hexdigest(), None, None, config)
+    for path in sorted(paths):
+        digest.update(f"{path.name} {_file_digest(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _file_digest(path: Path) -> str:

@@ -34,7 +34,6 @@ its area is a cap on its aspect too."""
 _TEMPLATE_SECONDS = 10.0
 _TEMPLATE_KIB = 1 << 20
 _TEMPLATE_CHARACTERS = 100_000
-_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
 class Settings(captions.CaptionerSettings):
@@ -141,7 +140,7 @@ def _load(settings: Settings, dtype: Any) -> tuple[Any, Any]:
     """Processor and model. Errors: RefusedInput when the folder is not complete or not of this kind."""
     import transformers
 
-    folder = _resolve(settings).fetch([*_FILES, "*.py"] if settings.trust_remote_code else _FILES)
+    folder = _resolve(settings).fetch([*weights.FILES, "*.py"] if settings.trust_remote_code else weights.FILES)
     transformers.utils.logging.disable_progress_bar()  # the run shows its own
     options: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code, "local_files_only": True}
     try:

@@ -100,15 +100,23 @@ class Ranking(JobRun):
     def rankers(self) -> Iterator[Planned]:
         """The rankers that the settings name, an LLM once per model. All are known before the first one runs."""
         planned: list[Planned] = []
+        most = tables.scalar(self.db, "SELECT max(candidates) FROM prompt_to_rank")
         for name in self.wanted.rankers:
             module = load_ranker(name)
             settings = getattr(self.wanted, name, None) or module.Settings()
-            if not module.Ranker.per_model:
+            if 0 < settings.letters < most:
+                told = f"ranker '{name}' reads {settings.letters} letters at most, and a prompt has {most} candidates"
+                raise RefusedInput(told)
+            asked = Given(orders=self.wanted.orders, seed=self.wanted.seed)
+            if module.Ranker.per_model:
+                planned += [
+                    Planned(f"{name}:{_short(model)}", name, settings, replace(asked, model=model))
+                    for model in self._models()
+                ]
+            elif settings.letters:
+                planned.append(Planned(name, name, settings, asked))
+            else:
                 planned.append(Planned(name, name, settings, Given(seed=self.wanted.seed, data=self.data)))
-                continue
-            for model in self._models():
-                given = Given(model, self.wanted.orders, seed=self.wanted.seed)
-                planned.append(Planned(f"{name}:{_short(model)}", name, settings, given))
         for each in planned:
             self._fingerprint(each)
             self._compare_tokens(each)
@@ -140,7 +148,7 @@ class Ranking(JobRun):
 
     def rank(self, planned: Planned) -> None:
         """Every prompt that this ranker has no rows of; before that, the prior of its letters where one is wanted."""
-        if load_ranker(planned.ranker).Ranker.per_model and self.wanted.prior == "pride":
+        if planned.settings.letters and self.wanted.prior == "pride":
             known = self._prior(planned)
             if known is None:
                 self.report.notes.append(f"{planned.name}: the letters' prior is not estimated in a dry run")
@@ -170,7 +178,7 @@ class Ranking(JobRun):
         """Outcomes of the shards of `missing`. Errors: RunFailed when most fail."""
         if not missing.num_rows:
             return
-        settings, here = self.settings, not load_ranker(planned.ranker).Ranker.per_model
+        settings, here = self.settings, not planned.settings.letters
         if here:
             settings = settings.model_copy(update={"run": settings.run.model_copy(update={"executor": "local"})})
         with Progress(report.name, missing.num_rows, "prompt", loading=planned.name) as progress:
