@@ -25,9 +25,9 @@ GREEDY = "logged_greedy"
 class Log:
     """n rounds of at most K candidates. `table` has a row of sql/held_out.sql each.
 
-    (n,): `member` and `title` as numbers, place of what was `shown`, `reward`, `propensity`, number of `candidates`.
-    (n, K): `real` where there is a candidate, `propensities` of all of them, 0 where there is none and NaN in rounds
-    whose log did not say.
+    (n,): `member` as a number, place of what was `shown`, `reward`, `propensity`, number of `candidates`.
+    (n, K): `real` where there is a candidate, `propensities` of all of them (1 in sum), 0 where there is none and NaN
+    in rounds whose log did not say.
     """
 
     table: pa.Table
@@ -92,15 +92,18 @@ def read(db: duckdb.DuckDBPyConnection, store: str) -> Log:
     for row, each in enumerate(found["propensities"].to_pylist()):
         if each is not None:
             propensities[row, : len(each)] = each
+    # Of a candidate that the prompt leaves out nothing is known, and a round exists only where another one was shown.
+    whole = propensities.sum(axis=1)
+    among = np.where(np.isfinite(whole), whole, 1.0)
     return Log(
         table=found,
         member=_numbered(found["member_id"]),
         shown=found["shown"].to_numpy(),
         reward=found["reward"].to_numpy(),
-        propensity=found["propensity"].to_numpy(),
+        propensity=np.minimum(found["propensity"].to_numpy() / among, 1.0),
         candidates=counts,
         real=real,
-        propensities=propensities,
+        propensities=propensities / among[:, None],
     )
 
 

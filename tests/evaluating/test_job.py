@@ -281,3 +281,19 @@ def test_rankers_are_called_as_the_job_that_ranked_called_them(tmp_path):
     )
     assert run(store, "evaluate.seed=1") == 0
     assert {"llm:base", "llm"} < set(by_policy(store))
+
+
+@pytest.mark.slow
+def test_where_a_prompt_leaves_out_a_candidate_the_others_share_its_propensity(tmp_path):
+    """As with prompts.missing_description=drop: prompts in which that one was shown are not there."""
+    full = [row for row in stores.prompts(members=600, held_out=4) if len(row["artwork_ids"]) == 4]
+    cut = []
+    for row in full:
+        shown = stores.LETTERS.index(row["answer"])
+        if shown != 3:
+            cut.append(row | {"artwork_ids": row["artwork_ids"][:3], "propensities": row["propensities"][:3]})
+    store = write(tmp_path / "store", cut, {"first-1": lambda row: 0, "random-1": stores.uniform})
+    assert run(store) == 0
+    found = by_policy(store, "ips")
+    assert found["random"]["mean_weight"] == pytest.approx(1, abs=0.05)
+    assert found["first"]["warnings"] == found["random"]["warnings"] == []
