@@ -24,11 +24,9 @@ MOST_DEVICES = 20
 
 def expected(db: duckdb.DuckDBPyConnection, log: Log, seed: int) -> Array:
     """(n, K) from 0 to 1; 0 where there is no candidate. Reads views `logged` and `held_out` of `rounds.read`."""
-    rows = tables.arrow(db, sql("evaluating", "rewards"))
+    rows, features = known_before(db)
     asked = rows["number"].is_valid().to_numpy()
-    members = rows["member_id"].combine_chunks().dictionary_encode().indices.to_numpy()
-    features = _features(db, rows, members, ~asked)
-    fold = reward_model.folds(members, seed)
+    fold = reward_model.folds(_members(rows), seed)
     numbers = rows["number"].drop_null().to_numpy().astype(int)
     places = rows["place"].filter(pa.array(asked)).to_numpy().astype(int)
     block = np.zeros((*log.real.shape, features.shape[1]))
@@ -40,8 +38,13 @@ def expected(db: duckdb.DuckDBPyConnection, log: Log, seed: int) -> Array:
     return np.where(log.real, found, 0.0)
 
 
-def _features(db: duckdb.DuckDBPyConnection, rows: pa.Table, members: Array, shown: Array) -> Array:
-    """(rows, f)."""
+def known_before(db: duckdb.DuckDBPyConnection) -> tuple[pa.Table, Array]:
+    """Rows of sql/rewards.sql, of what was shown and of what could be, and their features (rows, f).
+
+    But for the mean reward of all, they are of what came before the moment of the row.
+    """
+    rows = tables.arrow(db, sql("evaluating", "rewards"))
+    shown = rows["number"].is_null().to_numpy()
     usual = float(rows["reward"].drop_null().to_numpy().mean())
 
     def rate(of: str) -> Array:
@@ -54,9 +57,13 @@ def _features(db: duckdb.DuckDBPyConnection, rows: pa.Table, members: Array, sho
     at = devices.indices.fill_null(-1).to_numpy()
     columns += [at == each for each in common[::-1][:MOST_DEVICES]]
     tags, attributes = _tags(db, rows["artwork_id"])
-    taste = _taste(rows, members, shown, tags) / (1 + rows["member_rewards"].to_numpy())[:, None]
+    taste = _taste(rows, _members(rows), shown, tags) / (1 + rows["member_rewards"].to_numpy())[:, None]
     alike = [(taste * tags)[:, attributes == each].sum(axis=1) for each in np.unique(attributes)]
-    return np.column_stack([*columns, tags, *alike]).astype(float)
+    return rows, np.column_stack([*columns, tags, *alike]).astype(float)
+
+
+def _members(rows: pa.Table) -> Array:
+    return np.asarray(rows["member_id"].combine_chunks().dictionary_encode().indices.to_numpy())
 
 
 def _tags(db: duckdb.DuckDBPyConnection, artwork_ids: pa.ChunkedArray) -> tuple[Array, Array]:

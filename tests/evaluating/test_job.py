@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -297,3 +299,19 @@ def test_where_a_prompt_leaves_out_a_candidate_the_others_share_its_propensity(t
     found = by_policy(store, "ips")
     assert found["random"]["mean_weight"] == pytest.approx(1, abs=0.05)
     assert found["first"]["warnings"] == found["random"]["warnings"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("propensity", [None, 0.0, float("nan"), 1.5])
+def test_a_propensity_that_is_none_is_refused_whoever_wrote_it(tmp_path, capsys, propensity):
+    """The contract of table prompt keeps such rows out; this store was written past it."""
+    rows = stores.prompts(members=5)
+    store = write(tmp_path / "store", rows)
+    (part,) = store.parts("prompt")
+    table = pq.read_table(f"{store.path}/{part}")
+    values = [propensity if each == 19 else 0.5 for each in range(len(rows))]
+    place = table.schema.get_field_index("propensity")
+    pq.write_table(table.set_column(place, "propensity", pa.array(values, pa.float64())), f"{store.path}/{part}")
+    told = refusal(store, capsys)
+    assert "1 of 10 held-out prompts have no propensity above 0 and up to 1, such as " in told
+    assert rows[19]["prompt_id"] in told

@@ -14,6 +14,7 @@ LOGGED = Estimator(2, lambda x: estimators.per_round(x.reward), estimators.ratio
 @dataclasses.dataclass
 class Simulated:
     member: np.ndarray
+    shown: np.ndarray
     rounds: Rounds
     policy: np.ndarray
     propensities: np.ndarray
@@ -51,4 +52,4 @@ def simulate(seed, members, *, candidates=4, uniform=False):
         q_shown=model[row, shown],
         q_policy=(policy * model).sum(axis=1),
     )
-    return Simulated(member, rounds, policy, propensities, truth)
+    return Simulated(member, shown, rounds, policy, propensities, truth)
