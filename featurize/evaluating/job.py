@@ -29,6 +29,8 @@ from featurize.report import ask, shown
 from featurize.storage import current, tables, views
 
 JOB = "evaluate"
+VERSION = 1
+"""Raised when the same prompts, rankings and settings come to other figures."""
 
 
 class Evaluating(JobRun):
@@ -105,9 +107,8 @@ class Evaluating(JobRun):
 
     def _ever_shown(self) -> np.ndarray:
         """(n, K) whether any logged prompt of the store showed that candidate."""
-        known = tables.arrow(self.db, "SELECT DISTINCT artwork_ids[shown_place] AS artwork_id FROM logged")[
-            "artwork_id"
-        ]
+        query = "SELECT DISTINCT artwork_ids[shown_place] AS artwork_id FROM logged"
+        known = tables.arrow(self.db, query)["artwork_id"]
         lists = self.log.table["artwork_ids"].combine_chunks()
         found = np.zeros(self.log.real.shape, bool)
         found[self.log.real] = pa.compute.is_in(lists.flatten(), known).to_numpy(zero_copy_only=False)
@@ -118,8 +119,9 @@ class Evaluating(JobRun):
         seed = self.wanted.seed
         expected = rewards.expected(self.db, self.log, seed)
         wanted = Wanted(self.wanted.estimator, self.wanted.baseline, self.wanted.clip, self.wanted.draws, seed)
-        cut = slices(self.log)
-        self.rows = Comparison(self.log, self.policies, expected, wanted).rows(cut, self._truth())
+        cut, true = slices(self.log), self._truth()
+        self.rows = Comparison(self.log, self.policies, expected, wanted).rows(cut, true)
+        self.evaluation_id = self._id(expected, *(each.rows for each in cut), *([] if true is None else [true]))
         few = sum(int(each.rows.sum()) < FEWEST_ROUNDS for each in cut)
         if few:
             self.report.notes.append(f"{few} parts of slices have fewer than {FEWEST_ROUNDS} prompts and are not told")
@@ -134,7 +136,7 @@ class Evaluating(JobRun):
         """Commit the rows, unless the same evaluation is there; draw the plot."""
         if self.dry_run:
             return
-        number = self._evaluation_id()
+        number = self.evaluation_id
         columns = {name: [row[name] for row in self.rows] for name in self.rows[0]}
         more: dict[str, Any] = {
             "evaluation_id": [number] * len(self.rows),
@@ -158,14 +160,15 @@ class Evaluating(JobRun):
             raise RunFailed(f"evaluate.plot: {path} cannot be written: {error}") from error
         self.report.notes.append(f"plot: {shown(str(path.absolute()))}")
 
-    def _evaluation_id(self) -> str:
-        """32 hex digits of everything the figures follow from."""
-        digest = hashlib.sha256(json.dumps(self.wanted.model_dump(mode="json"), sort_keys=True).encode())
-        digest.update("\n".join(self.log.table["prompt_id"].to_pylist()).encode())
-        for each in (self.log.reward, self.log.propensity, *(policy.probability for policy in self.policies)):
-            digest.update(np.ascontiguousarray(each).tobytes())
-        digest.update(json.dumps([(policy.name, policy.model_key) for policy in self.policies]).encode())
-        digest.update(json.dumps([sorted({row["estimator"] for row in self.rows}), len(self.rows)]).encode())
+    def _id(self, *read: np.ndarray) -> str:
+        """32 hex digits of what the figures follow from; `read` are the arrays beside those of log and policies."""
+        settings = self.wanted.model_dump(mode="json", exclude={"plot"})
+        names = [(policy.name, policy.model_key) for policy in self.policies]
+        texts = [VERSION, settings, names, self.log.table["prompt_id"].to_pylist(), [each.shape for each in read]]
+        digest = hashlib.sha256(json.dumps(texts, sort_keys=True).encode())
+        of_log = (self.log.reward, self.log.propensity, self.log.shown)
+        for each in (*of_log, *(policy.probability for policy in self.policies), *read):
+            digest.update(np.round(each.astype(float), 9).tobytes())  # sums of the same may differ in their last digit
         return digest.hexdigest()[:32]
 
     def summary(self) -> str:
