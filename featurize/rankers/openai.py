@@ -5,8 +5,8 @@ asked: vLLM and SGLang get the very tokens that ranker `llm` would read and tell
 score alike; other services get messages and tell of their likeliest tokens.
 
 Invariant: a score is what the endpoint said. A letter that it leaves out fails the prompt, and an endpoint that cannot
-work (wrong key, model or address, a version that leaves letters out) is found out with a small prompt before the first
-real one. Licence: that of the weights you name.
+work (wrong key, model, address or tokenizer, a version that leaves letters out) is found out with a small prompt before
+the first real one. Licence: that of the weights you name.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class Ranker:
         self._given, self._concurrency = given, settings.concurrency
         self._served = Served(settings)
         try:
-            self._api = self._open_api(settings)
-            self._ask_something_small()
+            self._api, first = self._open_api(settings)
+            self._ask_something_small(first)
         except BaseException:
             self.close()
             raise
@@ -100,22 +100,26 @@ class Ranker:
     def close(self) -> None:
         self._served.close()
 
-    def _open_api(self, settings: Settings) -> _Api:
+    def _open_api(self, settings: Settings) -> tuple[_Api, _Api]:
+        """How prompts are asked, and how the first, small one is."""
         if settings.api == "chat":
-            return _Chat(settings.top_logprobs)
+            return (chat := _Chat(settings.top_logprobs)), chat
         if settings.tokenizer is not None:
             found = weights.resolve_tokenizer(settings.tokenizer)
             tokenizer = letters.tokenizer(found.where, found.commit)
         else:
             assert self._served.folder is not None
             tokenizer = letters.tokenizer(self._served.folder)
-        return (_Vllm if settings.api == "vllm" else _Sglang)(asking.Reader(tokenizer))
+        reader = asking.Reader(tokenizer)
+        if settings.api == "vllm":
+            return _Vllm(reader), _VllmInWords(reader)
+        return (sglang := _Sglang(reader)), sglang
 
-    def _ask_something_small(self) -> None:
+    def _ask_something_small(self, api: _Api) -> None:
         try:
-            said = self._ask(self._api.question(SMALL, 2))
-            if self._api.tells_all:
-                self._complete(said)
+            said = self._ask(api, api.question(SMALL, 2))
+            if api.tells_all:
+                _complete(api, said)
         except BadImage as error:
             raise RunFailed(f"the endpoint does not answer a small prompt: {error.detail}") from error
 
@@ -132,22 +136,23 @@ class Ranker:
 
     def _found(self, question: Any) -> Floats | BadImage:
         try:
-            return self._complete(self._ask(question))
+            return _complete(self._api, self._ask(self._api, question))
         except BadImage as error:
             return error
 
-    def _ask(self, question: Any) -> Sequence[float | None]:
-        request = {"model": self._served.model, **self._api.request(question)}
-        answer = self._served.endpoint.post(self._api.path, json.dumps(request).encode(), self._api.answer)
-        return self._api.said(answer, question)
+    def _ask(self, api: _Api, question: Any) -> Sequence[float | None]:
+        request = {"model": self._served.model, **api.request(question)}
+        answer = self._served.endpoint.post(api.path, json.dumps(request).encode(), api.answer)
+        return api.said(answer, question)
 
-    def _complete(self, said: Sequence[float | None]) -> Floats:
-        """Errors: BadImage where a letter has no log-probability."""
-        found = np.array([math.nan if sure is None else sure for sure in said])
-        lacking = [letter for letter, sure in zip(LETTERS, found, strict=False) if not -math.inf < sure <= ROUNDING]
-        if lacking:
-            raise BadImage("model_error", f"no log-probability of {', '.join(lacking)} came back: {self._api.why}")
-        return found
+
+def _complete(api: _Api, said: Sequence[float | None]) -> Floats:
+    """Errors: BadImage where a letter has no log-probability."""
+    found = np.array([math.nan if sure is None else sure for sure in said])
+    lacking = [letter for letter, sure in zip(LETTERS, found, strict=False) if not -math.inf < sure <= ROUNDING]
+    if lacking:
+        raise BadImage("model_error", f"no log-probability of {', '.join(lacking)} came back: {api.why}")
+    return found
 
 
 class _Api(Protocol):
@@ -207,6 +212,19 @@ class _Vllm:
     def said(self, answer: _Completion, question: Question) -> list[float | None]:
         found = answer.choices[0].logprobs.top_logprobs[0]
         return [found.get(f"token_id:{token}") for token in question.wanted]
+
+
+class _VllmInWords(_Vllm):
+    """The same, told by the server's own spelling of the tokens: those of another tokenizer are other words there."""
+
+    why = f"{_Vllm.why}, and the tokenizer must be that of the model there"
+
+    def request(self, question: Question) -> dict[str, Any]:
+        return {**super().request(question), "return_tokens_as_token_ids": False}
+
+    def said(self, answer: _Completion, question: Question) -> list[float | None]:
+        found = {token.strip(): sure for token, sure in answer.choices[0].logprobs.top_logprobs[0].items()}
+        return [found.get(letter) for letter in LETTERS[: len(question.wanted)]]
 
 
 class _Scores(Answer):

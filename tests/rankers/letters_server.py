@@ -20,7 +20,11 @@ def made_up(ids: list[int], token: int) -> float:
 
 
 def completion(body: dict) -> Reply:
-    top = {f"token_id:{token}": made_up(body["prompt"], token) for token in body["logprob_token_ids"]}
+    tokens = body["logprob_token_ids"]  # of A, B, ...
+    named = [
+        f"token_id:{token}" if body["return_tokens_as_token_ids"] else chr(65 + n) for n, token in enumerate(tokens)
+    ]
+    top = {name: made_up(body["prompt"], token) for name, token in zip(named, tokens, strict=True)}
     return Reply(body=json.dumps({"choices": [{"text": "x", "logprobs": {"top_logprobs": [top]}}]}))
 
 

@@ -42,6 +42,9 @@ class Engine:
         with self.lock, torch.inference_mode():
             return self.model(torch.tensor([ids])).logits[0, -1].log_softmax(-1).double()
 
+    def spelled(self, token):
+        return self.tokenizer.decode([token])
+
     def reply(self, seen):
         body = json.loads(seen.body)
         if body["model"] != "lm":
@@ -50,11 +53,15 @@ class Engine:
         return Reply(body=json.dumps(answer[seen.path](body)), after_s=random.random() / 100)
 
     def vllm(self, body):
-        assert (body["max_tokens"], body["logprobs"], body["return_tokens_as_token_ids"]) == (1, 1, True)
+        assert (body["max_tokens"], body["logprobs"]) == (1, 1)
+        by_id = body["return_tokens_as_token_ids"]
         sure = self.sure(body["prompt"])
         drawn = int(sure.argmax())
-        top = {f"token_id:{token}": float(sure[token]) for token in [drawn, *body["logprob_token_ids"]]}
-        said = {"tokens": [f"token_id:{drawn}"], "token_logprobs": [float(sure[drawn])], "top_logprobs": [top]}
+        top = {
+            f"token_id:{token}" if by_id else self.spelled(token): float(sure[token])
+            for token in [drawn, *body["logprob_token_ids"]]
+        }
+        said = {"tokens": [next(iter(top))], "token_logprobs": [float(sure[drawn])], "top_logprobs": [top]}
         return {"choices": [{"text": "?", "logprobs": said, "finish_reason": "length"}]}
 
     def sglang(self, body):
@@ -66,7 +73,7 @@ class Engine:
         assert (body["max_tokens"], body["logprobs"]) == (1, True)
         sure = self.sure(letters.encode(self.tokenizer, letters.text(self.tokenizer, body["messages"])))
         top = [
-            {"token": self.tokenizer.decode([token]), "logprob": float(sure[token])}
+            {"token": self.spelled(token), "logprob": float(sure[token])}
             for token in sure.argsort(descending=True)[: body["top_logprobs"]].tolist()
         ]
         said = {"content": [{"token": top[0]["token"], "logprob": top[0]["logprob"], "top_logprobs": top}]}
@@ -88,6 +95,11 @@ def server(engine):
 def settings(server, engine, **changes):
     given = {"address": server.address, "model": "lm", "revision": "one", "backoff_s": 0.05, "attempts": 3, **changes}
     return openai.Settings(**given if given.get("api") == "chat" else {"tokenizer": engine.folder, **given})
+
+
+def as_toml(wanted):
+    given = json.loads(wanted.model_dump_json(exclude_unset=True))
+    return "{" + ", ".join(f"{name} = {json.dumps(value)}" for name, value in given.items()) + "}"
 
 
 def ranked(wanted, prompts=PROMPTS, given=Given()):  # noqa: B008
@@ -149,6 +161,13 @@ def test_a_vllm_that_leaves_letters_out_is_found_out_before_any_prompt(server, e
     assert len(server.seen) == 1
 
 
+def test_a_tokenizer_that_is_not_the_servers_is_found_out_before_any_prompt(server, engine, monkeypatch):
+    monkeypatch.setattr(engine, "spelled", lambda token: engine.tokenizer.decode([token + 1]))
+    with pytest.raises(RunFailed, match=r"no log-probability of A came back: .* the tokenizer must be that"):
+        openai.Ranker(settings(server, engine), Given())
+    assert len(server.seen) == 1
+
+
 @pytest.mark.parametrize(
     ("reply", "changes", "told"),
     [
@@ -167,6 +186,18 @@ def test_an_endpoint_that_cannot_work_ends_the_run_before_any_prompt(reply, chan
     with pytest.raises(RunFailed, match=told):
         openai.Ranker(settings(server, engine, **changes), Given())
     assert len(server.seen) == 1
+
+
+def test_a_key_that_is_taken_back_in_the_middle_ends_the_run(server, engine):
+    def reply(seen):
+        if len(server.seen) > 8:
+            return Reply(403, "no more")
+        return letters_server.completion(json.loads(seen.body))
+
+    server.reply = reply
+    with pytest.raises(RunFailed, match="answered 403: no more; check the endpoint's address, model and key"):
+        ranked(settings(server, engine, concurrency=2))
+    assert len(server.seen) < 15  # those that had not been sent are not
 
 
 def test_a_key_is_sent_and_one_that_is_not_set_is_refused(server, engine, monkeypatch):
@@ -285,11 +316,6 @@ def prompted(tmp_path_factory):
     return stores.with_prompts(tmp_path_factory.mktemp("world"), impressions=40, prompts__held_out=4)
 
 
-def as_toml(wanted):
-    given = json.loads(wanted.model_dump_json(exclude_unset=True))
-    return "{" + ", ".join(f"{name} = {json.dumps(value)}" for name, value in given.items()) + "}"
-
-
 def test_it_ranks_a_store_as_llm_does_and_with_the_same_prior(prompted, server, engine, tmp_path, capsys):
     store = stores.copied(prompted, tmp_path)
     given = {"rank__openai": as_toml(settings(server, engine)), "rank__models": json.dumps([engine.folder])}
@@ -310,6 +336,31 @@ def test_it_ranks_a_store_as_llm_does_and_with_the_same_prior(prompted, server, 
         assert known["openai"][count] == pytest.approx(prior, abs=1e-4)
 
 
+def test_a_prompt_with_a_letter_that_is_not_told_of_goes_to_quarantine(prompted, server, engine, tmp_path):
+    def reply(seen):
+        said = json.loads(seen.body)["messages"][-1]["content"]
+        top = [{"token": letter, "logprob": -1 - number} for number, letter in enumerate(letters.LETTERS[:20])]
+        lacks = sum(map(ord, said)) % 4 == 0  # of the same prompts each time
+        return Reply(body=json.dumps({"choices": [{"logprobs": {"content": [{"top_logprobs": top[lacks:]}]}}]}))
+
+    server.reply = reply
+    store = stores.copied(prompted, tmp_path)
+    given = {"rank__rankers": '["openai"]', "rank__openai": as_toml(settings(server, engine, api="chat"))}
+    given |= {"rank__split": "all"}
+    assert stores.run(store, **given) == 0
+    failed = {row["uri"]: row for row in stores.rows(store, "FROM quarantine WHERE starts_with(uri, 'prompt:')")}
+    done = {f"prompt:{row['prompt_id']}" for row in stores.rows(store)}
+    assert failed.keys() | done == {f"prompt:{row['prompt_id']}" for row in stores.rows(store, "FROM prompt")}
+    assert failed
+    assert done.isdisjoint(failed)
+    for row in failed.values():
+        assert (row["stage"], row["reason"], row["retryable"]) == ("model", "model_error", False)
+        assert row["detail"].startswith("no log-probability of A came back: they are not among the 20 likeliest")
+    seen = len(server.seen)
+    assert stores.run(store, **given) == 0
+    assert len(server.seen) == seen
+
+
 def test_more_candidates_than_likeliest_tokens_are_refused_before_any_request(prompted, server, engine, capsys):
     wanted = as_toml(settings(server, engine, api="chat", top_logprobs=2))
     assert stores.run(prompted, rank__rankers='["random", "openai"]', rank__openai=wanted) == 2
@@ -321,7 +372,7 @@ def test_more_candidates_than_likeliest_tokens_are_refused_before_any_request(pr
 @pytest.mark.slow
 def test_servers_of_its_own_are_placed_by_the_executor(prompted, engine, tmp_path):
     store = stores.copied(prompted, tmp_path)
-    wanted = {"serve": serve(), "model": engine.folder, "log_dir": str(tmp_path / "logs"), "workers": 2, "cpus": 1}
+    wanted = {"serve": serve(), "model": engine.folder, "log_dir": tmp_path / "logs", "workers": 2, "cpus": 1}
     given = {"rank__openai": as_toml(openai.Settings(**wanted)), "run__executor": "ray", "rank__split": "all"}
     assert stores.run(store, rank__rankers='["openai"]', rank__shard_prompts=16, **given) == 0
     assert len(list((tmp_path / "logs").iterdir())) == 2
