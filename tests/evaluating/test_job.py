@@ -315,3 +315,13 @@ def test_a_propensity_that_is_none_is_refused_whoever_wrote_it(tmp_path, capsys,
     told = refusal(store, capsys)
     assert "1 of 10 held-out prompts have no propensity above 0 and up to 1, such as " in told
     assert rows[19]["prompt_id"] in told
+
+
+@pytest.mark.slow
+def test_a_store_on_s3_is_evaluated_alike(tmp_path, s3_bucket):
+    rows = stores.prompts(members=60)
+    here, there = write(tmp_path / "store", rows), write(f"s3://{s3_bucket}/store", rows)
+    assert run(here) == run(there) == 0
+    said = [[row | {"computed_at": None} for row in values(store)] for store in (here, there)]
+    assert said[0] == said[1]
+    assert here.parts("policy_value") == there.parts("policy_value")  # the same evaluation
