@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from featurize.bench import agreement, efficiency, evaluation, memory, planning, prompts, similar
+from featurize.bench import agreement, efficiency, evaluation, memory, planning, prompts, ranking, similar
 from featurize.bench.figures import Figure, Setup, text
 
 __all__ = ["MEASURES", "ON_REQUEST", "Figure", "Setup", "text"]
@@ -23,6 +23,7 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "prompts": prompts.paper,
     "prompts-large": prompts.large,
     "similar": similar.measure,
+    "ranking": ranking.measure,
     "evaluate": evaluation.measure,
 }
 ON_REQUEST = {"prompts-large"}

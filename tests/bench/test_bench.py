@@ -140,3 +140,11 @@ def test_an_evaluation_of_ten_rankers_is_timed(tmp_path: Path) -> None:
     assert found["evaluation of 10 rankers on 100 prompts"]["at_most"] == 5
     assert 0 < found["evaluation of 10 rankers on 100 prompts"]["value"] < 120
     assert found["  its peak memory"]["value"] > 0
+
+
+@pytest.mark.slow
+def test_ranking_is_compared_with_its_bare_model_and_with_writing(tmp_path: Path) -> None:
+    rows = measured(tmp_path / "b.json", "--only", "ranking", "--images", "20")
+    ratios = [name for name, row in rows.items() if row["unit"] in ("ratio", "times")]
+    assert len(ratios) == 4
+    assert all(rows[name]["value"] > 0 for name in ratios)
