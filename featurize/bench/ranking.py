@@ -78,7 +78,7 @@ def _job(folder: Path, model: Path, count: int) -> list[Figure]:
     bare = dict.fromkeys(BATCHES, 0.0)
     asked = llm.Ranker(_settings(False), Given(str(model), cpus=_cpus()))
     questions = sorted(
-        (asked._reader.question(prompt, list(range(len(prompt.artwork_ids)))).ids for prompt in prompts(rows)), key=len
+        (asked._reader.question(prompt.messages, len(prompt.artwork_ids)).ids for prompt in prompts(rows)), key=len
     )
     for number in range(ROUNDS):
         for size in BATCHES:
