@@ -6,7 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
+import duckdb
 import numpy as np
 import pytest
 import torch
@@ -128,3 +131,47 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(here, method):  
     assert records[0]["training"] == records[1]["training"]
     assert records[0]["steps"] == records[1]["steps"]
     assert not (here / ".killed.work").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does_and_nobody_is_told(here, monkeypatch):  # noqa: F811
+    """Under accelerate each step's examples are shared out; the libraries call no one, as they would if let."""
+    planted.write(here / "store", planted.some(200))
+    called = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            called.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        do_GET = do_POST = do_HEAD
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_TRACK", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    tell = "from huggingface_hub.utils import send_telemetry as s; import time; s('a'); time.sleep(3)"
+    monkeypatch.setenv("HF_HOME", str(here / "hub of the other"))
+    subprocess.run([sys.executable, "-c", tell], check=True)
+    assert called
+    called.clear()
+    monkeypatch.setenv("HF_HOME", str(here / "hub"))
+    one = start("posttrain.output=one")
+    assert one.wait(500) == 0, one.stdout.read()
+    one.stdout.close()
+    flags = [f"--set={each}" for each in (*SETTINGS, "posttrain.output=two")]
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
+    launch += ["--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0", "-m", "jobs.posttrain"]
+    done = subprocess.run([sys.executable, *launch, *flags], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert called == []
+    server.shutdown()
+    alone, shared = (load_file(here / each / "model.safetensors") for each in ("one", "two"))
+    assert max(np.abs(alone[name] - shared[name]).max() for name in alone) < 1e-5
+    runs = duckdb.sql(f"SELECT count(*) FROM read_parquet('{here}/store/run/*.parquet')").fetchall()
+    assert runs == [(2,)]
