@@ -43,6 +43,7 @@ def table(folder, query="FROM rationale ORDER BY prompt_id"):
         return db.sql(query).to_arrow_table().to_pylist()
 
 
+@pytest.mark.slow
 def test_reasons_of_a_file_are_learnt_beside_the_letters(here, capsys):  # noqa: F811
     rows = plays()
     planted.write(here / "store", rows)
@@ -69,6 +70,7 @@ def test_a_file_that_names_another_letter_is_refused(here, capsys):  # noqa: F81
     assert "there is no file nowhere.jsonl" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_teacher_is_asked_once_and_its_slips_are_left_out(here, capsys):  # noqa: F811
     planted.write(here / "store", plays())
     asked = []

@@ -23,8 +23,8 @@ def read(store, method="weighted", **wanted):
 @pytest.mark.parametrize("method", METHODS)
 def test_no_held_out_pair_and_no_later_moment_gets_in(tmp_path, method):
     """Held-out prompts and those of a later moment differ from the others in their split alone."""
-    made = planted.some(80)
-    moment = planted.DAY + timedelta(hours=60)
+    made = planted.some(40)
+    moment = planted.DAY + timedelta(hours=30)
     for number, row in enumerate(made):
         later = row["asked_at"] >= moment
         row |= {"split": "held_out" if later or number % 7 == 0 else "train", "reward": 1.0}
