@@ -1,5 +1,7 @@
 """In the demo world the true values stand beside the estimates, and nowhere else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,8 +10,11 @@ import pytest
 from featurize.demo import truth, world
 from featurize.demo.titles import titles
 from featurize.demo.values import values as headroom
+from featurize.evaluating import rewards, rounds
 from featurize.evaluating.compare import Comparison, Slice, Wanted, true_values
 from featurize.evaluating.rounds import Log, Policy
+from featurize.ope.estimators import ESTIMATORS
+from featurize.storage import tables, views
 from tests.evaluating import stores
 from tests.evaluating.stores import run, values, write
 
@@ -129,3 +134,36 @@ def test_headroom_and_the_truth_agree(demo):
     rows = logged(demo)
     rest = truth.rewards(demo, told(rows[int(len(rows) * 0.7) :]))
     assert rest.max(axis=1).mean() == pytest.approx(headroom(demo).oracle)
+
+
+@pytest.mark.slow
+def test_estimates_of_the_demo_world_drawn_anew_are_right_on_average_and_their_intervals_hold(demo, tmp_path):
+    """The same held-out prompts 150 times, each time with other choices of production and other rewards."""
+    rows = logged(demo)
+    choices = {"first-1": lambda row: 0, "random-1": stores.uniform}
+    store = write(tmp_path / "store", rows, choices)
+    with views.connect(store) as db:
+        tables.make(db, "history")
+        log = rounds.read(db, store.uri)
+        policies = rounds.policies(db, log, [], store.uri)
+        expected = rewards.expected(db, log, 0)
+    right = truth.rewards(demo, log.table)
+    row = np.arange(len(log))
+    rng = np.random.default_rng(0)
+    off = {(policy.name, name): [] for policy in policies for name in ESTIMATORS if name != "replay"}
+    held = {each: [] for each in off}
+    for seed in range(150):
+        shown = (log.propensities.cumsum(axis=1) > rng.random(len(log))[:, None]).argmax(axis=1)
+        reward = (rng.random(len(log)) < right[row, shown]).astype(float)
+        drawn = replace(log, shown=shown, reward=reward, propensity=log.propensities[row, shown])
+        found = Comparison(drawn, policies, expected, Wanted("dr", "logged", 10, 300, seed)).rows([], right)
+        true = {each["policy"]: each["value"] for each in found if each["estimator"] == "truth"}
+        worth = {each["policy"]: each["effective_rounds"] for each in found}
+        for each in found:
+            if (key := (each["policy"], each["estimator"])) in off:
+                off[key].append(each["value"] - true[each["policy"]])
+                held[key].append(each["low"] <= true[each["policy"]] <= each["high"])
+    for key, errors in off.items():
+        assert abs(np.mean(errors)) < 3 * np.std(errors) / np.sqrt(len(errors)), key
+        # Below evaluate.min_effective, of which a warning is told, they hold less than they say.
+        assert np.mean(held[key]) >= (0.93 if worth[key[0]] >= 50 else 0.85), key
