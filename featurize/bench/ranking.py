@@ -170,7 +170,8 @@ def _row(number: int, member: int, lines: int) -> dict[str, Any]:
         return " ".join(source.choice(_WORDS) for _ in range(count))
 
     history = "\n".join(
-        f'"{words(own, 2)}": {own.randrange(90)} min, {own.randrange(9)} days ago' for _ in range(lines)
+        f'- "{words(own, 2)}" ({words(own, 2)}): watched {own.randrange(90)} min, {own.randrange(9)} days ago'
+        for _ in range(lines)
     )
     offered = [f'{letters.LETTERS[place]}. "{words(rng, 10)}"; titled' for place in range(5)]
     content = f'Lately:\n{history}\n\nTitle: "{words(rng, 2)}"\n' + "\n".join(offered)
@@ -214,7 +215,7 @@ def _store(folder: Path, rows: Sequence[dict[str, Any]]) -> Store:
 def _ranked(store: Store, model: Path) -> float:
     """Prompts a second of the whole job, from when its model is loaded."""
     chosen = [f'store="{store.uri}"', f'rank.models=["{model}"]', 'rank.rankers=["llm"]', "run.executor=local"]
-    report = _rank(config.load("local", [*chosen, "rank.llm.share_prefix=false"]))
+    report = _rank(config.load("local", [*chosen, "rank.llm.share_prefix=false", f"rank.llm.cpus={_cpus()}"]))
     return float(report.phases[-1].rate)
 
 

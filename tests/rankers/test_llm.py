@@ -54,6 +54,7 @@ def prompt(number, member=0, candidates=4, history=30):
     )
 
 
+OTHERS = ("qwen2", "gpt_neox", "phi")
 PROMPTS = [prompt(n, member=n // 5, candidates=2 + n % 4) for n in range(20)]
 
 
@@ -77,7 +78,7 @@ def said_one_by_one(folder, prompts):
         yield sure[letters.tokens(tokenizer, text, len(each.artwork_ids))].tolist()
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt_neox", "phi"])
+@pytest.mark.parametrize("kind", ["llama", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
 def test_scores_are_those_of_each_prompt_alone(kind, tmp_path, monkeypatch):
     folder = tiny_lms.save(tmp_path / kind, kind)
     alone = list(said_one_by_one(folder, PROMPTS))
@@ -95,6 +96,7 @@ def test_scores_are_those_of_each_prompt_alone(kind, tmp_path, monkeypatch):
         assert shared == ([] if settings.get("share_prefix") is False else [5, 5, 5, 5])
 
 
+@pytest.mark.slow
 def test_a_sliding_window_is_not_shared_and_scores_all_the_same(tmp_path):
     folder = tiny_lms.save(tmp_path / "m", "qwen2", use_sliding_window=True, sliding_window=16, max_window_layers=1)
     for found, expected in zip(ranked(folder), said_one_by_one(folder, PROMPTS), strict=True):
@@ -166,6 +168,7 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(tmp_path):
     assert len(halved) > 2
 
 
+@pytest.mark.slow
 def test_an_adapter_is_read_beside_its_base(tmp_path):
     from peft import LoraConfig, get_peft_model
 

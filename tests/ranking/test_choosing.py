@@ -87,6 +87,7 @@ def test_exploring_says_how_likely_each_was_and_draws_alike(nightly, tmp_path):
     assert {round(row["propensity"], 9) for row in rows if row["rank"] > 1} == {0.1}
 
 
+@pytest.mark.slow
 def test_what_does_not_answer_chooses_nothing(nightly, tmp_path, capsys):
     store = stores.copied(nightly, tmp_path)
     model = tiny_lms.save(tmp_path / "model")

@@ -102,6 +102,7 @@ def test_what_is_asked_wrongly_is_refused_in_a_sentence(prompted, tmp_path, caps
     assert not (prompted / "ranking").exists()
 
 
+@pytest.mark.slow
 def test_the_prior_is_estimated_once_and_makes_a_key_of_its_own(prompted, tmp_path, capsys):
     store = stores.copied(prompted, tmp_path)
     model = tiny_lms.save(tmp_path / "leans", "phi", leaning={"A": 30})
@@ -125,6 +126,7 @@ def test_the_prior_is_estimated_once_and_makes_a_key_of_its_own(prompted, tmp_pa
     assert used[1] > 2
 
 
+@pytest.mark.slow
 def test_more_orders_take_a_leaning_out_as_well(prompted, tmp_path, capsys):
     store = stores.copied(prompted, tmp_path)
     model = tiny_lms.save(tmp_path / "leans", "phi", leaning={"A": 30})
