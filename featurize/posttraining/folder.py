@@ -128,7 +128,9 @@ def tokenizer_digest(folder: Path) -> str | None:
 
 
 def name_base(adapter: Path, base: str, revision: str | None) -> None:
-    """Have adapter_config.json name the base as the setting does, and no folder of a cache."""
+    """Have adapter_config.json name the base as the setting does, and no folder of a cache; a folder by its path."""
+    if Path(base).expanduser().is_dir():
+        base = str(Path(base).expanduser().absolute())
     path = adapter / "adapter_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config |= {"base_model_name_or_path": base, "revision": revision}

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import types
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -314,6 +315,7 @@ def make(
         "peft_config": _adapter(wanted),
         "callbacks": [*callbacks, *([EarlyStoppingCallback(wanted.patience)] if stops else [])],
     }
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # TRL's use of its older names
     if dpo:
         trainer = Pairs(args=DPOConfig(**common, beta=wanted.beta), **rest)
     else:
@@ -344,6 +346,7 @@ def fit(trainer: Any, work: Path, out_of_memory: tuple[type[BaseException], ...]
     checkpoint = last_checkpoint(work)
     if checkpoint is not None:
         state = _state(checkpoint, work)
+        trainer.args.eval_on_start = False  # it was read before the checkpoint, and twice would count twice
         stopper = state.get("stateful_callbacks", {}).get("EarlyStoppingCallback", {})
         tried = stopper.get("attributes", {}).get("early_stopping_patience_counter", 0)
         if tried >= stopper.get("args", {}).get("early_stopping_patience", sys.maxsize):

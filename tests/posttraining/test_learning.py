@@ -66,7 +66,7 @@ def test_an_adapter_and_the_same_merged_score_alike(here):  # noqa: F811
     lora = ("posttrain.lora=4", "posttrain.learning_rate=1e-2", "posttrain.epochs=2", "posttrain.readings=2")
     assert run(*lora) == 0
     prompts, _ = asked(8)
-    assert json.loads((here / "model/adapter_config.json").read_text())["base_model_name_or_path"] == "base"
+    assert json.loads((here / "model/adapter_config.json").read_text())["base_model_name_or_path"] == str(here / "base")
     before = scores(here / "base", prompts)
     adapter = scores(here / "model", prompts)
     assert np.abs(adapter - before).max() > 0.01
