@@ -33,8 +33,8 @@ from featurize.storage import current, tables
 from featurize.storage.tables import sql
 
 JOB = "rank"
-PROMPTS_HERE = 20_000
-"""Prompts of a shard of a ranker that runs in this process: a part's."""
+PROMPTS_HERE = 2_000
+"""Prompts of a shard of a ranker that runs in this process: so many are held as objects at once."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Ranking(JobRun):
             asked = Given(orders=self.wanted.orders, seed=self.wanted.seed)
             if module.Ranker.per_model:
                 planned += [
-                    Planned(f"{name}:{_short(model)}", name, settings, replace(asked, model=model))
+                    Planned(f"{name}:{_short(model)}", name, settings, replace(asked, model=_placed(model)))
                     for model in self._models()
                 ]
             elif settings.letters:
@@ -278,6 +278,12 @@ class Ranking(JobRun):
         """The last lines of the run."""
         question = "FROM current_choice LIMIT 10" if self.kind == "nightly" else "FROM ranked LIMIT 10"
         return self.report.text(shown(self.store.uri), ask(self.store, question), self.dry_run)
+
+
+def _placed(model: str) -> str:
+    """A folder by its whole path, since workers may start elsewhere; any other name as it is."""
+    folder = Path(model).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else model
 
 
 def _short(model: str) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -133,3 +134,13 @@ def test_more_orders_take_a_leaning_out_as_well(prompted, tmp_path, capsys):
     given = {"rank__rankers": '["llm"]', "rank__models": f'["{model}"]', "rank__orders": 52}
     assert stores.run(store, **given) == 0
     assert "no more than chance" in " ".join(capsys.readouterr().out.split())
+
+
+def test_without_models_it_is_what_posttrain_began_with_and_made(prompted, models, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(Path(models[0]).parent)
+    base, trained = (Path(model).name for model in models)
+    given = {"rank__rankers": '["llm"]', "posttrain__base": base, "rank__split": "held_out"}
+    for output, names in (("not-yet", {f"llm:{base}"}), (trained, {f"llm:{base}", f"llm:{trained}"})):
+        assert stores.run(prompted, "--dry-run", posttrain__output=output, **given) == 0
+        said = capsys.readouterr().out
+        assert {word for word in said.split() if word.startswith("llm:")} == names
