@@ -6,12 +6,10 @@ everywhere `Weighted` has the loss of its parent, and the reference of `Pairs` i
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import sys
 import time
-import types
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +21,6 @@ from datasets import Dataset
 from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
-from trl.trainer.utils import FusedCausalLMOutput
 
 from featurize.config import Posttrain
 from featurize.errors import RunFailed
@@ -31,11 +28,10 @@ from featurize.inference import causal_lm
 from featurize.inference.causal_lm import Source
 from featurize.posttraining import reading
 from featurize.posttraining.examples import Example, Examples, padded
+from featurize.posttraining.head import IGNORED, head_on_labels
 from featurize.posttraining.stream import Places
 from featurize.report import Progress
 
-IGNORED = -100
-"""The label of what is not learnt."""
 WHOLE = "whole"
 """A file in each checkpoint that was written to its end: the seconds of training up to there."""
 STATE = "trainer_state.json"
@@ -154,49 +150,6 @@ class Pairs(_Reads, DPOTrainer):  # type: ignore[misc]
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset
-
-
-def head_on_labels(model: Any) -> None:
-    """Have TRL's fused head score only what has a label, on a CPU too.
-
-    TRL does so where there is Triton. Elsewhere it scores every token of the prompt, which takes several times as long
-    as all the layers of a small model. `model` is one that a TRL trainer has given its head.
-    """
-    fused = model.forward
-
-    @functools.wraps(fused)
-    def forward(self: Any, *args: Any, fused_lm_head: bool = False, labels: Any = None, **kwargs: Any) -> Any:
-        if not fused_lm_head or labels.device.type != "cpu":
-            given = {} if labels is None else {"labels": labels}
-            return fused(*args, fused_lm_head=fused_lm_head, **given, **kwargs)
-        shifted = labels[:, 1:]
-        mask = shifted != IGNORED
-        places = mask.any(0).nonzero()[:, 0]
-        items = kwargs.pop("num_items_in_batch", None)
-        logits = fused(*args, **kwargs, logits_to_keep=places).logits.float()
-        said = logits.log_softmax(-1)
-        wanted = shifted[:, places].clamp(min=0)
-
-        def spread(values: torch.Tensor) -> torch.Tensor:
-            found = values.new_zeros(mask.shape).index_copy(1, places, values)
-            return found.masked_fill(~mask, 0)
-
-        log_probs = spread(said.gather(-1, wanted[..., None])[..., 0])
-        with torch.no_grad():
-            entropy = spread(-(said.exp() * said).sum(-1))
-            mean_logits = spread(logits.mean(-1))
-            is_top1 = spread((logits.argmax(-1) == wanted).float()).bool()
-        loss = -log_probs.sum() / (mask.sum().clamp(min=1) if items is None else items)
-        return FusedCausalLMOutput(
-            loss=loss,
-            log_probs=log_probs,
-            entropy=entropy,
-            mean_logits=mean_logits,
-            is_top1=is_top1,
-            label_mask=mask,
-        )
-
-    model.forward = types.MethodType(forward, model)
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
