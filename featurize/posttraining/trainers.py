@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from transformers import EarlyStoppingCallback, TrainerCallback
-from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_callback import PrinterCallback, TrainerState
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from featurize.config import Posttrain
@@ -303,7 +303,7 @@ def fit(trainer: Any, work: Path, out_of_memory: tuple[type[BaseException], ...]
         stopper = state.get("stateful_callbacks", {}).get("EarlyStoppingCallback", {})
         tried = stopper.get("attributes", {}).get("early_stopping_patience_counter", 0)
         if tried >= stopper.get("args", {}).get("early_stopping_patience", sys.maxsize):
-            trainer.args.max_steps = state["global_step"]  # it had stopped there
+            return _stopped(trainer, checkpoint)
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except out_of_memory as error:
@@ -315,6 +315,14 @@ def fit(trainer: Any, work: Path, out_of_memory: tuple[type[BaseException], ...]
     losses = [each["loss"] for each in log if "loss" in each]
     if not np.isfinite(losses).all():
         raise RunFailed("the loss became no number: lower posttrain.learning_rate, or set posttrain.dtype=float32")
+    return log
+
+
+def _stopped(trainer: Any, checkpoint: Path) -> list[dict[str, Any]]:
+    """What `fit` leaves of a run that had stopped early at this checkpoint: to train on would be another run."""
+    trainer.state = TrainerState.load_from_json(str(checkpoint / STATE))
+    trainer._load_best_model()
+    log: list[dict[str, Any]] = trainer.state.log_history
     return log
 
 

@@ -15,7 +15,9 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from featurize.errors import RunFailed
 from featurize.inference import causal_lm, letters
+from featurize.posttraining.folder import Folder
 from tests.posttraining import planted
 from tests.posttraining.test_job import base, here, run  # noqa: F401
 
@@ -105,13 +107,14 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(here, method):  
     assert whole.returncode == 0, said
     dice = random.Random(0)
     killed = 0
-    for _ in range(20):
+    for run_number in range(4):  # three are killed, unless they end before
+        there = set((here / ".killed.work").glob("*/checkpoint-*/whole"))
         process = start(*method, "posttrain.output=killed")
         begun = time.monotonic()
         seen = set()
-        wanted = dice.randint(1, 3)
+        wanted = dice.randint(1, 2) if run_number < 3 else 99
         while process.poll() is None and time.monotonic() - begun < 300:
-            seen |= set((here / ".killed.work").glob("*/checkpoint-*/whole"))
+            seen |= set((here / ".killed.work").glob("*/checkpoint-*/whole")) - there
             if len(seen) >= wanted:
                 time.sleep(dice.random() * 0.3)
                 process.send_signal(signal.SIGKILL)
@@ -124,6 +127,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(here, method):  
         if code == 0:
             break
     assert killed >= 2
+    assert code == 0
     one, other = (load_file(next((here / each).glob("*model.safetensors"))) for each in ("whole", "killed"))
     assert one.keys() == other.keys()
     assert max(np.abs(one[name] - other[name]).max() for name in one) < 1e-5
@@ -175,3 +179,19 @@ def test_two_processes_learn_what_one_does_and_nobody_is_told(here, monkeypatch)
     assert max(np.abs(alone[name] - shared[name]).max() for name in alone) < 1e-5
     runs = duckdb.sql(f"SELECT count(*) FROM read_parquet('{here}/store/run/*.parquet')").fetchall()
     assert runs == [(2,)]
+
+
+@pytest.mark.slow
+def test_a_run_that_stopped_early_and_was_killed_then_is_only_put_in_its_place(here, monkeypatch):  # noqa: F811
+    planted.write(here / "store", [row | {"reward": 1.0} for row in planted.some(500)])
+    early = ("posttrain.epochs=4", "posttrain.readings=8", "posttrain.patience=1", "posttrain.learning_rate=3e-2")
+    assert run(*early) == 0
+    with monkeypatch.context() as full:
+        full.setattr(Folder, "publish", lambda *_: (_ for _ in ()).throw(RunFailed("the disk is full")))
+        assert run(*early, "posttrain.output=late") == 1
+    assert not (here / "late").exists()
+    assert run(*early, "posttrain.output=late") == 0
+    records = [json.loads((here / each / "posttrain.json").read_text()) for each in ("model", "late")]
+    assert records[0]["steps"] == records[1]["steps"] < records[0]["steps_planned"]
+    assert records[0]["figures"] == records[1]["figures"]
+    assert records[0]["model_key"] == records[1]["model_key"]
