@@ -35,6 +35,7 @@ def figures(out: Path) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in rows}
 
 
+@pytest.mark.slow
 def test_efficiency_is_the_ratio_of_two_rates_on_the_pictures_of_a_folder(artwork: Path, tmp_path: Path) -> None:
     settings = ("embed.model=bundled:clip", "describe=null", "run.executor=local")
     sets = [argument for setting in settings for argument in ("--set", setting)]
@@ -67,6 +68,7 @@ sys.exit(bench.main(sys.argv[1:]))
     assert not any("Ray" in name for name in found)
 
 
+@pytest.mark.slow
 def test_reduced_decoding_and_bfloat16_are_compared_with_the_plain_way(tmp_path: Path) -> None:
     large = tmp_path / "large"
     large.mkdir()
@@ -80,6 +82,7 @@ def test_reduced_decoding_and_bfloat16_are_compared_with_the_plain_way(tmp_path:
     assert 0.98 < found["bfloat16 and float32: mean cosine"]["value"] <= 1.0001
 
 
+@pytest.mark.slow
 def test_a_dry_run_is_measured_on_a_store_that_has_everything(tmp_path: Path) -> None:
     found = measured(tmp_path / "bench.json", "--only", "planning", "--images", "2")
     assert 0.1 < found["--dry-run, 2,000 rows, nothing new"]["value"] < 60

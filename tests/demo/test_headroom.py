@@ -24,6 +24,7 @@ def check(found: Values) -> None:
     assert found.learnt > 0.5
 
 
+@pytest.mark.slow
 def test_what_can_be_learnt_is_in_the_log(tmp_path: Path) -> None:
     check(values_of(tmp_path, world.Size(titles=150, members=3_000, history_rows=120, impressions=24_000)))
 

@@ -80,6 +80,7 @@ def ask(query):
         return db.execute(query).fetchall()
 
 
+@pytest.mark.slow
 def test_failed_descriptions_are_tried_again_until_they_work_or_were_tried_often_enough(describe):
     assert describe() == [(1, 3, {"invalid_fields": 1, "invalid_json": 1, "truncated": 1}, 0)]
     assert describe() == [(1, 3, {"invalid_fields": 1, "invalid_json": 1, "truncated": 1}, 0)]

@@ -93,6 +93,7 @@ def test_a_late_label_counts_in_every_recipe(tmp_path):
     assert len(labels(tmp_path)["i0"]) == 2
 
 
+@pytest.mark.slow
 def test_only_labels_and_prompts_of_the_days_in_the_input_are_read(tmp_path):
     world = worlds.plain(impressions=40)
     every, world.impression = world.impression, [row for row in world.impression if row["at"].day < 8]
@@ -173,6 +174,7 @@ def test_on_s3_late_labels_count_too(tmp_path, s3_bucket):
     assert pq.read_table(f"{place.path}/{place.parts('prompt')[0]}", filesystem=place.fs).num_rows > 0
 
 
+@pytest.mark.slow
 def test_minutes_that_cannot_be_right_change_no_label_and_are_counted(tmp_path, capsys):
     world = worlds.plain(impressions=4)
     world.impression[2]["minutes"] = 12.0

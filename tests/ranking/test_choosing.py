@@ -63,6 +63,7 @@ def test_each_pair_and_night_has_one_row_where_its_member_belongs(nightly, tmp_p
     assert stores.rows(store, "FROM choice ORDER BY ALL") == rows
 
 
+@pytest.mark.slow
 def test_exploring_says_how_likely_each_was_and_draws_alike(nightly, tmp_path):
     store = stores.copied(nightly, tmp_path)
     given = {"rank__rankers": '["llm"]', "rank__models": f'["{tiny_lms.save(tmp_path / "model")}"]'}

@@ -93,6 +93,7 @@ def test_the_database_reads_the_store_that_it_lies_in(store, tmp_path):
         assert db.execute(captions).fetchall() == here
 
 
+@pytest.mark.slow
 def test_a_database_that_cannot_tell_its_store_says_so_until_make_sql_writes_it_again(store, tmp_path):
     views.refresh(store)
     shutil.copytree(store.uri, tmp_path / "copy")
@@ -202,6 +203,7 @@ def test_the_shell_is_opened_with_every_view_where_there_is_one(store, tmp_path)
     assert "'/pictures/a1.jpg'" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_conversation_without_the_shell(store):
     asked = "SELECT count(*) AS n\nFROM artwork_present;\nSELECT nonsense;\nFROM current_model;\n"
     environment = {name: value for name, value in os.environ.items() if name != "PATH"} | {"PATH": ""}
