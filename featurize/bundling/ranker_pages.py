@@ -222,7 +222,8 @@ def _history(
         count = times[number]
         title, cast = here.titles[number], here.casts[number]
         event = "play" if dice.random() < 0.8 else dice.choice(("thumbs_up", "thumbs_down", "list_add"))
-        watched.append(Watched(title.name, title.themes, cast, event, count, dice.randint(1, 120), hours))
+        minutes = min(dice.randint(1, 120), 60 * hours - 1)  # it has ended
+        watched.append(Watched(title.name, title.themes, cast, event, count, minutes, hours))
         hours += dice.randint(1, 24 * dice.choice((1, 3, 10)))
         if event == "play":
             genres.update(dict.fromkeys(title.themes, count))

@@ -17,15 +17,24 @@ def statements(template: Template) -> list[str]:
     of_kind = " ".join(
         f"WHEN '{kind}' THEN {_sql(getattr(what, kind))}" for kind in ("thumbs_up", "thumbs_down", "list_add")
     )
-    broken_off = f"WHEN minutes < {what.broken_off_below} THEN {_sql(what.broken_off)}" if what.broken_off else ""
-    one_play = f"CASE WHEN minutes IS NULL THEN {_sql(what.play_unmeasured)} {broken_off} ELSE {_sql(what.play)} END"
+    cases = (
+        ("minutes IS NULL", what.play_unmeasured),
+        ("going_on AND minutes < 1", what.play_begun),
+        ("going_on", what.play_so_far),
+        ("minutes < 1", what.play_at_once),
+        (f"minutes < {what.broken_off_below}", what.broken_off),
+    )
+    one_play = "CASE {} ELSE {} END".format(
+        " ".join(f"WHEN {case} THEN {_sql(pattern)}" for case, pattern in cases if pattern is not None),
+        _sql(what.play),
+    )
     weeks = f"WHEN hours < 60 * 24 AND hours >= 14 * 24 THEN {_sql(ago.weeks, count='hours // (7 * 24)')} "
     bodies = {
         "system_message()": _sql(template.system.strip()),
         "user_message(history, title, now, earlier, candidates)": _sql(template.user.strip()),
         "history_line(title, what, ago)": _sql(history.line),
-        "what(kind, minutes)": f"CASE kind {of_kind} ELSE {one_play} END",
-        "plays(times, minutes)": f"CASE WHEN times = 1 THEN {one_play} "
+        "what(kind, minutes, going_on)": f"CASE kind {of_kind} ELSE {one_play} END",
+        "plays(times, minutes, going_on)": f"CASE WHEN times = 1 THEN {one_play} "
         f"WHEN minutes IS NULL THEN {_sql(what.plays_unmeasured)} ELSE {_sql(what.plays)} END",
         "ago(hours)": f"CASE WHEN hours < 1 THEN {_sql(ago.now)} "
         f"WHEN hours < 48 THEN {_sql(ago.hours, count='hours')} "

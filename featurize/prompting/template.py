@@ -113,6 +113,9 @@ class _Candidate(_Words):
 class _What(_Words):
     play: Annotated[str, _only("minutes")]
     play_unmeasured: Plain
+    play_so_far: Annotated[str, _only("minutes")] | None = Later
+    play_begun: Plain | None = Later
+    play_at_once: Plain | None = Later
     plays: Annotated[str, _only("times", "minutes")] | None = Later
     plays_unmeasured: Annotated[str, _only("times")] | None = Later
     broken_off: Annotated[str, _only("minutes")] | None = Later

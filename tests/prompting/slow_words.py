@@ -163,13 +163,13 @@ class Words:
         words = self.words["history"]
         often = self._often(met)
         said = []
-        recent = [(*e[:3], self._until(e, at)) for e in past[: words["recent"]]]
+        recent = [(*e[:3], self._until(e, at)) for e in past[: words["recent"]]]  # minutes, and whether it goes on
         if "titles" in words:
             for title in list(dict.fromkeys(e[1] for e in recent))[: words["titles"]]:
                 events = [e for e in recent if e[1] == title]
                 said.append((title, self._what_of_title(events), events[0][0]))
         else:
-            said = [(title, self._what(kind, minutes), when) for when, title, kind, minutes in recent]
+            said = [(title, self._what(kind, play), when) for when, title, kind, play in recent]
         lines = [
             words["line"].format(title=self._in_line(title, often), what=what, ago=self._ago(at - when))
             for title, what, when in said
@@ -205,24 +205,30 @@ class Words:
         return text
 
     def _until(self, event, at):
+        """Minutes of an event, None where they are not known, and whether it may have gone on after the moment."""
         minutes = event[3]
         if minutes is None or not self.words["history"].get("until_then"):
-            return minutes
-        return min(minutes, (at - event[0]) // timedelta(minutes=1))
+            return minutes, False
+        lasted = (at - event[0]) // timedelta(minutes=1)
+        return (lasted, True) if minutes >= lasted else (minutes, False)
 
-    def _what(self, kind, minutes):
-        words = self.words["history"]["what"]
+    def _what(self, kind, play):
+        words, (minutes, goes_on) = self.words["history"]["what"], play
         if KINDS[kind] != "play":
             return words[KINDS[kind]]
         if minutes is None:
             return words["play_unmeasured"]
+        if goes_on and "play_so_far" in words:
+            return words["play_so_far"].format(minutes=minutes) if minutes else words["play_begun"]
+        if minutes == 0 and "play_at_once" in words:
+            return words["play_at_once"]
         broken_off = "broken_off" in words and minutes < words["broken_off_below"]
         return words["broken_off" if broken_off else "play"].format(minutes=minutes)
 
     def _what_of_title(self, events):
         words, said = self.words["history"]["what"], []
-        plays = [minutes for _, _, kind, minutes in events if KINDS[kind] == "play"]
-        measured = [minutes for minutes in plays if minutes is not None]
+        plays = [play for _, _, kind, play in events if KINDS[kind] == "play"]
+        measured = [minutes for minutes, _ in plays if minutes is not None]
         if len(plays) == 1:
             said.append(self._what(0, plays[0]))
         elif plays:

@@ -101,7 +101,40 @@ def test_what_came_of_an_impression_is_said_when_it_was_known_whatever_it_was(tm
 def test_minutes_of_a_play_that_had_not_ended_count_up_to_the_moment(tmp_path):
     world = one_question()
     world.history = [worlds.event("m0", "t1", AT - timedelta(minutes=10, seconds=59), minutes=95.0)]
-    assert "watched 10 min, less than an hour ago" in prompts(tmp_path, world)["i1"]["prompt"]
+    assert "watched 10 min so far, less than an hour ago" in prompts(tmp_path, world)["i1"]["prompt"]
+
+
+WHAT = {
+    (95.0, 600): ("watched 10 min so far", "10 min so far"),  # still going on
+    (95.0, 5 * 60): ("watched 5 min so far", "5 min so far"),  # is not left
+    (95.0, 95 * 60 - 1): ("watched 94 min so far", "94 min so far"),
+    (95.0, 96 * 60): ("watched 95 min", "95 min"),  # has ended
+    (4.9, 4 * 60 + 30): ("watched 4 min so far", "4 min so far"),
+    (95.0, 59): ("began to watch", "begun"),
+    (0.9, 600): ("left at once", "left at once"),
+    (0.0, 0.5): ("began to watch", "begun"),
+    (5.0, 600): ("watched 5 min", "left after 5 min"),
+    (None, 600): ("watched", "once"),
+}
+
+
+@pytest.mark.parametrize(("words", "column"), [(V2, 0), (SHORT, 1)])
+def test_a_play_that_goes_on_is_not_said_to_be_left_and_one_of_no_minute_says_none(tmp_path, words, column):
+    world = one_question()
+    at = [AT - timedelta(minutes=100) * n for n in range(len(WHAT))]
+    world.impression = [world.impression[0] | {"impression_id": f"i{n}", "at": each} for n, each in enumerate(at)]
+    world.impression = [row | {"member_id": f"m{n}"} for n, row in enumerate(world.impression)]
+    world.history = [
+        worlds.event(f"m{n}", "t0", each - timedelta(seconds=seconds), minutes=minutes)
+        for n, (each, (minutes, seconds)) in enumerate(zip(at, WHAT, strict=True))
+    ]
+    rows = prompts(tmp_path, world, words)
+    for n, (given, said) in enumerate(WHAT.items()):
+        ago = "1 h ago" if given[1] >= 3600 else ("less than an hour ago", "just now")[column]
+        text = rows[f"i{n}"]["prompt"]
+        assert re.search(f": {said[column]}, {ago}$", text, re.MULTILINE), (given, text)
+        assert re.search(f"^(Earlier: {said[1]} {ago}|- {said[0]}, {ago})$", text, re.MULTILINE), (given, text)
+        assert not re.search(r"\b0 min", text)
 
 
 @pytest.mark.slow

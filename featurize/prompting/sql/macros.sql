@@ -41,9 +41,13 @@ CREATE TEMP MACRO same_language(one, other) AS
     starts_with(one || '-', other || '-') OR starts_with(other || '-', one || '-');
 CREATE TEMP MACRO whole_hours(happened, moment) AS
     ((epoch_us(moment) - epoch_us(happened)) // 3_600_000_000)::INTEGER;
+CREATE TEMP MACRO whole_minutes(happened, moment) AS (epoch_us(moment) - epoch_us(happened)) // 60_000_000;
+CREATE TEMP MACRO goes_on(told, minutes, happened, moment) AS
+    -- Whether a play may not have ended at the moment: its minutes are whole ones. No where that is not told.
+    coalesce(told AND minutes >= whole_minutes(happened, moment), false);
 CREATE TEMP MACRO minutes_until(minutes, happened, moment) AS
     -- Of a play that had not ended at the moment, how long it had lasted.
-    CASE WHEN minutes IS NOT NULL THEN least(minutes, (epoch_us(moment) - epoch_us(happened)) // 60_000_000)::INTEGER END;
+    CASE WHEN minutes IS NOT NULL THEN least(minutes, whole_minutes(happened, moment))::INTEGER END;
 CREATE TEMP MACRO same(value, of) AS
     -- The value that all of so many rows of a group have; NULL where they differ, or one has none.
     CASE WHEN count(value) = any_value(of) AND min(value) = max(value) THEN min(value) END;

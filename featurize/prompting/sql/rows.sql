@@ -68,7 +68,7 @@ moments_said AS (
 ),
 event_lines AS (
     SELECT question_no, array_to_string(
-            arg_max(earlier_event_line(what(kind, minutes), ago(hours)), place, $events), earlier_between()) AS events
+            arg_max(earlier_event_line(what(kind, minutes, going_on), ago(hours)), place, $events), earlier_between()) AS events
     FROM earlier_event
     WHERE question_no BETWEEN $first AND $last
     GROUP BY question_no
