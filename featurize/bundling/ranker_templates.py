@@ -13,7 +13,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from featurize.bundling.ranker_pages import Page, Shown, Watched, Written
+from featurize.bundling.ranker_pages import WEEKDAYS, Page, Shown, Watched, Written
 from featurize.demo.scenes import describe
 from featurize.demo.vocabulary import PLURALS
 from featurize.prompting import places, template
@@ -201,19 +201,24 @@ _PARTS = (("night", 23), ("evening", 18), ("afternoon", 12), ("morning", 5), ("n
 
 
 def _where_and_when(said: Template, now: dict[str, str]) -> dict[str, str]:
-    """Countries and languages by their names; the part of the day, where the template has no clock."""
+    """Countries and languages by their names; where the template has no clock, the part of the day, and whose it is."""
     if said.now is None or not now:
         return {}
     named = {kind: places.name(kind, now[kind]) for kind in ("country", "language")}
-    part = next(name for name, first in _PARTS if int(now["time"][:2]) >= first)
-    return now | named | ({} if "{clock}" in (said.now.time or "") else {"time": part})
+    if "{clock}" in (said.now.time or ""):
+        return now | named
+    hour = int(now["time"][:2])
+    part = next(name for name, first in _PARTS if hour >= first)
+    day = WEEKDAYS[WEEKDAYS.index(now["day"]) - (hour < _PARTS[-2][1])]  # a night is that of the day on which it began
+    return now | named | {"day": day, "time": part}
 
 
 def _now(said: Template, read: Page) -> str:
     now = said.now
     if now is None or not read.now:
         return ""
-    time = (now.time or "").format(weekday=read.now["day"], clock=read.now["time"], part=read.now["time"])
+    day, hour = read.now["day"], read.now["time"]
+    time = (now.time or "").format(weekday=day, day=day, clock=hour, part=hour)
     places_said = [
         (getattr(now, kind) or "").format(value=read.now[kind]) for kind in ("device", "country", "language")
     ]
@@ -232,7 +237,7 @@ def _earlier(said: Template, read: Page) -> str:
         outcome = earlier.played if shown.played else earlier.not_played
         pattern = earlier.shown_once if shown.before == 1 else earlier.shown
         ago = _ago(said, 24 * shown.days)
-        lines.append(pattern.format(letter=shown.letter, times=shown.before, ago=ago, outcome=outcome))
+        lines.append(pattern.format(letter=shown.letter, times=shown.before, ago=ago, outcome=outcome, before=""))
     return earlier.section.format(lines=earlier.between.join(lines)) if lines else ""
 
 

@@ -61,6 +61,7 @@ def statements(template: Template) -> list[str]:
             now,
             "time",
             weekday="strftime(timezone(zone, moment), '%A')",
+            day="strftime(timezone(zone, moment) - INTERVAL 5 HOUR, '%A')",
             clock="strftime(timezone(zone, moment), '%H:%M')",
             part="CASE WHEN hour(timezone(zone, moment)) BETWEEN 5 AND 11 THEN 'morning' "
             "WHEN hour(timezone(zone, moment)) BETWEEN 12 AND 17 THEN 'afternoon' "
@@ -69,12 +70,12 @@ def statements(template: Template) -> list[str]:
         "earlier_section(lines)": _in(earlier, "section"),
         "earlier_between()": _in(earlier, "between"),
         "earlier_event_line(what, ago)": _in(earlier, "event"),
-        "earlier_shown_line(letter, times, ago, outcome)": f"CASE WHEN times = 1 "
+        "earlier_shown_line(letter, times, ago, outcome, before)": f"CASE WHEN times = 1 "
         f"THEN {_in(earlier, 'shown_once')} ELSE {_in(earlier, 'shown')} END",
-        "outcome(played, broken_off, known)": f"CASE WHEN played THEN {_in(earlier, 'played')} "
-        f"WHEN NOT known THEN '' "
-        f"WHEN broken_off IS NOT NULL THEN {_in(earlier, 'broken_off', minutes='broken_off')} "
-        f"ELSE {_in(earlier, 'not_played')} END",
+        "earlier_before(outcome, ago)": _in(earlier, "before"),
+        "outcome(outcome, minutes)": f"CASE outcome WHEN 3 THEN {_in(earlier, 'played')} "
+        f"WHEN 2 THEN {_in(earlier, 'broken_off')} "
+        f"WHEN 1 THEN {_in(earlier, 'not_played')} ELSE '' END",
         "letter(place)": f"substr('{LETTERS}', place, 1)",
     }
     return [f"CREATE OR REPLACE TEMP MACRO {head} AS {body}" for head, body in bodies.items()]

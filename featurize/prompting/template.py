@@ -25,8 +25,10 @@ from featurize.errors import RefusedInput, did_you_mean
 from featurize.inference.extractor import model_key
 from featurize.prompting.text import CUT, clean, word
 
-VERSION = 1
-"""Raised whenever the code here, in `text` or in sql/prompt_*.sql would make other prompts of the same template."""
+VERSION = 2
+"""Raised whenever the code here, in `text` or in the SQL would make other prompts of the same template."""
+WITHOUT_EARLIER = 1
+"""The same for templates that do not speak of what was shown before: what has changed since does not touch them."""
 DEFAULT = "multiple-choice-short-v1"
 """What stores without prompts begin with."""
 FACTS = ("caption", "mood", "setting", "people", "composition", "text_on_artwork")
@@ -167,7 +169,7 @@ class _Now(_Words):
     place: int = Field(ge=len(CUT) + 1)
     section: Annotated[str, _only("now")]
     between: str
-    time: Annotated[str, _only("weekday", "clock", "part")] | None = None
+    time: Annotated[str, _only("weekday", "clock", "day", "part")] | None = None
     device: Value | None = None
     country: Value | None = None
     language: Value | None = None
@@ -182,7 +184,8 @@ class _Earlier(_Words):
     between: str
     event: Annotated[str, _only("what", "ago")]
     shown_once: Annotated[str, _only("letter", "ago", "outcome")]
-    shown: Annotated[str, _only("letter", "times", "ago", "outcome")]
+    shown: Annotated[str, _only("letter", "times", "ago", "outcome", "before")]
+    before: Annotated[str, _only("outcome", "ago")] | None = Later
     played: Plain
     broken_off: Annotated[str, _only("minutes")]
     not_played: Plain
@@ -209,6 +212,7 @@ class Template(_Words):
             "history.what.plays": self.history.titles and what.plays is None,
             "history.what.plays_unmeasured": self.history.titles and what.plays_unmeasured is None,
             "history.what.broken_off_below": what.broken_off and what.broken_off_below is None,
+            "earlier.before": self.earlier and "{before}" in self.earlier.shown and self.earlier.before is None,
             "people": self.people is None and (self.title.cast or self.history.title.cast or self.candidate.depicts),
             "now": self.now is None and "{now}" in self.user,
             "earlier": self.earlier is None and "{earlier}" in self.user,
@@ -223,7 +227,8 @@ class Template(_Words):
     @cached_property
     def fingerprint(self) -> dict[str, Any]:
         content = json.dumps(self.model_dump(), sort_keys=True)
-        return {"backend": "template", "version": VERSION, "sha256": hashlib.sha256(content.encode()).hexdigest()}
+        version = VERSION if self.earlier else WITHOUT_EARLIER
+        return {"backend": "template", "version": version, "sha256": hashlib.sha256(content.encode()).hexdigest()}
 
     @property
     def key(self) -> str:

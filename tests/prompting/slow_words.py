@@ -261,7 +261,9 @@ class Words:
             hour = row["clock"].hour
             part = "morning" if 5 <= hour < 12 else "afternoon" if 12 <= hour < 18 else "evening"
             part = part if 5 <= hour < 23 else "night"
-            said.append(words["time"].format(weekday=f"{row['clock']:%A}", clock=f"{row['clock']:%H:%M}", part=part))
+            night_before = row["clock"] - DAY if hour < 5 else row["clock"]
+            named = {"weekday": f"{row['clock']:%A}", "day": f"{night_before:%A}", "clock": f"{row['clock']:%H:%M}"}
+            said.append(words["time"].format(part=part, **named))
         for kind in ("device", "country", "language"):
             value = word(places.name(kind, (row.get(kind) or "").strip()), words["place"])
             said += [words[kind].format(value=value)] if value else []
@@ -289,22 +291,33 @@ class Words:
                     letter=LETTERS[candidates.index(name)],
                     times=len(rows),
                     ago=self._ago(row["at"] - last),
-                    outcome=self._outcome(rows, row["at"]),
+                    **self._outcomes(rows, row["at"]),
                 )
             )
         return words["section"].format(lines=words["between"].join(lines)) if lines else ""
 
-    def _outcome(self, rows, at):
+    def _outcomes(self, rows, at):
+        """What came of the last showing; and of an earlier one, where more came of it."""
         words = self.words["earlier"]
-        known = [row for row in rows if at - row["at"] >= words["known_after"] * HOUR]
-        if any(row["reward"] >= 0.5 for row in known):
-            return words["played"]
-        if len(known) < len(rows):
-            return ""
-        minutes = [
-            (row["at"], minutes) for row in known if (minutes := _of_impression(row)) is not None and minutes >= 1
-        ]
-        return words["broken_off"].format(minutes=int(max(minutes)[1])) if minutes else words["not_played"]
+        told = [(each, *self._outcome(each, at)) for each in rows]
+        last = max(told, key=lambda one: (one[0]["at"], *one[1:3]))
+        best = max(told, key=lambda one: (one[1], one[0]["at"], one[2]))
+        found = {"outcome": last[3], "before": ""}
+        if best[1] > last[1] and "before" in words:
+            found["before"] = words["before"].format(outcome=best[3], ago=self._ago(at - best[0]["at"]))
+        return found
+
+    def _outcome(self, row, at):
+        """How much came of a showing, minutes where it was broken off, and the words."""
+        words = self.words["earlier"]
+        if at - row["at"] < words["known_after"] * HOUR:
+            return 0, 0, ""
+        if row["reward"] >= 0.5:
+            return 3, 0, words["played"]
+        minutes = int(_of_impression(row) or 0)
+        if minutes >= 1:
+            return 2, minutes, words["broken_off"].format(minutes=minutes)
+        return 1, 0, words["not_played"]
 
 
 def _minutes(row):

@@ -1,7 +1,7 @@
 """What the second template and the short one say of people, places and what came before, and what they leave out."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -96,6 +96,65 @@ def test_what_came_of_an_impression_is_said_when_it_was_known_whatever_it_was(tm
     world.impression[2]["reward"] = 0.0  # and silence tells nothing
     (tmp_path / "other").mkdir()
     assert prompts(tmp_path / "other", world)["i1"]["prompt"] == row["prompt"]
+
+
+TOLD = {
+    # days ago, reward and minutes of each showing: what the second template says, and the short one
+    ((3, 0.0, 4.9), (1.125, 0.0, None)): ", broken off after 4 min 3 days ago, last 27 h ago, not played",
+    ((3, 1.0, 50.0), (1.125, 0.0, 2.0)): ", played 3 days ago, last 27 h ago, broken off after 2 min",
+    ((9, 1.0, None), (3, 0.0, 8.0), (0.125, 1.0, None)): ", played 9 days ago, last 3 h ago",
+    ((9, 0.0, None), (0.125, 1.0, None)): ", not played 9 days ago, last 3 h ago",
+    ((9, 0.0, 7.0), (8, 0.0, 5.0), (2, 0.0, 0.9)): ", broken off after 5 min 8 days ago, last 2 days ago, not played",
+    ((9, 0.0, 7.0), (2, 1.0, None)): ", last 2 days ago, played",
+    ((9, 0.0, None), (2, 0.0, None)): ", last 2 days ago, not played",
+    ((0.5, 0.0, None), (0.125, 1.0, None)): ", last 3 h ago",
+}
+
+
+@pytest.mark.parametrize("words", [V2, SHORT])
+def test_what_came_of_a_showing_stands_beside_its_own_time(tmp_path, words):
+    world = one_question()
+    world.impression = []
+    for n, showings in enumerate(TOLD):
+        world.impression.append(worlds.impression(100 + n, f"m{n}", "t0", AT, ["t0-0", "t0-1"], propensity=1.0))
+        for k, (days, reward, minutes) in enumerate(showings):
+            before = shown(10 * n + k, AT - days * DAY, "t0-0", reward, f"m{n}", minutes=minutes)
+            world.impression.append(before)
+    rows = prompts(tmp_path, world, words)
+    for n, (showings, said) in enumerate(TOLD.items()):
+        row = rows[f"i{100 + n}"]
+        was, said = (" was", said) if words == V2 else ("", said.replace("broken off", "left"))
+        letter = letters(row)["t0-0"]
+        assert f"{letter}{was} shown {len(showings)} times{said}\n" in row["prompt"] + "\n"
+
+
+PARTS = {
+    # by the clock of Lisbon in winter, which is UTC's; the 10th of January 2025 was a Friday
+    (10, 4, 59): "Thursday night",
+    (10, 5, 0): "Friday morning",
+    (10, 11, 59): "Friday morning",
+    (10, 12, 0): "Friday afternoon",
+    (10, 18, 0): "Friday evening",
+    (10, 22, 59): "Friday evening",
+    (10, 23, 0): "Friday night",
+    (11, 0, 30): "Friday night",
+    (11, 5, 0): "Saturday morning",
+    (13, 0, 0): "Sunday night",
+}
+
+
+def test_a_night_is_that_of_the_day_on_which_it_began(tmp_path):
+    moments = [datetime(2025, 1, *each, tzinfo=UTC) for each in PARTS]
+    for words, said in ((SHORT, list(PARTS.values())), (V2, [f"{each:%A %H:%M}" for each in moments])):
+        world = one_question(time_zone="Europe/Lisbon")
+        (tmp_path / words).mkdir()
+        world.impression = [
+            world.impression[0] | {"impression_id": f"i{n}", "at": each} for n, each in enumerate(moments)
+        ]
+        rows = prompts(tmp_path / words, world, words)
+        heading = "Now: " if words == SHORT else "## Now\n"
+        now = [rows[f"i{n}"]["prompt"].partition(heading)[2].partition("\n")[0] for n in range(len(moments))]
+        assert now == said
 
 
 def test_minutes_of_a_play_that_had_not_ended_count_up_to_the_moment(tmp_path):

@@ -75,7 +75,10 @@ event_lines AS (
 ),
 shown_lines AS (
     SELECT question_no, array_to_string(arg_max(
-            earlier_shown_line(letter_mark() || letter(number), times, ago(hours), outcome(played, broken_off, known)),
+            earlier_shown_line(
+                letter_mark() || letter(number), times, ago(last.hours), outcome(last.outcome, last.minutes),
+                CASE WHEN best IS NOT NULL
+                    THEN earlier_before(outcome(best.outcome, best.minutes), ago(best.hours)) END),
             epoch_us(last_at) * 64 - number, $artworks), earlier_between()) AS shows
     FROM (
         SELECT s.*, list_position(artwork_ids, artwork_id) AS number
