@@ -19,7 +19,7 @@ from jobs import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0; 2 when the folder of the world holds something else."""
+    """Returns 0; 1 when it was interrupted; 2 when the folder of the world holds something else, or not all of it."""
     size = parser().parse_args(argv).size
     try:
         folder = Path("demo") / size
@@ -30,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             amounts = world.SIZES[size]
             world.write_tables(Path(made), list(titles(amounts.titles, 0)), amounts, 0)
             print(values(Path(made)))
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return 1
     except ArtworkError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, RefusedInput) else 1

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from featurize.demo import world
 from featurize.demo.members import DEVICES, THEME_NAMES
 from featurize.demo.visits import occurrences
 from featurize.demo.vocabulary import MOODS, SHOTS
@@ -49,10 +49,10 @@ class Log:
 
 
 def read(folder: Path) -> Log:
-    """The log of the world in `folder`."""
-    titles = pq.read_table(folder / "title.parquet").to_pylist()
-    scenes = pq.read_table(folder / "truth/scene.parquet").to_pylist()
-    logged = pq.read_table(folder / "impression.parquet")
+    """The log of the world in `folder`. Errors: RefusedInput naming a file that is not whole."""
+    titles = world.table(folder / "title.parquet").to_pylist()
+    scenes = world.table(folder / "truth/scene.parquet").to_pylist()
+    logged = world.table(folder / "impression.parquet")
     title_at = {row["title_id"]: at for at, row in enumerate(titles)}
     actors = sorted({name for row in titles for name in row["cast"]})
     members = sorted(set(logged["member_id"].to_pylist()))
@@ -65,8 +65,9 @@ def read(folder: Path) -> Log:
     themes = _marks([row["genres"] for row in titles], THEME_NAMES)
     cast = _marks([row["cast"] for row in titles], actors)
     with tables.connect() as db:
-        files = {name: str(folder / f"{name}.parquet") for name in ("history", "impression")}
-        plays = tables.arrow(db, tables.sql("demo", "plays_before"), files)
+        db.register("impression", logged)
+        db.register("history", world.table(folder / "history.parquet"))
+        plays = tables.arrow(db, tables.sql("demo", "plays_before"))
     who, what = _numbers(plays["member_id"], members), _numbers(plays["title_id"], list(title_at))
     known = who >= 0
     who, what, often = who[known], what[known], plays["plays"].to_numpy()[known]

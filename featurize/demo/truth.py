@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from featurize.demo import world
 from featurize.storage import tables
 from featurize.storage.tables import sql
 
@@ -17,6 +17,7 @@ def rewards(folder: Path, prompts: pa.Table) -> np.ndarray | None:
 
     `prompts` has the columns impression_id, title_id, asked_at, artwork_ids and shown, the place of what was shown.
     They are of the world in `folder` when all of these stand in its impressions, and all candidates in its truth.
+    Errors: RefusedInput naming a file that is not whole.
     """
     files = {name: folder / path for name, path in _FILES.items()}
     if not len(prompts) or not all(path.is_file() for path in files.values()):
@@ -24,7 +25,7 @@ def rewards(folder: Path, prompts: pa.Table) -> np.ndarray | None:
     with tables.scratch() as db:
         db.register("prompt", prompts.append_column("number", pa.array(np.arange(len(prompts)))))
         for name, path in files.items():
-            db.register(name, pq.ParquetFile(path).read())
+            db.register(name, world.table(path))
         found = tables.arrow(db, sql("demo", "truth"))
     counts = pa.compute.list_value_length(prompts["artwork_ids"]).to_numpy()
     if len(found) != counts.sum():

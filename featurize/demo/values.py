@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from featurize.demo import learning
+from featurize.demo import learning, world
+from featurize.errors import RefusedInput
 
 FITTED_ON = 0.7
 """Share of the log, its first part, that the regression learns from; all policies are judged on the rest."""
@@ -48,11 +48,14 @@ class Values:
 
 
 def values(folder: Path) -> Values:
-    """Of the world in `folder`; its pictures are not read."""
+    """Of the world in `folder`; its pictures are not read. Errors: RefusedInput naming a file that is not whole."""
     log = learning.read(folder)
     real = log.candidates >= 0
     truth = np.zeros(real.shape)
-    truth[real] = pq.read_table(folder / "truth/reward.parquet")["expected_reward"].to_numpy()
+    rewards = world.table(folder / "truth/reward.parquet")
+    if len(rewards) != real.sum():
+        raise RefusedInput(f"{folder}/truth/reward.parquet is of another log than impression.parquet beside it")
+    truth[real] = rewards["expected_reward"].to_numpy()
     first, rest = np.split(np.arange(len(real)), [int(len(real) * FITTED_ON)])
     learnt = learning.scores(log, rest, learning.fit(log, first))
     truth, propensities, real = truth[rest], log.propensities[rest], real[rest]

@@ -86,6 +86,17 @@ def is_complete(folder: Path, size: str) -> bool:
     return bool(found.get("complete")) and (found["version"], found["size"]) == (VERSION, size)
 
 
+def table(path: Path) -> pa.Table:
+    """A table of a world. Errors: RefusedInput naming the file."""
+    try:
+        return pq.ParquetFile(path).read()
+    except FileNotFoundError:
+        problem = "is missing"
+    except (OSError, pa.ArrowException) as error:
+        problem = f"cannot be read ({error})"
+    raise RefusedInput(f"{path} {problem}: delete {path.parents[path.parent.name == 'truth']} and make its world again")
+
+
 def _stamp(folder: Path) -> dict[str, Any]:
     """What world.json says; empty where there is no folder, or nothing in it."""
     marker = folder / "world.json"

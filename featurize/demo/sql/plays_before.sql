@@ -1,6 +1,6 @@
 -- How often each member played each title before the first impression.
 SELECT member_id, title_id, count(*)::DOUBLE AS plays
-FROM read_parquet($history)
-WHERE event = 'play' AND "at" < (SELECT min("at") FROM read_parquet($impression))
+FROM history
+WHERE event = 'play' AND "at" < (SELECT min("at") FROM impression)
 GROUP BY ALL
 ORDER BY ALL
