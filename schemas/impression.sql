@@ -1,6 +1,6 @@
 -- Input: what members were shown, as CSV, JSON lines or Parquet. A row that breaks the contract becomes no prompt, and
--- is counted under a reason. Of several values of a row that cannot be read the first is told, in this order: what a
--- row can do without stands last.
+-- is counted under a reason. Of several values of a row that cannot be read the first is told, in this order, but for
+-- max_maturity, which is first: tonight it is read of rows, too, that became no prompt. What a row can do without is last.
 CREATE TABLE impression (
     impression_id VARCHAR NOT NULL CHECK (impression_id <> ''),
     member_id VARCHAR NOT NULL CHECK (member_id <> ''),

@@ -183,7 +183,8 @@ class _Converter:
 
     def _with_faults(self, file: TableFile, batch: pa.Table, rows: pa.Table) -> pa.Table:
         wrong: dict[int, tuple[str, str]] = {}
-        for name, what in self.judged.items():
+        # A limit first, whatever else is wrong: it is read of rows, too, that are left out for another reason.
+        for name, what in sorted(self.judged.items(), key=lambda each: each[1] != "whole"):
             for number in self._wrong(batch[name], rows[name], what):
                 wrong.setdefault(number, (name, what))
         faults: dict[int, tuple[str, str]] = {}
@@ -292,7 +293,7 @@ def _scannable(file: TableFile, contract: tables.Contract, time_zone: str | None
             faults.append((f"NOT ({finite})", f"'bad_{field.name}'", f"'{field.name} {WRONG['numbers']}'"))
         elif kind(field) == "whole" and not _fits(there[field.name]):
             why = f"'{field.name} ' || {name} || ' {WRONG['whole']}'"
-            faults.append((f"{cast} IS NULL AND {name} IS NOT NULL", f"'bad_{field.name}'", why))
+            faults.insert(0, (f"{cast} IS NULL AND {name} IS NOT NULL", f"'bad_{field.name}'", why))
     where = ""
     if file.local and not {"filename", "file_row_number"} & {name.lower() for name in there}:
         where = "filename || ', row ' || (file_row_number + 1) || ': ' || "

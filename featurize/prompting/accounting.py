@@ -38,7 +38,7 @@ TO_DO = {
     "unsuitable_shown": "what was shown is above max_maturity: either that or the catalogue's maturity is wrong",
     "unsuitable_candidate": "look at max_maturity and the catalogue's maturity, or show such candidates as not"
     " described with prompts.unknown_candidate=placeholder",
-    "few_candidates": "a title with one artwork leaves nothing to choose",
+    "few_candidates": "a title of which only one artwork may be shown leaves nothing to choose",
     "no_description": "run `make featurize` for these artworks",
     "shown_not_candidate": "the artwork that was shown is one of the candidates",
     "too_many_candidates": "a prompt has 52 letters for them",
@@ -90,10 +90,11 @@ class Accounts:
         rows, example, given = self.db.execute(sql("prompting", "unknown_zones"), parameters).fetchall()[0]
         if rows:
             self._count("time zones left out", rows, _plain(example))
-            what = f"time zones of {self.asked} are unknown"
+            inherited = "" if self.logged else " and of their members' impressions"
+            what = f"time zones of {self.asked}{inherited} are unknown"
             self._hold("bad_time_zone", "other", rows, given, what, _plain(example))
-        rows, example = self.db.execute(_TOO_MATURE).fetchall()[0]
-        if self.logged and rows:
+        rows, example = self.db.execute(sql("prompting", "too_mature"), parameters).fetchall()[0]
+        if rows:
             self._count("candidates above max_maturity", rows, _plain(example))
 
     def changed(self, what: str, rows: int, example: str) -> None:
@@ -223,10 +224,6 @@ def _plain(text: str) -> str:
 _BAD_MINUTES = (
     "SELECT count(bad_minutes), min(bad_minutes), count(coalesce(bad_minutes, minutes::VARCHAR)) FROM asked"
     " WHERE reason IS NULL"
-)
-_TOO_MATURE = (
-    "SELECT count(*), min(concat('impression ''', impression_id, ''', candidate ''', artwork_id, '''')) FROM unsuitable"
-    " JOIN asked USING (asked_no)"
 )
 _PLAYS_WITH_MINUTES = (
     "SELECT count(*) FROM history WHERE event = 'play' AND (minutes IS NOT NULL OR fault = 'bad_minutes')"

@@ -102,6 +102,8 @@ class Prompting(JobRun):
                 inputs.view(self.db, name, uri, scratch=self.scratch.path, time_zone=self.settings.input.time_zone)
         if self.wanted.kind == "nightly" and not self.settings.input.impressions:
             tables.make(self.db, "impression")
+            self.db.execute("ALTER TABLE impression ADD COLUMN fault VARCHAR")
+            self.db.execute("ALTER TABLE impression ADD COLUMN fault_example VARCHAR")
         self.store.register(self.db, "artwork")
         self._run("artwork", as_of=self._as_of, newest=self.wanted.kind == "nightly" and self.wanted.at is None)
         models = current.models(self.store, self._as_of, ("description", "image_tag"))
@@ -162,9 +164,12 @@ class Prompting(JobRun):
             if self.wanted.active_days and self.wanted.rank:
                 self._run("active", moment=self.moment, days=self.wanted.active_days, titles=list(self.wanted.rank))
                 self._refuse_nobody()
+            self._name("pair_member", "SELECT DISTINCT member_id FROM pair WHERE member_id <> '' ORDER BY member_id")
+            kept.until(self.db, self.store, self.moment)
+            self._run("said", moment=self.moment)
             self._run("pairs", moment=self.moment)
         self.accounts.titles()
-        self._name_members()
+        self._name("member", "SELECT DISTINCT member_id FROM asked WHERE reason IS NULL ORDER BY member_id")
         self._settle_recipe()
         if self.wanted.kind == "logged":
             with self._in_a_sentence():
@@ -242,11 +247,11 @@ class Prompting(JobRun):
         if not self.dry_run and self.recipe_is_new and self.new:
             phases.record_model(self.store, self.lease.fence, self.recipe, self.origin)
 
-    def _name_members(self) -> None:
-        query = "SELECT DISTINCT member_id FROM asked WHERE reason IS NULL ORDER BY member_id"
+    def _name(self, table: str, query: str) -> None:
+        """Make a table of members, with the names that the store knows them by."""
         ids = tables.arrow(self.db, query)["member_id"].to_pylist()
         names = [recipe.pseudonym(self.member_key, each) for each in ids]
-        words.keep(self.db, "member", words.numbered(member_id=ids, member=names))
+        words.keep(self.db, table, words.numbered(member_id=ids, member=names))
 
     def _settle_recipe(self) -> None:
         """Find the recipe among the recorded ones, or decide which pairs are held out."""

@@ -58,6 +58,13 @@ def refuse_changed(db: duckdb.DuckDBPyConnection, store: Store, recipe_key: str,
     db.execute(sql("prompting", "changed_impressions"))
 
 
+def until(db: duckdb.DuckDBPyConnection, store: Store, moment: datetime) -> None:
+    """Make view `impression_state` of the days up to that of a moment; without a row where nothing is kept."""
+    last = moment.astimezone(UTC).strftime("%Y-%m-%d")
+    days = {part.split("/")[1] for part in store.parts("impression_state")}
+    store.register(db, "impression_state", sorted(day for day in days if day <= last))
+
+
 def changed(db: duckdb.DuckDBPyConnection) -> list[tuple[str, int, str]]:
     """What is other now of the impressions of table `new_impression`: of how many, and one of them in words."""
     found = db.execute(_CHANGED).fetchall()

@@ -47,6 +47,7 @@ def nightly(world, moment, missing="placeholder", seed=0, logged=(), kept=(), te
     """
     words = Words(world, template)
     known = {row["impression_id"]: row for row in kept}
+    told = [(row, False) for row in known.values()] + [(row, True) for row in logged]
     usable = [row for row in logged if row["impression_id"] and row["member_id"] and 0 <= row["reward"] <= 1]
     usable = [row for row in usable if row["candidates"] and row["artwork_id"] in row["candidates"] and row["at"]]
     for row in sorted(usable, key=_order, reverse=True):
@@ -55,7 +56,7 @@ def nightly(world, moment, missing="placeholder", seed=0, logged=(), kept=(), te
     order = ("language", "max_maturity", "device", "country", "time_zone")
     for pair in sorted(world.pair, key=lambda pair: [_nulls_last(pair.get(name)) for name in order]):
         member, title_id = pair["member_id"], pair["title_id"]
-        pair = pair | _said(logged, pair, moment)
+        pair = pair | _said(told, pair, moment)
         names = sorted({a["artwork_id"] for a in world.artwork if a["title_id"] == title_id})
         states = {name: _state(world, name, moment) for name in names}
         names = [
@@ -67,7 +68,7 @@ def nightly(world, moment, missing="placeholder", seed=0, logged=(), kept=(), te
         reason, states = None, None
         if (member, title_id) in seen:
             reason = "duplicate_id"
-        elif (pair.get("max_maturity") or 0) < 0:
+        elif (pair.get("max_maturity") or 0) < 0:  # where there is no other, that of an impression too
             reason = "bad_max_maturity"
         elif title_id not in {title["title_id"] for title in world.title}:
             reason = "unknown_title"
@@ -95,14 +96,21 @@ def _blank(value):
     return value is None or (value < 0 if isinstance(value, int) else not value.strip())
 
 
-def _said(logged, pair, moment):
-    """What the member's impressions say of what the pair does not."""
-    before = [row for row in logged if row["member_id"] == pair["member_id"] and row["at"] and row["at"] < moment]
-    before.sort(key=lambda row: (row["at"], row["impression_id"]))
+def _said(told, pair, moment):
+    """What the member's impressions say of what the pair does not; `told` has them, and whether a log has them."""
+    member = pair["member_id"]
+    before = [each for each in told if each[0]["member_id"] == member and each[0]["at"] and each[0]["at"] < moment]
+    before.sort(key=lambda each: (each[0]["at"], each[1], each[0]["impression_id"]), reverse=True)
+    before = [row for row, _ in before]
     found = {}
-    for name in ("language", "country", "time_zone", "max_maturity"):
-        if pair.get(name) is None or (_blank(pair[name]) and name != "max_maturity"):
-            found[name] = next((row[name] for row in reversed(before) if not _blank(row.get(name))), None)
+    for name in ("language", "country", "time_zone"):
+        if _blank(pair.get(name)):
+            said = [row[name] for row in before if not _blank(row.get(name))]
+            found[name] = next((each for each in said if name != "time_zone" or worlds.ZONES.get(each)), None)
+    if pair.get("max_maturity") is None:
+        limits = [(row["at"], row["max_maturity"]) for row in before if row.get("max_maturity") is not None]
+        known = [(at, -limit) for at, limit in limits if limit >= 0]
+        found["max_maturity"] = -max(known)[1] if known else -1 if limits else None
     return found
 
 

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from featurize.storage import tables
@@ -179,3 +181,126 @@ def test_a_limit_of_a_pair_that_cannot_be_read_leaves_the_pair_out(tmp_path):
     assert worlds.run(tmp_path, **worlds.ANY_LOSS, **given) == 0
     assert sorted(row["member_id"] for row in worlds.rows(tmp_path)) == ["m1", "m2"]
     assert worlds.counts(tmp_path)["no prompt: bad_max_maturity"] == 2
+
+
+def test_tonight_the_impressions_that_the_store_keeps_say_what_a_pair_does_not(tmp_path, monkeypatch):
+    """Without the log they alone do, under whatever names they are kept; with one, whichever is newer."""
+    monkeypatch.setenv("MEMBER_KEY", "a key of at least sixteen characters")
+    named = {"prompts__member_key_env": "MEMBER_KEY"}
+    world = worlds.plain(impressions=5, members=2)
+    said = {"country": "BR", "language": "pt", "time_zone": "America/Sao_Paulo", "device": "phone", "max_maturity": 7}
+    for row in world.impression:
+        row |= said
+    world.artwork += [worlds.artwork(f"t0-{age}", "t0", maturity=age) for age in (7, 12, 18)]
+    world.pair = [{"member_id": "m0", "title_id": "t0"}]
+    world.write(tmp_path)
+    assert worlds.run(tmp_path, **named) == 0
+    names = ("country", "language", "time_zone", "device")
+
+    def asked(at, **given):
+        tonight(tmp_path, world, prompts__at=at.isoformat(), **named, **given)
+        (row,) = [row for row in worlds.rows(tmp_path) if row["kind"] == "nightly" and row["asked_at"] == at]
+        return len(row["artwork_ids"]), [row[name] for name in names]
+
+    newest = world.impression[-1]["at"]
+    kept = (4, ["BR", "pt", "America/Sao_Paulo", None])
+    assert asked(newest + timedelta(days=1), input__impressions=None) == kept
+    assert worlds.counts(tmp_path)["candidates above max_maturity"] == 2
+    log = world.impression[4]
+    world.impression = [log | {"impression_id": "older", "at": newest - timedelta(days=9), "max_maturity": 18}]
+    assert asked(newest + timedelta(days=2)) == kept
+    world.impression = [
+        log | {"impression_id": "newer", "at": newest + timedelta(days=1), "max_maturity": 12, "country": "PT"}
+    ]
+    assert asked(newest + timedelta(days=3)) == (5, ["PT", *kept[1][1:]])
+
+
+def test_of_limits_at_one_instant_the_lowest_counts_and_one_that_is_none_is_not_no_limit(tmp_path, capsys):
+    now, before = {"at": worlds.LATER}, {"at": worlds.START}
+    cases = [
+        ([now | {"max_maturity": 18}, now | {"max_maturity": 7}], 3),
+        ([now | {"max_maturity": 7}, now | {"max_maturity": 18}], 3),
+        ([now | {"impression_id": "a", "max_maturity": 7}, now | {"impression_id": "a", "max_maturity": 18}], 3),
+        ([now | {"max_maturity": 12}, before | {"max_maturity": 7}], 4),
+        ([now | {"max_maturity": -1}, before | {"max_maturity": 12}], 4),
+        ([now | {"max_maturity": None}], 5),
+        ([now | {"max_maturity": -1}], None),
+        ([before | {"max_maturity": -1}, now | {"max_maturity": None}], None),
+    ]
+    world = worlds.plain(impressions=0)
+    world.artwork += [worlds.artwork(f"t0-{age}", "t0", maturity=age) for age in (12, 18)]
+    for number, (said, _) in enumerate(cases):
+        world.pair.append({"member_id": f"m{number}", "title_id": "t0"})
+        for place, row in enumerate(said):
+            key = f"{number}-{place}"
+            world.impression.append(worlds.impression(key, f"m{number}", "t1", None, ["t1-0", "t1-1"]) | row)
+    found = tonight(tmp_path, world, prompts__at=(worlds.LATER + timedelta(days=1)).isoformat())
+    assert [len(found[f"m{n}", "t0"]["artwork_ids"]) for n in range(6)] == [offered for _, offered in cases[:6]]
+    assert len(found) == 6
+    assert worlds.counts(tmp_path)["no prompt: bad_max_maturity"] == 2
+    assert "bad_max_maturity, such as impression 'i6-0', max_maturity -1" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_limit_that_cannot_be_read_in_the_log_leaves_the_pair_out_and_is_told(tmp_path, capsys, form):
+    """Whatever else of its impression cannot be used. What the pair says itself counts."""
+    said = {
+        "m0": ("0.5", "7.5"),
+        "m1": ("nan", "3000000000"),
+        "m2": ("nan", "-3"),
+        "m3": ("nan", "7"),
+        "m4": ("nan", ""),
+    }
+    world = worlds.plain(impressions=0)
+    world.pair = [{"member_id": member, "title_id": "t0"} for member in said]
+    world.pair.append({"member_id": "m0", "title_id": "t1", "max_maturity": 9})
+    head = "impression_id,member_id,title_id,artwork_id,candidates,propensity,at,reward,max_maturity\n"
+    log = tmp_path / f"log.{form}"
+    rows = [f"{m}-1,{m},t0,t0-0,t0-0|t0-1,{p},2026-01-01T00:00:00Z,0,{limit}\n" for m, (p, limit) in said.items()]
+    if form == "csv":
+        log.write_text(head + "".join(rows), encoding="utf-8")
+    else:  # of whole numbers, so that it is read where it lies
+        said |= {"m0": ("0.5", "-7")}
+        table = [
+            worlds.impression(1, member, "t0", worlds.LATER, ["t0-0", "t0-1"])
+            | {"impression_id": f"{member}-1", "propensity": float(p), "max_maturity": int(limit) if limit else None}
+            for member, (p, limit) in said.items()
+        ]
+        pq.write_table(pa.Table.from_pylist(table), log)
+    moment = worlds.LATER + timedelta(days=1)
+    found = tonight(tmp_path, world, input__impressions=log, prompts__at=moment.isoformat())
+    assert set(found) == {("m0", "t1"), ("m3", "t0"), ("m4", "t0")}
+    assert worlds.counts(tmp_path)["no prompt: bad_max_maturity"] == 3
+    why = {"csv": "log.csv:2: max_maturity '7.5'", "parquet": "impression 'm0-1', max_maturity -7"}
+    assert why[form] in " ".join(capsys.readouterr().out.split())
+
+
+def test_that_only_a_limit_leaves_too_few_is_said_of_the_limit(tmp_path, capsys):
+    world = worlds.plain(impressions=0)
+    for row in world.artwork:
+        row["maturity"] = 16
+    world.pair = [{"member_id": "m0", "title_id": "t0", "max_maturity": 7}]
+    world.write(tmp_path)
+    given = {"input__pairs": tmp_path / "pair.parquet", "prompts__kind": "nightly", "input__impressions": None}
+    told = refused(capsys, tmp_path, **given)
+    assert (
+        "few_candidates (such as member 'm0', title 't0', 3 above max_maturity 7): "
+        "a title of which only one artwork may be shown leaves nothing to choose" in told
+    )
+    assert worlds.run(tmp_path, **worlds.ANY_LOSS, **given) == 0
+    assert worlds.counts(tmp_path)["candidates above max_maturity"] == 3
+    assert "member 'm0', title 't0', candidate 't0-0'" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_zone_of_an_impression_that_is_unknown_is_told_as_its_and_takes_no_known_ones_place(tmp_path, capsys):
+    world = worlds.plain(impressions=3, members=2)
+    for row, zone in zip(world.impression, ["Asia/Tokyo", "BST", "Mars/Olympus"], strict=True):
+        row["time_zone"] = zone
+    world.pair = [{"member_id": f"m{n}", "title_id": "t0"} for n in range(2)]
+    found = tonight(tmp_path, world)
+    assert [found[f"m{n}", "t0"]["time_zone"] for n in range(2)] == ["Asia/Tokyo", None]
+    world.pair = [{"member_id": f"m{n}", "title_id": "t1"} for n in range(2)]
+    world.write(tmp_path)
+    told = refused(capsys, tmp_path, input__pairs=tmp_path / "pair.parquet", prompts__kind="nightly")
+    assert "1 of 2 time zones of pairs and of their members' impressions are unknown" in told
+    assert "(such as member 'm1', title 't1', time_zone 'BST' of impression 'i1')" in told

@@ -6,7 +6,7 @@ SELECT
     impression_id, member_id, title_id, "at" AS asked_at, strftime("at", '%Y-%m-%d') AS day,
     artwork_id AS shown, each_once AS candidates, propensity, reward, max_maturity,
     nullif(trim(device), '') AS device, nullif(trim(country), '') AS country, nullif(trim(language), '') AS language,
-    zone AS time_zone, said_zone,
+    zone AS time_zone, said_zone, NULL::VARCHAR AS zone_from,
     CASE -- the first is five times as fast, and there are many
         WHEN len(propensities) = len(each_once)
             THEN list_transform(each_once, lambda name: propensities[list_position(candidates, name)])

@@ -15,7 +15,8 @@ unknown AS (
 too_mature AS (
     SELECT asked_no,
         min(concat('''', artwork_id, ''' of maturity ', maturity, ', max_maturity ', max_maturity))
-            FILTER (is_shown OR reason = 'unsuitable_candidate') AS artwork
+            FILTER (is_shown OR reason = 'unsuitable_candidate') AS artwork,
+        count(*) AS artworks
     FROM unsuitable JOIN first USING (asked_no)
     GROUP BY asked_no
 )
@@ -31,6 +32,7 @@ SELECT reason, rows,
             WHEN reason = 'unsuitable_candidate' THEN 'candidate ' || too_mature.artwork
             WHEN reason = 'unsuitable_shown' THEN 'shown ' || too_mature.artwork
             WHEN reason = 'bad_max_maturity' THEN 'max_maturity ' || max_maturity
+            WHEN reason = 'few_candidates' AND artworks > 0 THEN concat(artworks, ' above max_maturity ', max_maturity)
             WHEN reason = 'bad_propensities' THEN wrong_shares
             WHEN reason = 'bad_reward' THEN 'reward ' || coalesce(reward::VARCHAR, 'missing')
             WHEN reason = 'bad_time' THEN 'at ' || asked_at::VARCHAR

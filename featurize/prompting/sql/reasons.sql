@@ -1,6 +1,6 @@
 -- What of the candidates keeps a question from becoming a prompt. A propensity is a share among all that the policy
 -- chose from: a candidate of an impression that the catalogue did not offer at that moment, or that the member was too
--- young for, is not passed over.
+-- young for, is not passed over; of a pair it is.
 WITH found AS (
     SELECT asked_no AS number, count(*) AS valid, count(description) AS described,
         bool_or(is_shown) AS shown_valid, bool_or(is_shown AND description IS NOT NULL) AS shown_described
@@ -22,7 +22,7 @@ UPDATE asked SET reason = CASE
     WHEN unsuitable_shown THEN 'unsuitable_shown'
     WHEN valid + unknown < 2 THEN 'few_candidates'
     WHEN unknown > unsuitable AND $unknown = 'skip' THEN 'unknown_candidate'
-    WHEN unsuitable > 0 AND $unknown = 'skip' THEN 'unsuitable_candidate'
+    WHEN unsuitable > 0 AND shown IS NOT NULL AND $unknown = 'skip' THEN 'unsuitable_candidate'
     WHEN described = 0 OR $missing = 'skip' AND described < valid THEN 'no_description'
     WHEN $missing = 'drop' AND (described + unknown < 2 OR shown_lacks_words) THEN 'no_description'
     WHEN unknown + CASE WHEN $missing = 'drop' THEN described ELSE valid END > $most THEN 'too_many_candidates'
