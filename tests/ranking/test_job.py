@@ -50,8 +50,9 @@ def test_each_ranker_ranks_the_held_out_prompts_once(prompted, models, tmp_path,
             assert sorted(row["rank"] for row in rows) == list(range(1, len(rows) + 1))
             assert math.isclose(sum(row["probability"] for row in rows), 1, abs_tol=1e-9)
             assert math.isclose(sum(row["propensity"] for row in rows), 1, abs_tol=1e-9)
-            best = max(rows, key=lambda row: row["score"])
-            assert (best["rank"], all(row["letter_share"] is None for row in rows)) == (1, not key.startswith("llm"))
+            ordered = [row["score"] for row in sorted(rows, key=lambda row: row["rank"])]
+            assert ordered == sorted(ordered, reverse=True)
+            assert all(row["letter_share"] is None for row in rows) == (not key.startswith("llm"))
             if key.startswith("llm"):
                 assert [row["propensity"] for row in sorted(rows, key=lambda row: row["rank"])] == [
                     1,
