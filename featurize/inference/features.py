@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from featurize.inference import linear_bandit
 from featurize.inference.ranker import Data, Prompt
 from featurize.storage import tables
 from featurize.storage.tables import sql
@@ -94,6 +96,17 @@ class Features:
         shares = self.shares([each.member_id for each in prompts], [each.asked_at for each in prompts])
         for prompt, share in zip(prompts, shares, strict=True):
             yield self.of(np.tile(share, (len(prompt.artwork_ids), 1)), prompt.artwork_ids)
+
+
+READ = ("training", "tag", "embedding", "title_told", "history_told")
+"""What `learnt` reads, for the fingerprint of a ranker that chooses by it."""
+
+
+@lru_cache(maxsize=1)
+def learnt(data: Data) -> tuple[Features, linear_bandit.Posterior]:
+    """The features, and the reward as a linear function of them: once for all rankers of a run that choose by it."""
+    features = Features(data)
+    return features, linear_bandit.fit(features.training(), features.width)
 
 
 def _looks(db: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], Floats, Floats]:

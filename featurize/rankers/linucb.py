@@ -10,8 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from featurize.inference import linear_bandit
-from featurize.inference.features import Features
+from featurize.inference import features
 from featurize.inference.ranker import Given, Prompt, Ranked, RankerSettings
 
 
@@ -25,19 +24,17 @@ class Ranker:
 
     def __init__(self, settings: Settings, given: Given) -> None:
         assert given.data is not None
-        self._features = Features(given.data)
-        self._posterior = linear_bandit.fit(self._features.training(), self._features.width)
+        self._features, self._posterior = features.learnt(given.data)
         self._alpha = settings.alpha
 
     @staticmethod
     def fingerprint(settings: Settings, given: Given) -> dict[str, Any]:
         assert given.data is not None
-        read = given.data.digest("training", "tag", "embedding", "title_told", "history_told")
-        return {"version": 1, "alpha": settings.alpha, **read}
+        return {"version": 1, "alpha": settings.alpha, **given.data.digest(*features.READ)}
 
     def rank(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Ranked]]:
-        for place, features in enumerate(self._features.of_prompts(prompts)):
-            yield place, Ranked(self._posterior.upper(features, self._alpha).tolist())
+        for place, known in enumerate(self._features.of_prompts(prompts)):
+            yield place, Ranked(self._posterior.upper(known, self._alpha).tolist())
 
     def close(self) -> None:
         pass

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from featurize.inference import linear_bandit
-from featurize.inference.features import Features
+from featurize.inference import features
 from featurize.inference.ranker import Given, Prompt, Ranked, RankerSettings
 
 DRAWS = 1_000
@@ -30,21 +29,19 @@ class Ranker:
 
     def __init__(self, settings: Settings, given: Given) -> None:
         assert given.data is not None
-        self._features = Features(given.data)
-        self._posterior = linear_bandit.fit(self._features.training(), self._features.width)
+        self._features, self._posterior = features.learnt(given.data)
         self._noise, self._seed = settings.noise, given.seed
 
     @staticmethod
     def fingerprint(settings: Settings, given: Given) -> dict[str, Any]:
         assert given.data is not None
-        read = given.data.digest("training", "tag", "embedding", "title_told", "history_told")
-        return {"version": 1, "noise": settings.noise, "seed": given.seed, **read}
+        return {"version": 1, "noise": settings.noise, "seed": given.seed, **given.data.digest(*features.READ)}
 
     def rank(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Ranked]]:
-        for place, (prompt, features) in enumerate(zip(prompts, self._features.of_prompts(prompts), strict=True)):
+        for place, (prompt, known) in enumerate(zip(prompts, self._features.of_prompts(prompts), strict=True)):
             digest = hashlib.sha256(f"{self._seed}|{prompt.prompt_id}".encode()).digest()
             dice = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-            shares = self._posterior.wins(features, self._noise, DRAWS, dice).tolist()
+            shares = self._posterior.wins(known, self._noise, DRAWS, dice).tolist()
             yield place, Ranked(shares, shares, shares)
 
     def close(self) -> None:

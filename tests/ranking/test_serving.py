@@ -5,12 +5,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
+import lmdb
 
 from featurize.storage import tables, views
 from featurize.storage.store import Store
 
-lmdb = pytest.importorskip("lmdb")
 SCRIPT = Path(__file__).parents[2] / "infra" / "serving" / "choice_to_lmdb.py"
 
 
