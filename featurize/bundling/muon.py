@@ -1,6 +1,6 @@
-"""The optimizer Muon (Keller Jordan 2024; update size after arXiv 2502.16982, section 2.2), in float32.
+"""The optimizer Muon (Keller Jordan 2024; update size after arXiv 2502.16982, section 2.2).
 
-torch.optim.Muon computes in bfloat16, which a CPU without instructions for it only emulates: ten times slower here.
+torch.optim.Muon computes in bfloat16 always, which a CPU without instructions for it only emulates, ten times slower.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ WEIGHT_DECAY = 0.05
 class Muon(torch.optim.Optimizer):
     """For matrices only; each update is orthogonalised, and scaled to the size that AdamW's would have."""
 
-    def __init__(self, parameters: Iterable[torch.Tensor], lr: float) -> None:
+    def __init__(self, parameters: Iterable[torch.Tensor], lr: float, dtype: torch.dtype = torch.float32) -> None:
+        """`dtype` is what updates are orthogonalised in."""
         super().__init__(parameters, {"lr": lr})
+        self._dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
@@ -35,7 +37,8 @@ class Muon(torch.optim.Optimizer):
                 momenta = [self.state[parameter]["momentum"] for parameter in parameters]
                 gradients: list[torch.Tensor] = [parameter.grad for parameter in parameters]  # type: ignore[misc]
                 torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
-                updates = orthogonal(torch.stack(gradients).lerp(torch.stack(momenta), MOMENTUM))
+                nesterov = torch.stack(gradients).lerp(torch.stack(momenta), MOMENTUM)
+                updates = orthogonal(nesterov.to(self._dtype)).to(nesterov.dtype)
                 torch._foreach_mul_(parameters, 1 - group["lr"] * WEIGHT_DECAY)
                 torch._foreach_add_(parameters, updates.unbind(), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
         return None

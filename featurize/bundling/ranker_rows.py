@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featurize.bundling import ranker_texts
+from featurize.bundling import ranker_lists, ranker_texts
 from featurize.bundling.ranker_pages import TRAINING
+from featurize.bundling.ranker_templates import FIRST, LONG, SHORT
 from featurize.bundling.texts import END, PAD, START
 from featurize.demo.processes import leave_with_parent
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+LENGTHS = {"lists": 96, "easy": 160, "free": 448, SHORT: 448, LONG: 1536, FIRST: 1536}
+"""Tokens of a row by lesson: lists, easy pages, and pages in each of the styles."""
 CHARACTERS = 4.0
 """Of a token, at most, on average: rows are filled to the end."""
 _words: Any = None
@@ -30,13 +33,14 @@ def start(words: str) -> None:
     _words = Tokenizer.from_str(words)
 
 
-def rows(first: int, count: int, length: int, easy: bool, style: str) -> tuple[np.ndarray, np.ndarray]:
+def rows(first: int, count: int, lesson: str) -> tuple[np.ndarray, np.ndarray]:
     """Documents `first` to `first + count` as tokens (count, length) and which of them are of an answer."""
-    documents = [
-        ranker_texts.document(TRAINING, number, easy, style, int(length * CHARACTERS)).text
-        for number in range(first, first + count)
-    ]
-    return encode(_words, documents, length)
+    numbers, length = range(first, first + count), LENGTHS[lesson]
+    if lesson == "lists":
+        return encode(_words, [ranker_lists.conversation(TRAINING, number) for number in numbers], length)
+    style, characters = "free" if lesson == "easy" else lesson, int(length * CHARACTERS)
+    made = [ranker_texts.document(TRAINING, number, lesson == "easy", style, characters).text for number in numbers]
+    return encode(_words, made, length)
 
 
 def encode(words: Tokenizer, documents: list[str], length: int) -> tuple[np.ndarray, np.ndarray]:

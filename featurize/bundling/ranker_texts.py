@@ -12,10 +12,10 @@ from random import Random
 from featurize.bundling import ranker_questions
 from featurize.bundling.ranker_pages import Page, Watched, Written, dice_of, page
 from featurize.bundling.ranker_templates import FIRST, LONG, SHORT, templated
-from featurize.bundling.texts import END, START
+from featurize.bundling.texts import END, START, turn
 
-STYLES = {"free": 4, SHORT: 4, LONG: 1, FIRST: 1}
-"""How often a page is written in which way."""
+STYLES = {"free": 8, SHORT: 12, LONG: 1, FIRST: 1}
+"""How often a page is written in which way: the long ones take the most time by far."""
 _SYSTEMS = (
     "",
     "Answer in a few words.",
@@ -52,12 +52,8 @@ def document(stream: int, number: int, easy: bool, style: str | None, characters
     }
     system = f"{written.system} {question}".strip() if place == "system" else written.system
     head = f"{START}system\n{system}{END}\n" if system else ""
-    turns = [_turn(first[place], answer)] + [_turn(question, answer) for _, question, answer in asked[1:]]
+    turns = [turn(first[place], answer)] + [turn(question, answer) for _, question, answer in asked[1:]]
     return Document(written, len(read.candidates), asked, head + "".join(turns))
-
-
-def _turn(question: str, answer: str) -> str:
-    return f"{START}user\n{question}{END}\n{START}assistant\n{answer}{END}\n"
 
 
 def free(read: Page, dice: Random, easy: bool) -> Written:

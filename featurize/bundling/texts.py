@@ -41,6 +41,11 @@ def answer(scene: Scene) -> str:
     return json.dumps({name: truth[name] for name in FIELDS}, ensure_ascii=False)
 
 
+def turn(question: str, answer: str) -> str:
+    """A question and its answer as the chat template of the bundled ranker writes them."""
+    return f"{START}user\n{question}{END}\n{START}assistant\n{answer}{END}\n"
+
+
 def description(scene: Scene) -> str:
     """The sentence by which CLIP is to find the picture."""
     return str(describe(scene)["caption"])

@@ -59,9 +59,9 @@ def fit(task: Task, checkpoint: Path, samples: int, name: str, device: torch.dev
 
     total = samples // task.batch_size
     task.module.to(device).train()
-    optimizers = _optimizers(task.module, task.learning_rate)
-    first = _restore(checkpoint, task, optimizers) if checkpoint.is_file() else 0
     bfloat16 = resolve_dtype("auto", device.type) == "bfloat16"
+    optimizers = _optimizers(task.module, task.learning_rate, torch.bfloat16 if bfloat16 else torch.float32)
+    first = _restore(checkpoint, task, optimizers) if checkpoint.is_file() else 0
     saved = time.monotonic()
     shown: dict[str, torch.Tensor] = {}
     with tqdm(total=total * task.batch_size, initial=first * task.batch_size, desc=name, unit=task.unit) as bar:
@@ -106,7 +106,7 @@ def _to(batch: Any, device: torch.device) -> Any:
     return {key: to_device(value, device) if hasattr(value, "to") else value for key, value in batch.items()}
 
 
-def _optimizers(module: torch.nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
+def _optimizers(module: torch.nn.Module, learning_rate: float, dtype: Any = None) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the networks, AdamW for embeddings, heads and all that is no matrix."""
     import torch
 
@@ -116,7 +116,7 @@ def _optimizers(module: torch.nn.Module, learning_rate: float) -> list[torch.opt
     inner = [parameter for name, parameter in named if parameter.ndim == 2 and not _is_edge(name)]
     other = [parameter for name, parameter in named if parameter.ndim != 2 or _is_edge(name)]
     return [
-        Muon(inner, learning_rate),
+        Muon(inner, learning_rate, dtype or torch.float32),
         torch.optim.AdamW(other, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from featurize.bundling import ranker, ranker_rows, ranker_score, trainer
+from featurize.bundling import ranker, ranker_rows, ranker_score, ranker_start, trainer
+from featurize.bundling.ranker_lists import conversation
 from featurize.bundling.ranker_pages import HELD_OUT, LETTERS, TRAINING, dice_of, page
 from featurize.bundling.ranker_templates import SHORT
 from featurize.bundling.ranker_texts import STYLES, Document, document
@@ -38,9 +39,8 @@ def words(documents: list[Document]) -> Any:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"WIDTH": 32, "LAYERS": 2, "HEADS": 2, "INNER": 64, "LENGTH": 128, "LONG": 256}.items():
+    for name, value in {"WIDTH": 32, "LAYERS": 2, "HEADS": 2, "INNER": 64, "TOKENS": 1024}.items():
         monkeypatch.setattr(ranker, name, value)
-    monkeypatch.setattr(ranker.Ranker, "batch_size", 4)
 
 
 @pytest.mark.slow
@@ -218,18 +218,69 @@ def test_marks_are_of_answers_and_rows_are_full(words: Any, documents: list[Docu
 
 @pytest.mark.usefixtures("small")
 def test_it_trains_on_what_transformers_computes(words: Any) -> None:
-    task = ranker.Ranker(workers=1, words=words)
+    task = ranker.Ranker(workers=1, words=words, compiled=False)
     texts = [document(TRAINING, n, True, "free", 400).text for n in range(4)]
     ids, answers = (torch.from_numpy(each) for each in ranker_rows.encode(words.backend_tokenizer, texts, 128))
+    kept = torch.rand(ids.shape, generator=torch.Generator().manual_seed(0)) < 0.5
     with torch.inference_mode():
         logits = task.module(ids.long()).logits[:, :-1]
         losses = torch.nn.functional.cross_entropy(logits.mT, ids[:, 1:].long(), reduction="none")
         wanted = answers[:, 1:].bool()
-        other = ~wanted & (ids[:, 1:] != words.pad_token_id)
-        loss, figures = task.loss({"ids": ids, "answers": answers})
+        other = ~wanted & (ids[:, 1:] != words.pad_token_id) & kept[:, 1:]
+        loss, figures = task.loss({"ids": ids, "answers": answers, "kept": kept})
     assert figures["answers"].item() == pytest.approx(losses[wanted].mean().item(), abs=1e-4)
     assert figures["others"].item() == pytest.approx(losses[other].mean().item(), abs=1e-4)
     assert loss.item() == pytest.approx(figures["answers"].item() + 0.3 * figures["others"].item(), abs=1e-4)
+
+
+def test_it_begins_as_a_reader_who_knows_nothing(words: Any) -> None:
+    """Heads of the first layer look one to three tokens back, the others at what is alike, however far back it is."""
+    model = ranker.build(words)
+    ranker_start.begin(model, seed=0)
+    model.set_attn_implementation("eager")
+    once = np.random.default_rng(0).choice(np.arange(300, len(words)), 40, replace=False).tolist()
+    with torch.inference_mode():
+        first, *others = model(torch.tensor([once + once]), output_attentions=True).attentions
+    for head, back in enumerate((1, 1, 2, 3)):
+        assert first[0, head].diagonal(-back).mean() > 0.85
+    for attention in others:
+        assert attention[0].diagonal(-40, 1, 2).mean() > 0.25
+        assert attention[0].diagonal(0, 1, 2).mean() > 0.25
+
+
+def test_lists_are_looked_up_rightly() -> None:
+    """Both sides of each pair of an answer stand side by side in the list, in whatever order they are told."""
+    kinds = Counter[str]()
+    for number in range(400):
+        turns = [
+            part.split("\n", 1)[1] for part in conversation(TRAINING, number).replace(END + "\n", "").split(START)[1:]
+        ]
+        listed = turns[0].rpartition("\n")[0]
+        pairs = {}
+        for one in re.split(r"\n|; |, ", listed):
+            lettered = re.fullmatch(r"(?:- )?([A-G])[.:)] (.+)", one)
+            counted = re.fullmatch(r"(.+?)(?:: | x| \(| )(\d+)\)?(?: times)?", one)
+            key, value = (lettered[2], lettered[1]) if lettered else (counted[1], counted[2])  # type: ignore[index]
+            pairs[key] = value
+        for question, answer in zip(turns[::2], turns[1::2], strict=True):
+            question = question.rpartition("\n")[2]
+            said = answer.split(", ")
+            if question.startswith(("Each with", "Letter of each", "Count of each")):
+                assert said == [f"{key} {pairs[key]}" for key in (one.rpartition(" ")[0] for one in said)]
+                assert len({*said}) == len(pairs)
+            elif question.startswith("By "):
+                assert {tuple(one.split(" ", 1)[::-1]) for one in said} == {*pairs.items()}
+            elif question.startswith(("Letters of: ", "Counts of ")):
+                asked = re.split("; |, ", re.sub("^(Letters of: |Counts of )", "", question).rstrip(":"))
+                assert said == [pairs[key] for key in asked]
+            elif question.startswith("What is "):
+                assert pairs[answer] == question.removeprefix("What is ").rstrip("?")
+            else:
+                asked_for = question.removeprefix("Which one is ").removeprefix("How many of ").rstrip("?")
+                assert pairs[asked_for] == answer
+            kinds[question.split()[0]] += 1
+    assert min(kinds.values()) > 20, kinds
+    assert len(kinds) == 9, kinds
 
 
 @pytest.mark.usefixtures("small")
@@ -239,9 +290,11 @@ def test_training_goes_on_with_the_tokenizer_it_began_with_or_says_why_not(
     cpu, file = torch.device("cpu"), tmp_path / "ranker.pt"
 
     def go_on() -> None:
-        trainer.fit(ranker.Ranker(workers=1, words=words), file, 8, "ranker", cpu)  # all is done already
+        trainer.fit(
+            ranker.Ranker(workers=1, words=words, compiled=False), file, 2, "ranker", cpu
+        )  # all is done already
 
-    task = ranker.Ranker(workers=1, words=words)
+    task = ranker.Ranker(workers=1, words=words, compiled=False)
     trainer._save(file, task, trainer._optimizers(task.module, 1e-3), 2)
     go_on()
     state = torch.load(file)
@@ -269,11 +322,11 @@ def test_it_learns_and_is_loaded_by_transformers(words: Any, tmp_path: Path, mon
     monkeypatch.setattr(trainer, "WARM_UP", 10)
     monkeypatch.setattr(ranker.Ranker, "learning_rate", 1e-2)
     cpu = torch.device("cpu")
-    task = ranker.Ranker(workers=1, words=words)
+    task = ranker.Ranker(workers=1, words=words, compiled=False)
     before = ranker_score.score(_export(task, tmp_path / "before"), 32)["next_word_loss"]
-    trainer.fit(task, tmp_path / "ranker.pt", 4 * 120, "ranker", cpu)
+    trainer.fit(task, tmp_path / "ranker.pt", 120, "ranker", cpu)
     learnt = {name: value.clone() for name, value in task.module.state_dict().items()}
-    trainer.fit(task, tmp_path / "ranker.pt", 4 * 120, "ranker", cpu)  # all is done already
+    trainer.fit(task, tmp_path / "ranker.pt", 120, "ranker", cpu)  # all is done already
     task.close()
     assert all(torch.equal(value, learnt[name]) for name, value in task.module.state_dict().items())
     folder = _export(task, tmp_path / "after")
