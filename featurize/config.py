@@ -305,11 +305,8 @@ class Teacher(Section):
 class Posttrain(Section):
     """What `make posttrain` trains, and on what."""
 
-    base: str | None = Field(
-        None,
-        min_length=1,
-        description="the causal LM with a chat template to go on from: a folder, a hub id or bundled:<name>; the"
-        " profiles smollm and gpu name one",
+    base: str = Field(
+        "bundled:ranker", description="the causal LM to go on from: bundled:<name>, a folder, or a hub id"
     )
     revision: str | None = Field(None, description="of a hub id: the commit, tag or branch")
     method: Literal["weighted", "sft", "sft_reasoning", "dpo"] = Field(

@@ -19,7 +19,7 @@ from featurize.errors import RefusedInput, RunFailed
 
 MODELS = {"captioner": "describe", "clip": "embed"}
 """Those of the models that a profile's section of this name uses on pictures."""
-SAMPLES = {"captioner": 500_000, "clip": 500_000, "ranker": 14_500}
+SAMPLES = {"captioner": 500_000, "clip": 500_000, "ranker": 18_000}
 """Names of all models, and how many samples each learns from: pictures, or batches of conversations."""
 
 
@@ -92,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--samples",
         type=int,
-        help="pictures to learn from in all, or batches of conversations, per model; default: 500,000, or 14,500",
+        help="pictures to learn from in all, or batches of conversations, per model; default: 500,000, or 18,000",
     )
     made.add_argument("--scenes", type=int, default=150_000, help="different scenes among them")
     made.add_argument("--held-out", type=int, default=1024, help="scenes to score on, or questions")

@@ -148,16 +148,12 @@ def compare(page: Page, told: set[str], dice: Random) -> dict[str, Asked]:
 
 
 def member(page: Page, told: set[str], dice: Random) -> dict[str, Asked]:
-    """About what the member did, and which candidate goes with it."""
+    """About what the member did."""
     made: dict[str, Asked] = {}
     if "plays" in told and page.plays:
         made |= _most("genre", page.plays, dice)
-        named = {shown.letter: {shown.scene.theme} for shown in page.candidates} if told & {"genre", "caption"} else {}
-        made |= _matches("genre", dict(page.plays), named, dice)
     if "members_people" in told and page.people:
         made |= _most("person", page.people, dice)
-        named = {shown.letter: set(shown.depicts) for shown in page.candidates} if "depicts" in told else {}
-        made |= _matches("person", page.seen if "seen" in told else dict(page.people), named, dice)
     if "recent" in told and page.watched:
         last = page.watched[0]
         made["last title"] = "What did this member come across last?", last.name
@@ -174,6 +170,40 @@ def member(page: Page, told: set[str], dice: Random) -> dict[str, Asked]:
             made["what was done"] = f'What did this member do with "{one.name}"?', done
     if not page.watched:
         made["no history"] = "Has this member any history?", "no"
+    return made
+
+
+def tastes(page: Page, told: set[str], dice: Random) -> dict[str, Asked]:
+    """Which candidate goes with what the member watched: two steps each, told one by one or taken at once."""
+    made: dict[str, Asked] = {}
+    if "plays" in told and told & {"genre", "caption"} and page.plays:
+        named = {shown.letter: {shown.scene.theme} for shown in page.candidates}
+        made |= _matches("genre", dict(page.plays), named, dice)
+        made |= _of_each("genre", dict(page.plays), named)
+    if {"members_people", "depicts"} <= told and page.people:
+        counts = page.seen if "seen" in told else dict(page.people)
+        named = {shown.letter: set(shown.depicts) for shown in page.candidates}
+        made |= _matches("person", counts, named, dice)
+        made |= _of_each("person", counts, named)
+    return made
+
+
+def _of_each(kind: str, counts: dict[str, int], named: dict[str, set[str]]) -> dict[str, Asked]:
+    steps, plays = {}, {}
+    for letter, names in named.items():
+        best = max(sorted(names), key=lambda name: counts.get(name, 0), default="nobody")
+        plays[letter] = counts.get(best, 0)
+        steps[letter] = f"{letter} {best} {plays[letter]}"
+    made = {
+        f"{kind} and plays of each": (f"Each artwork, its {kind} and the plays of that:", ", ".join(steps.values())),
+        f"plays of {kind} of each": (
+            f"Plays of the {'genres' if kind == 'genre' else 'people'} of {', '.join(named)}:",
+            ", ".join(map(str, plays.values())),
+        ),
+    }
+    if len(set(plays.values())) == len(plays):
+        ordered = sorted(plays, key=lambda letter: -plays[letter])
+        made[f"by plays of {kind}"] = f"The artworks by plays of their {kind}, most first:", ", ".join(ordered)
     return made
 
 
@@ -278,23 +308,15 @@ def lists(page: Page, told: set[str], dice: Random) -> dict[str, Asked]:
             known = dice.sample(counts, min(len(counts), 6))
             asked = f"Plays of {', '.join(name for name, _ in known)}:"
             made[f"plays of each {kind}"] = asked, ", ".join(str(count) for _, count in known)
-    if "plays" in told and told & {"genre", "caption"} and page.plays:
-        plays = {shown.letter: dict(page.plays).get(shown.scene.theme, 0) for shown in page.candidates}
-        made["plays of genre of each"] = (
-            f"Plays of the genres of {', '.join(letters)}:",
-            ", ".join(str(plays[letter]) for letter in letters),
-        )
-        if len(set(plays.values())) == len(plays):
-            ordered = sorted(plays, key=lambda letter: -plays[letter])
-            made["by plays of genre"] = "The artworks by plays of their genre, most first:", ", ".join(ordered)
     return made
 
 
 _ASKING: tuple[tuple[Callable[[Page, set[str], Random], dict[str, Asked]], int, int], ...] = (
-    (which, 4, 6),
-    (what, 3, 3),
-    (compare, 2, 4),
-    (member, 2, 8),
+    (which, 4, 4),
+    (what, 3, 2),
+    (compare, 2, 3),
+    (member, 2, 4),
+    (tastes, 2, 6),
     (title, 1, 1),
     (lists, 3, 2),
 )

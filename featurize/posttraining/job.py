@@ -63,12 +63,6 @@ class PostTraining(JobRun):
             raise RefusedInput(
                 f"post-training needs {', '.join(missing)}: run `make posttrain`, or pip install -e '.[posttrain]'"
             )
-        if self.wanted.base is None:
-            raise RefusedInput(
-                "posttrain.base names no model to go on from: `make base-model` and PROFILE=smollm take one that runs"
-                " on any machine"
-            )
-        self.base_name = self.wanted.base
         if not self.store.there():
             raise RefusedInput(f"{self.store.uri} has no prompts: run `make prompts` first")
 
@@ -83,7 +77,7 @@ class PostTraining(JobRun):
 
     def open_base(self) -> None:
         """Find the base model and load its tokenizer."""
-        name, revision = self.base_name, self.wanted.revision
+        name, revision = self.wanted.base, self.wanted.revision
         self.source = causal_lm.resolve(f"{name}@{revision}" if revision else name)
         if self.source.adapter is not None:
             raise RefusedInput(f"posttrain.base: {name} is an adapter; name the model that posttrain.merge=true writes")
@@ -158,7 +152,7 @@ class PostTraining(JobRun):
             return self.wanted.max_tokens, "posttrain.max_tokens"
         config = json.loads((self.base / "config.json").read_text(encoding="utf-8"))
         most = config.get("max_position_embeddings") or sys.maxsize
-        return min(int(most), int(self.tokenizer.model_max_length)), f"the base {self.base_name}"
+        return min(int(most), int(self.tokenizer.model_max_length)), f"the base {self.wanted.base}"
 
     def train(self) -> None:
         """Let TRL train, from the last checkpoint on where there is one, and write the model beside its place."""
@@ -174,7 +168,7 @@ class PostTraining(JobRun):
         learnt = np.concatenate([self.rows.learnt, len(self.examples) + self.examples.with_reasons()])
         turns, places = stream.order(self.lengths[learnt], self.wanted.epochs, self.wanted.batch_size, self.wanted.seed)
         kept = trainers.Kept(self.examples, self.rows.kept_back, self.rows.weight, at_once=2 * self.wanted.at_once)
-        with Progress(JOB, len(places) if self.first else 0, "example", loading=self.base_name) as progress:
+        with Progress(JOB, len(places) if self.first else 0, "example", loading=self.wanted.base) as progress:
             watch = trainers.Watch(progress, self.wanted.batch_size, trainers.seconds_before(work))
             self.trainer = trainers.make(
                 model,
@@ -206,7 +200,7 @@ class PostTraining(JobRun):
         (new / "training_args.bin").unlink(missing_ok=True)
         folder.copy_tokenizer(self.base, new)
         if self.wanted.lora:
-            folder.name_base(new, self.base_name, self.wanted.revision)
+            folder.name_base(new, self.wanted.base, self.wanted.revision)
         if self.wanted.merge:
             self._merge(self.trainer.accelerator.unwrap_model(self.trainer.model), new / folder.MERGED)
         fingerprint = {**self.fingerprint, "weights": folder.weights_digest(new)}
@@ -216,7 +210,7 @@ class PostTraining(JobRun):
             "model_key": self.key,
             "training": self.training,
             "fingerprint": fingerprint,
-            "base": self.base_name,
+            "base": self.wanted.base,
             "words": METHODS[self.wanted.method],
             "counts": self.learnt_from,
             "effective": self.rows.effective,

@@ -117,8 +117,6 @@ class Ranking(JobRun):
                 planned.append(Planned(name, name, settings, asked))
             else:
                 planned.append(Planned(name, name, settings, Given(seed=self.wanted.seed, data=self.data)))
-        if not planned:
-            raise RefusedInput("rank.rankers has llm alone, and no model: rank.models or posttrain.base names one")
         for each in planned:
             self._fingerprint(each)
             self._compare_tokens(each)
@@ -141,14 +139,8 @@ class Ranking(JobRun):
         if self.wanted.models:
             return self.wanted.models
         begun, made = self.settings.posttrain, self.settings.posttrain.output
-        found = []
-        if begun.base is not None:
-            found.append(f"{begun.base}@{begun.revision}" if begun.revision else begun.base)
-        if Path(made).is_dir():
-            found.append(made)
-        if not found:
-            self.report.notes.append("llm: there is no model to rank with: rank.models or posttrain.base names one")
-        return tuple(found)
+        base = f"{begun.base}@{begun.revision}" if begun.revision else begun.base
+        return (base, made) if Path(made).is_dir() else (base,)
 
     def _open_data(self) -> duckdb.DuckDBPyConnection:
         folder = Path(self.scratch.name)

@@ -26,7 +26,8 @@ def test_they_are_small_and_in_bfloat16() -> None:
 def test_the_card_tells_the_scores() -> None:
     card = (BUNDLED / "MODEL_CARD.md").read_text()
     told = [SHIPPED["captioner"]["valid_json"], SHIPPED["captioner"]["mean"], *SHIPPED["captioner"]["fields"].values()]
-    for share in [*told, *SHIPPED["clip"].values()]:
+    read = SHIPPED["ranker"]
+    for share in [*told, *SHIPPED["clip"].values(), read["letter"], read["mean"], *read["styles"].values()]:
         assert f"| {100 * share:.1f} % |" in card
 
 
@@ -50,3 +51,5 @@ def test_the_scores_are_those_that_ship_and_the_same_every_time(tmp_path: Path) 
         for name, share in SHIPPED[model].items():
             if not isinstance(share, dict):
                 assert again[model][name] == pytest.approx(share, abs=0.08), name  # a quarter of the scenes
+    assert again["ranker"]["letter"] == pytest.approx(SHIPPED["ranker"]["letter"], abs=0.08)
+    assert again["ranker"]["letter_bias"] < 0.1

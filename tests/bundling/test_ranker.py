@@ -24,7 +24,7 @@ from featurize.errors import RefusedInput, RunFailed
 from featurize.prompting import template
 from jobs import bundle
 
-NUMBERS = range(0, 3200, 16)
+NUMBERS = range(0, 4800, 16)
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +157,7 @@ def test_counts_and_members_favourites_are_those_of_the_text(documents: list[Doc
     assert len(checked) == 4
 
 
+@pytest.mark.slow
 def test_no_letter_is_favoured() -> None:
     asked = [each for n in range(0, 6400, 16) for each in [document(TRAINING, n, False, "free", 2_000)]]
     right = Counter(answer for each in asked for _, _, answer in each.asked if answer in LETTERS)
@@ -172,6 +173,7 @@ def test_no_letter_is_favoured() -> None:
         assert (right[letter] - last[letter]) / total == pytest.approx(fair[letter] / total, abs=0.03)
 
 
+@pytest.mark.slow
 def test_a_page_is_the_same_in_every_process() -> None:
     program = """
 from featurize.bundling.ranker_texts import document
@@ -242,7 +244,7 @@ def test_it_begins_as_a_reader_who_knows_nothing(words: Any) -> None:
     with torch.inference_mode():
         first, *others = model(torch.tensor([once + once]), output_attentions=True).attentions
     for head, back in enumerate((1, 1, 2, 3)):
-        assert first[0, head].diagonal(-back).mean() > 0.85
+        assert first[0, head].diagonal(-back).mean() > 0.8
     for attention in others:
         assert attention[0].diagonal(-40, 1, 2).mean() > 0.25
         assert attention[0].diagonal(0, 1, 2).mean() > 0.25
@@ -345,16 +347,19 @@ def _export(task: ranker.Ranker, folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_it_is_trained_and_scored_only_when_asked_for_by_name(
+def test_all_are_trained_and_scored_or_the_one_that_was_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = ["--samples=0", "--scenes=4", "--held-out=8", "--threads=1", f"--work={tmp_path / 'work'}"]
     asked = [*small, f"--out={tmp_path / 'out'}", f"--scores={tmp_path / 'scores.json'}"]
+    assert bundle.main([*asked, "--only=ranker"]) == 2
+    assert f"{tmp_path / 'out' / 'captioner'}" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["ranker"]
     assert bundle.main(asked) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"captioner", "clip"}
-    assert set(json.loads((tmp_path / "scores.json").read_text())) == {"held_out_scenes", "captioner", "clip"}
-    assert bundle.main([*asked, "--score-only", "--only=ranker"]) == 2
-    assert f"{tmp_path / 'out' / 'ranker'} holds no ranker" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"captioner", "clip", "ranker"}
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert set(found) == {"held_out_scenes", "captioner", "clip", "ranker"}
+    assert found["ranker"]["questions"] == 8
 
 
 def test_every_style_is_a_template_that_ships_or_free() -> None:

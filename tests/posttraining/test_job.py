@@ -110,11 +110,6 @@ REFUSED = {
         ("posttrain.base=nowhere",),
         "model 'nowhere' is neither a folder nor a hub id",
     ),
-    "no base": (
-        lambda rows: rows,
-        ("posttrain.base=null",),
-        "posttrain.base names no model to go on from: `make base-model` and PROFILE=smollm take one",
-    ),
     "a folder of somebody else": (lambda rows: rows, ("posttrain.output=store",), "is no model that this job wrote"),
 }
 
