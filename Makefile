@@ -89,7 +89,7 @@ test: $(POSTTRAIN) ## the fast tests
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(POSTTRAIN) ## the minutes-long tests
-	$(PY) -m pytest -m slow
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow -n auto --maxprocesses 4 --dist loadfile
 
 check: $(POSTTRAIN) ## lint, formatting and types
 	$(PY) -m ruff check .

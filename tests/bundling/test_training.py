@@ -22,6 +22,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
     return Scenes(tmp_path_factory.mktemp("scenes"), 60, shard=30)
 
 
+@pytest.mark.slow
 def test_scenes_are_rendered_once(tmp_path: Path) -> None:
     first = Scenes(tmp_path, 4, shard=4)
     times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
@@ -35,6 +36,7 @@ def test_scenes_are_rendered_once(tmp_path: Path) -> None:
     assert more.count == 8
 
 
+@pytest.mark.slow
 def test_cutting_the_edges_moves_what_is_in_the_picture(scenes: Scenes) -> None:
     shape = Shape(192, 128)
     for index in range(10):

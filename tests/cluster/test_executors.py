@@ -18,6 +18,7 @@ def artwork(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return add_broken(catalogue(tmp_path_factory.mktemp("artwork"), 40))
 
 
+@pytest.mark.slow
 def test_both_give_the_same_rows(artwork: Path, tmp_path: Path, ray_cluster: Cluster) -> None:
     """On Ray with two workers, and a batch that does not fit: it is halved, and the size found is told."""
     run(tmp_path / "local", artwork)

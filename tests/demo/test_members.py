@@ -78,6 +78,7 @@ def test_candidates_are_the_artworks_of_the_title(logged: Log) -> None:
         assert row["artwork_id"] in row["candidates"]
 
 
+@pytest.mark.slow
 def test_shown_as_often_as_the_propensity_says() -> None:
     """Chi-squared within each member and title: there the policy never changes, so the log alone gives its numbers."""
     catalogue = list(titles(4, 0))

@@ -172,6 +172,7 @@ def test_a_commit_needs_no_hub() -> None:
     assert resolve("owner/name", COMMIT, "config.json").identity == {"repo": "owner/name", "commit": COMMIT}
 
 
+@pytest.mark.slow
 def test_a_branch_and_its_files_come_from_the_local_cache_when_the_hub_is_out_of_reach(
     tmp_path: Path, folder: Path
 ) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import fast_first
+
 from . import slow, worlds
 from .test_accounting import refused
 
@@ -112,37 +114,40 @@ def as_csv(folder, *lines, name="history", head=HISTORY):
 
 @pytest.mark.parametrize(
     ("lines", "told", "not_told"),
-    [
-        (
-            [f"m{n};t1;play;2025-02-01T00:00:00Z;{n},5" for n in range(5)],
-            [
-                "5 of 5 minutes of plays in input.history cannot be used (such as ",
-                "minutes '0,5' is not a finite number; decimals are written with a point, 0.5",
-                "prompts.max_lost.minutes (it is 0.5)",
-            ],
-            [],
-        ),
-        (
-            ["m1;t1;play;2025-02-01T00:00:00Z;1", *["m1;t1;play;soon;1"] * 4, "m1;t9;play;2025-02-01T00:00:00Z;1"],
-            ["5 of 6 rows of input.history", "4 of them as bad_at", "at 'soon'", "write times with their zone"],
-            ["events are", "input.titles"],
-        ),
-        (
-            ["m1;t1;play;2025-02-01T00:00:00Z;1", *["m1;t1;seen;2025-02-01T00:00:00Z;1"] * 4],
-            ["4 of 5 rows of input.history", "unknown_event", "'seen'", "events are play, thumbs_up, thumbs_down"],
-            ["input.titles", "times"],
-        ),
-        (
-            ["m1;t1;play;2025-02-01T00:00:00Z;1", *["m1;t9;play;2025-02-01T00:00:00Z;1"] * 4],
-            ["4 of 5 rows of input.history", "unknown_title", "give input.titles all titles"],
-            ["events are", "times"],
-        ),
-        (
-            ["m1;t1;play;2025-02-01T00:00:00Z;1", *["m1;t1;play;;1"] * 4],
-            ["4 of 5 rows of input.history", "incomplete", "fill in every column"],
-            ["events are", "input.titles"],
-        ),
-    ],
+    fast_first(
+        [
+            (
+                [f"m{n};t1;play;2025-02-01T00:00:00Z;{n},5" for n in range(5)],
+                [
+                    "5 of 5 minutes of plays in input.history cannot be used (such as ",
+                    "minutes '0,5' is not a finite number; decimals are written with a point, 0.5",
+                    "prompts.max_lost.minutes (it is 0.5)",
+                ],
+                [],
+            ),
+            (
+                ["m1;t1;play;2025-02-01T00:00:00Z;1", *["m1;t1;play;soon;1"] * 4, "m1;t9;play;2025-02-01T00:00:00Z;1"],
+                ["5 of 6 rows of input.history", "4 of them as bad_at", "at 'soon'", "write times with their zone"],
+                ["events are", "input.titles"],
+            ),
+            (
+                ["m1;t1;play;2025-02-01T00:00:00Z;1", *["m1;t1;seen;2025-02-01T00:00:00Z;1"] * 4],
+                ["4 of 5 rows of input.history", "unknown_event", "'seen'", "events are play, thumbs_up, thumbs_down"],
+                ["input.titles", "times"],
+            ),
+            (
+                ["m1;t1;play;2025-02-01T00:00:00Z;1", *["m1;t9;play;2025-02-01T00:00:00Z;1"] * 4],
+                ["4 of 5 rows of input.history", "unknown_title", "give input.titles all titles"],
+                ["events are", "times"],
+            ),
+            (
+                ["m1;t1;play;2025-02-01T00:00:00Z;1", *["m1;t1;play;;1"] * 4],
+                ["4 of 5 rows of input.history", "incomplete", "fill in every column"],
+                ["events are", "input.titles"],
+            ),
+        ],
+        2,
+    ),
     ids=["minutes", "bad_at", "unknown_event", "unknown_title", "incomplete"],
 )
 def test_the_advice_fits_what_most_rows_of_history_are_lost_for(tmp_path, capsys, lines, told, not_told):
@@ -154,15 +159,21 @@ def test_the_advice_fits_what_most_rows_of_history_are_lost_for(tmp_path, capsys
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [
-        ({"propensity": "0,5"}, ["bad_propensity", "decimals are written with a point, 0.5", "above 0 and at most 1"]),
-        ({"propensity": "0"}, ["bad_propensity", "the probability with which the policy chose"]),
-        ({"reward": "7"}, ["bad_reward", "a number from 0 to 1"]),
-        ({"at": "soon"}, ["bad_at", "write times with their zone"]),
-        ({"candidates": "t0-1|t0-2"}, ["shown_not_candidate", "is one of the candidates"]),
-        ({"artwork_id": ""}, ["incomplete", "fill in every column"]),
-        ({"minutes": "1,5"}, ["minutes of impressions cannot be used", "with a point", "prompts.max_lost.minutes"]),
-    ],
+    fast_first(
+        [
+            (
+                {"propensity": "0,5"},
+                ["bad_propensity", "decimals are written with a point, 0.5", "above 0 and at most 1"],
+            ),
+            ({"propensity": "0"}, ["bad_propensity", "the probability with which the policy chose"]),
+            ({"reward": "7"}, ["bad_reward", "a number from 0 to 1"]),
+            ({"at": "soon"}, ["bad_at", "write times with their zone"]),
+            ({"candidates": "t0-1|t0-2"}, ["shown_not_candidate", "is one of the candidates"]),
+            ({"artwork_id": ""}, ["incomplete", "fill in every column"]),
+            ({"minutes": "1,5"}, ["minutes of impressions cannot be used", "with a point", "prompts.max_lost.minutes"]),
+        ],
+        2,
+    ),
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_the_advice_fits_what_impressions_are_lost_for(tmp_path, capsys, change, told):

@@ -316,6 +316,7 @@ def prompted(tmp_path_factory):
     return stores.with_prompts(tmp_path_factory.mktemp("world"), impressions=40, prompts__held_out=4)
 
 
+@pytest.mark.slow
 def test_it_ranks_a_store_as_llm_does_and_with_the_same_prior(prompted, server, engine, tmp_path, capsys):
     store = stores.copied(prompted, tmp_path)
     given = {"rank__openai": as_toml(settings(server, engine)), "rank__models": json.dumps([engine.folder])}

@@ -2,6 +2,8 @@
 
 from statistics import median
 
+import pytest
+
 from featurize.errors import BadImage
 from featurize.execution.plan import Item, Shard
 from featurize.inference import letters
@@ -16,6 +18,7 @@ from tests.rankers import tiny_lms
 from tests.ranking import stores
 
 
+@pytest.mark.slow
 def test_prompts_too_long_are_told_and_not_tried_again(tmp_path, capsys):
     store = stores.with_prompts(tmp_path, impressions=40)
     tokenizer = tiny_lms.tokenizer()
