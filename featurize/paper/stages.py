@@ -28,7 +28,7 @@ from featurize.storage.store import Store
 from featurize.storage.tables import sql
 
 WORLD = "paper"
-METHODS = ("sft", "weighted", "sft_reasoning", "dpo")
+METHODS = ("weighted", "sft", "sft_reasoning", "dpo")
 BASE = "bundled:ranker"
 PLOT = "evaluation.png"
 Record = dict[str, Any]

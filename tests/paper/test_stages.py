@@ -22,8 +22,8 @@ def test_each_stage_is_a_job_with_settings_that_it_knows(tmp_path):
     assert [stage.name for stage in made] == [
         "featurize",
         "prompts",
-        "posttrain-sft",
         "posttrain-weighted",
+        "posttrain-sft",
         "posttrain-sft_reasoning",
         "posttrain-dpo",
         "rank",
