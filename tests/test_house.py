@@ -35,6 +35,7 @@ ORDER = [
     "ranking",
     "evaluating",
     "paper",
+    "upkeep",
     "bundling",
     "bench",
 ]

@@ -176,7 +176,7 @@ def test_a_whole_run_in_a_folder_with_an_odd_name(here):
     small = "embed=null describe=null run.executor=local"
     done = make("featurize", f"ARTWORK={ODD}", "STORE=my $store", f"SET={small}", "RUN_ID=first")
     assert done.returncode == 0, done.stderr
-    rows = duckdb.sql("SELECT uri, run_id FROM 'my $store/artwork/*.parquet'").fetchall()
+    rows = duckdb.sql("SELECT uri, run_id FROM 'my $store/artwork/**/*.parquet'").fetchall()
     assert rows == [(f"{pictures}/a.png", "first")]
 
 
@@ -212,7 +212,7 @@ def test_a_run_id_that_is_taken_is_refused(here, capsys):
     assert cli.main("featurize", "doc", featurize.featurize, [*flags, "--run-id", scheduled]) == 2
     assert f"run id '{scheduled}' is taken in" in capsys.readouterr().err
     assert not (here / "store" / "_lease" / "featurize.json").exists()
-    assert duckdb.sql("SELECT run_id, outcome FROM 'store/run/*.parquet'").fetchall() == [(scheduled, "done")]
+    assert duckdb.sql("SELECT run_id, outcome FROM 'store/run/**/*.parquet'").fetchall() == [(scheduled, "done")]
 
 
 def test_a_model_key_is_no_path(here, capsys):

@@ -146,7 +146,8 @@ class Evaluating(JobRun):
             "computed_at": [datetime.now(UTC)] * len(self.rows),
         }
         rows = tables.rows("policy_value", columns | more)
-        if not self.store.commit("policy_value", "", number, rows, self.lease.fence.check):
+        there = self.store.has("policy_value", evaluation_id=number)
+        if there or not self.store.commit("policy_value", "", number, rows, self.lease.fence.check):
             self.report.notes.append(f"evaluation {number} was there already: same prompts, rankings and settings")
         if self.wanted.plot is not None:
             self._draw(Path(self.wanted.plot))

@@ -40,8 +40,10 @@ def text_settings(embed: ModelSettings) -> ModelSettings | None:
 
 
 def record_model(store: Store, fence: Fence, fingerprint: Mapping[str, Any], origin: Origin) -> str:
-    """Say in table `model` what a key stands for; returns the key."""
+    """Say in table `model` what a key stands for, once; returns the key."""
     key = model_key(fingerprint)
+    if store.has("model", model_key=key):
+        return key
     row = {
         "model_key": [key],
         "backend": [fingerprint["backend"]],

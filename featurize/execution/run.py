@@ -208,7 +208,7 @@ def committed(shard: Shard, phase: Phase) -> tuple[Outcome, Shard]:
     """What is committed of a shard, by a worker that may not have lived to report it, and what is left to do."""
 
     def column(table: str, folder: str, name: str) -> list[str]:
-        data = phase.store.read(f"{table}/{folder}/{shard.id}.parquet")
+        data = phase.store.part(table, folder, shard.id)
         return [] if data is None else pq.read_table(pa.BufferReader(data), columns=[name])[name].to_pylist()
 
     done = column(phase.table, phase.model_key, tables.contract(phase.table).key[0])

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from featurize.inference.letters import LETTERS
 from featurize.storage import tables
+from featurize.storage.generations import folder_of
 from featurize.storage.lease import Fence
 from featurize.storage.store import Store, part_name
 from featurize.storage.tables import Origin, sql
@@ -48,7 +49,7 @@ def refuse_changed(db: duckdb.DuckDBPyConnection, store: Store, recipe_key: str,
     # looked at: reading all of them would cost much, and a second one under the same prompt_id comes from these alone.
     # Where only some of a day's impressions were kept since, the others are not known, and are taken as new.
     kept_days = {part.split("/")[1] for part in store.parts("impression_state")}
-    earlier = {part.rpartition("/")[0].partition("/")[2] for part in store.parts("prompt", recipe_key)}
+    earlier = {folder_of(part) for part in store.parts("prompt", recipe_key)}
     db.register(
         "earlier_prompt",
         store.dataset("prompt", sorted(each for each in earlier if each.rpartition("/")[2] not in kept_days)),

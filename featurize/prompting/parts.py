@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import duckdb
 
 from featurize.storage import tables
+from featurize.storage.generations import folder_of
 from featurize.storage.store import Store, part_name
 from featurize.storage.tables import sql
 
@@ -29,7 +30,7 @@ def leave_out_committed(db: duckdb.DuckDBPyConnection, store: Store, recipe_key:
     """Remove from `planned` what is committed. The parts of a day that is all there, name by name, are not read."""
     there: dict[str, set[str]] = defaultdict(set)
     for part in store.parts("prompt", recipe_key):
-        day, name = part.split("/")[-2:]
+        day, name = folder_of(part).rpartition("/")[2], part.rpartition("/")[2]
         there[day].add(name.removesuffix(".parquet").partition("-")[0])
     db.execute("CREATE OR REPLACE TEMP TABLE committed (prompt_id VARCHAR)")
     unsure = []

@@ -119,7 +119,7 @@ class Phase:
         return Outcome(shard, quarantined=Counter({error.reason: len(shard.items)}))
 
     def _column(self, table: str, shard: Shard, name: str) -> list[str]:
-        data = self.store.read(f"{table}/{self.model_key}/{shard.id}.parquet")
+        data = self.store.part(table, self.model_key, shard.id)
         return [] if data is None else pq.read_table(pa.BufferReader(data), columns=[name])[name].to_pylist()
 
     def _quarantine(self, shard: Shard, failed: dict[int, BadImage]) -> None:

@@ -2,7 +2,8 @@
 
 A part is its own commit. It is written under a name that readers do not match and then appears whole, once, under a
 name made of its content's id; nothing committed is ever edited. So `read_parquet('<store>/<table>/**/*.parquet')` is
-right at every moment, and writing a part twice is the same as writing it once.
+right at every moment, and writing a part twice is the same as writing it once. `generations` says where in its folder a
+part lies, `compaction` how many become few.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import reduce
+from operator import and_
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -26,7 +29,8 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from featurize.errors import RefusedInput, RunFailed
-from featurize.storage import s3_keys, tables
+from featurize.storage import compacted, generations, s3_keys, tables
+from featurize.storage.compacted import Compacted
 
 T = TypeVar("T")
 RETRIES = 5
@@ -214,27 +218,48 @@ class Store:
     def commit(
         self, table: str, folder: str, part: str, rows: pa.Table, check: Callable[[], None] = lambda: None
     ) -> bool:
-        """Commit rows as `<table>/<folder>/<part>.parquet`; False when that part is there already.
+        """Commit rows as a part of `<table>/<folder>`; False when a part of that name is there already.
 
         `check` is that of `write`.
         """
-        sink = pa.BufferOutputStream()
-        if "embedding" in rows.schema.names:
-            # Vectors hardly compress, and reading them all is what a search by similarity waits for.
-            words = [name for name in rows.schema.names if name != "embedding"]
-            pq.write_table(rows, sink, compression="none", use_dictionary=words, row_group_size=16384)
-        else:
-            pq.write_table(rows, sink, compression="zstd", row_group_size=16384)
-        return self.write("/".join(p for p in (table, folder, f"{part}.parquet") if p), sink.getvalue(), check=check)
+        data = encoded(rows)
+        if not self.local:
+            return self.write(_name(table, folder, part), data, check=check)
+        try:
+            return generations.commit(Path(self.path), Path(self.path, table, folder), part, data, check)
+        except OSError as error:
+            raise RunFailed(f"cannot write {self.uri}/{_name(table, folder, part)}: {error}") from error
 
-    def parts(self, table: str, folder: str = "") -> list[str]:
-        """Committed parts of a table, as names below the store, sorted."""
+    def part(self, table: str, folder: str, part: str) -> bytes | None:
+        """Bytes of a part that this run committed, or None when it is absent."""
+        if not self.local:
+            return self.read(_name(table, folder, part))
+        found = generations.find(Path(self.path, table, folder), part)
+        return self.read(str(found.relative_to(self.path))) if found else None
+
+    def sizes(self, table: str, folder: str = "") -> dict[str, int]:
+        """Committed parts of a table, as names below the store, with their bytes.
+
+        What was compacted is there once: in the parts made of it. Errors: RunFailed.
+        """
+        if self.local:
+            return {entry.path[len(self.path) + 1 :]: entry.stat().st_size for entry in self._found(table, folder)}
         root = f"{self.path}/{table}/{folder}".rstrip("/")
+        known = Compacted.parse(self.read(compacted.name(table)))
         selector = pafs.FileSelector(root, allow_not_found=True, recursive=True)
         infos = patiently(f"listing {self.uri}/{table}", lambda: self.fs.get_file_info(selector))
-        return sorted(
-            info.path[len(self.path) + 1 :] for info in infos if info.is_file and info.base_name.endswith(".parquet")
-        )
+        begin = len(self.path) + 1
+        return known.shown({info.path[begin:]: info.size for info in infos if info.is_file}, root[begin:])
+
+    def parts(self, table: str, folder: str = "") -> list[str]:
+        """The names that `sizes` has, sorted."""
+        if self.local:
+            return sorted(entry.path[len(self.path) + 1 :] for entry in self._found(table, folder))
+        return sorted(self.sizes(table, folder))
+
+    def _found(self, table: str, folder: str) -> Iterator[os.DirEntry[str]]:
+        root = f"{self.path}/{table}/{folder}".rstrip("/")
+        return (entry for entry in generations.walk(root) if entry.name.endswith(generations.SUFFIX))
 
     def vacuum(self, tables: Iterable[str]) -> None:
         """Delete what killed writers left in these tables; for the holder of the lease of the job that fills them.
@@ -263,9 +288,26 @@ class Store:
             return ds.dataset(tables.empty(table))
         return ds.dataset(paths, schema=tables.contract(table).schema, format="parquet", filesystem=self.fs)
 
+    def has(self, table: str, **values: str) -> bool:
+        """Whether a row has these values: what stands for itself under a name of its own is written once."""
+        wanted = [ds.field(column) == value for column, value in values.items()]
+        return bool(self.dataset(table).count_rows(filter=reduce(and_, wanted)))
+
     def register(self, db: duckdb.DuckDBPyConnection, table: str, folders: Iterable[str] = ("",)) -> None:
         """Make a table of this store a view of the same name, read through Arrow on every kind of storage."""
         db.register(table, self.dataset(table, folders))
+
+
+def encoded(rows: pa.Table) -> pa.Buffer:
+    """Rows as the bytes of a part."""
+    sink = pa.BufferOutputStream()
+    if "embedding" in rows.schema.names:
+        # Vectors hardly compress, and reading them all is what a search by similarity waits for.
+        words = [name for name in rows.schema.names if name != "embedding"]
+        pq.write_table(rows, sink, compression="none", use_dictionary=words, row_group_size=16384)
+    else:
+        pq.write_table(rows, sink, compression="zstd", row_group_size=16384)
+    return sink.getvalue()
 
 
 def part_name(keys: Iterable[str]) -> str:
@@ -275,6 +317,10 @@ def part_name(keys: Iterable[str]) -> str:
         digest.update(key.encode())
         digest.update(b"\n")
     return digest.hexdigest()[:32]
+
+
+def _name(table: str, folder: str, part: str) -> str:
+    return "/".join(each for each in (table, folder, f"{part}.parquet") if each)
 
 
 def _put(fs: pafs.FileSystem, path: str, data: bytes | pa.Buffer) -> None:
@@ -293,10 +339,7 @@ def _write_local(path: Path, data: bytes | pa.Buffer, *, replace: bool, check: C
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with hidden.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        generations.write(hidden, data)
         check()
         if replace:
             hidden.replace(path)

@@ -12,21 +12,21 @@ both. A plan, which appears when all is written, makes the next run finish what 
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import uuid
 from collections.abc import Callable, Collection
 from functools import partial
+from pathlib import Path
 
 import pyarrow.fs as pafs
 
 from featurize.errors import RunFailed
+from featurize.storage import generations
 from featurize.storage.store import Store, patiently
 
 STAGED = "_new"
 PLAN = "plan.json"
-_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
 
 
 def staged(table: str) -> str:
@@ -84,7 +84,9 @@ def _move(store: Store, new: str, place: str, names: list[str], check: Callable[
         if not store.exists(f"{new}/{each}"):
             continue  # the killed run had moved it
         source, target = f"{store.path}/{new}/{each}", f"{store.path}/{place}/{each}"
-        if store.local:
+        if store.local:  # where folders cannot be exchanged; they may have been, on the disk that the store came from
+            folder = Path(target).parent.parent
+            target = str(folder / generations.newest(folder) / Path(target).name)
             os.makedirs(os.path.dirname(target), exist_ok=True)
         check()
         # Copied and only then deleted where a store has no renaming: a part that is there twice is moved again.
@@ -93,15 +95,13 @@ def _move(store: Store, new: str, place: str, names: list[str], check: Callable[
 
 def _exchanged(store: Store, new: str, place: str, others: list[str], check: Callable[[], None]) -> bool:
     """Let two folders of a disk trade places; False, and nothing changed, where its file system cannot."""
-    exchange = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if exchange is None:
-        return False
-    for name in others:
-        os.makedirs(f"{store.path}/{new}/{os.path.dirname(name)}", exist_ok=True)
-        os.link(f"{store.path}/{place}/{name}", f"{store.path}/{new}/{name}")
-    check()
-    paths = [os.fsencode(f"{store.path}/{name}") for name in (new, place)]
-    return bool(exchange(_HERE, paths[0], _HERE, paths[1], _EXCHANGE) == 0)
+    one, other = Path(store.path, new), Path(store.path, place)
+    with generations.exclusively(Path(store.path)):
+        for name in others:
+            (one / name).parent.mkdir(parents=True, exist_ok=True)
+            os.link(other / name, one / name)
+        check()
+        return generations.exchange(one, other)
 
 
 def _names(store: Store, folder: str) -> list[str]:

@@ -23,7 +23,7 @@ import lmdb
 
 ROWS = """
 SELECT member_id, title_id, artwork_id, runner_up, propensity, model_key
-FROM read_parquet('{store}/choice/{bucket}/*.parquet', union_by_name = true)
+FROM read_parquet('{store}/choice/{bucket}/**/*.parquet', union_by_name = true)
 QUALIFY row_number() OVER (PARTITION BY member_id, title_id ORDER BY valid_from DESC, computed_at DESC, model_key) = 1
 ORDER BY member_id, title_id
 """
@@ -45,7 +45,7 @@ def load(store: str, file: Path, most_bytes: int = 1 << 40) -> int:
     opened = lmdb.open(str(made), subdir=False, map_size=most_bytes, lock=False)
     with opened as database, duckdb.connect() as db:
         for bucket in BUCKETS:
-            if not any(Path(store, "choice", bucket).glob("*.parquet")):
+            if not any(Path(store, "choice", bucket).rglob("*.parquet")):
                 continue
             with database.begin(write=True) as writing:
                 reader = db.sql(ROWS.format(store=store.replace("'", "''"), bucket=bucket)).to_arrow_reader(50_000)

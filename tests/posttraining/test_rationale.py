@@ -101,7 +101,7 @@ def test_a_teacher_is_asked_once_and_its_slips_are_left_out(here, capsys):  # no
         assert (counts["rationales other_answer"], counts["rationales"]) == (1, first - 1)
         assert run(*SMALL, *teacher, "posttrain.epochs=2") == 0
         assert len(asked) == first
-    models = duckdb.sql(f"SELECT backend FROM read_parquet('{here}/store/model/*.parquet') WHERE backend = 'teacher'")
+    models = duckdb.sql(f"SELECT backend FROM '{here}/store/model/**/*.parquet' WHERE backend = 'teacher'")
     assert len(models.fetchall()) == 1
 
 

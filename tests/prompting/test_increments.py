@@ -53,7 +53,7 @@ def test_a_new_day_neither_reads_nor_rewrites_the_others(tmp_path):
     assert worlds.run(tmp_path) == 0
     after = parts(tmp_path)
     assert {path: after[path] for path in before} == stamps
-    assert {path.parent.name for path in after.keys() - before.keys()} == {"2025-03-08", "2025-03-09"}
+    assert {path.parents[1].name for path in after.keys() - before.keys()} == {"2025-03-08", "2025-03-09"}
     for path, data in whole.items():
         path.write_bytes(data)
     assert sorted(row["impression_id"] for row in worlds.rows(tmp_path)) == sorted(

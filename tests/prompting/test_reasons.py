@@ -139,7 +139,7 @@ def test_history_that_cannot_be_used_is_counted(tmp_path):
 def test_the_run_row_says_what_became_of_it(tmp_path):
     worlds.plain(impressions=3).write(tmp_path)
     assert worlds.run(tmp_path, "--run-id", "r1") == 0
-    row = duckdb.sql(f"SELECT job, outcome, settings, counts FROM '{tmp_path}/store/run/r1.parquet'").fetchall()[0]
+    row = duckdb.sql(f"SELECT job, outcome, settings, counts FROM '{tmp_path}/store/run/**/r1.parquet'").fetchall()[0]
     assert row[:2] == ("prompts", "done")
     assert json.loads(row[2])["prompts"]["kind"] == "logged"
     assert json.loads(row[3])["new prompts"] == 3

@@ -13,6 +13,7 @@ import pytest
 from featurize.errors import RunFailed
 from featurize.storage import switch, tables
 from featurize.storage.store import Store
+from jobs import cli, compact
 
 from . import worlds
 
@@ -151,7 +152,7 @@ def test_what_the_input_does_not_ask_for_stays_as_it_is(tmp_path):
     ]
     counted = worlds.counts(tmp_path)
     assert counted["made again"] + counted["left as they are"] == sum(row["asked_at"].day in (3, 4) for row in before)
-    others = {path: inode for path, inode in stamps.items() if path.parent.name not in ("2025-03-03", "2025-03-04")}
+    others = {path: inode for path, inode in stamps.items() if path.parents[1].name not in ("2025-03-03", "2025-03-04")}
     assert others.items() <= parts(tmp_path).items()
 
 
@@ -227,7 +228,7 @@ def test_a_rebuild_that_is_killed_leaves_all_old_or_all_new(tmp_path, when):
     made(tmp_path, worlds.plain(impressions=400))
     before = worlds.rows(tmp_path)
     new = tmp_path / "store" / "_new"
-    staged = f"{new}/prompt/*/*/*.parquet"
+    staged = f"{new}/prompt/*/*/*/*.parquet"
     command = [sys.executable, "-m", "jobs.prompts", *worlds.settings(tmp_path, **AGAIN)]
     with subprocess.Popen(command) as process:
         while not glob.glob(staged) and process.poll() is None:
@@ -328,3 +329,22 @@ def test_lineage_tells_the_words_a_prompt_was_made_of(tmp_path):
         assert all(caption in row["prompt"] for row in worlds.rows(tmp_path))
         with duckdb.connect(f"{tmp_path}/store/catalog.duckdb", read_only=True) as db:
             assert db.execute(said).fetchall() == [(caption,)]
+
+
+def test_what_was_compacted_is_made_again_too(tmp_path):
+    made(tmp_path, worlds.plain(impressions=40))
+    assert worlds.run(tmp_path) == 0
+    before = worlds.rows(tmp_path)
+    place = [f"--set=store={tmp_path}/store"]
+    assert cli.main("compact", "doc", compact.compact, place) == 0
+    assert worlds.rows(tmp_path) == before
+    assert worlds.run(tmp_path) == 0
+    assert worlds.counts(tmp_path)["new prompts"] == 0
+    assert worlds.run(tmp_path, **AGAIN) == 0
+    assert set(said(worlds.rows(tmp_path)).values()) == {True}
+    assert len(worlds.rows(tmp_path)) == 40
+    after = worlds.rows(tmp_path)
+    assert cli.main("compact", "doc", compact.compact, place) == 0
+    assert worlds.rows(tmp_path) == after
+    assert worlds.run(tmp_path) == 0
+    assert worlds.counts(tmp_path)["new prompts"] == 0

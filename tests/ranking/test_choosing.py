@@ -55,7 +55,7 @@ def test_each_pair_and_night_has_one_row_where_its_member_belongs(nightly, tmp_p
         members = pq.read_table(part, columns=["member_id", "title_id"]).to_pylist()
         keys = [tuple(each.values()) for each in members]
         assert keys == sorted(keys)
-        assert {hashlib.md5(member.encode()).hexdigest()[0] for member, _ in keys} == {part.parent.name}
+        assert {hashlib.md5(member.encode()).hexdigest()[0] for member, _ in keys} == {part.parents[1].name}
     with duckdb.connect(f"{store}/catalog.duckdb", read_only=True) as db:
         found = db.execute("SELECT count(*), min(valid_from)::DATE::VARCHAR FROM current_choice").fetchall()
         assert found == [(60, "2026-11-03")]

@@ -1,0 +1,1 @@
+"""The jobs that keep a store small: few parts of many, and nothing kept that nobody can see."""
