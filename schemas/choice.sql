@@ -16,7 +16,7 @@ CREATE TABLE choice (
     computed_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (prompt_id, model_key)
 );
-COMMENT ON COLUMN choice.member_id IS 'Member, as in prompt; the first hex digit of its MD5 is the folder of the part, which is sorted by member and title';
+COMMENT ON COLUMN choice.member_id IS 'Member, as in prompt; the first hex digit of its MD5 is the folder of the part, or all where a night has few rows; sorted by member and title';
 COMMENT ON COLUMN choice.title_id IS 'Title';
 COMMENT ON COLUMN choice.artwork_id IS 'Artwork to show: the best, or where the policy explores the one drawn by the seed and the prompt';
 COMMENT ON COLUMN choice.runner_up IS 'The best of the others, for where the artwork cannot be shown';

@@ -1,7 +1,8 @@
 """Table `choice`: which artwork each member sees of each title, from the rankings of nightly prompts.
 
 Invariant: a prompt and ranker have one row, in the folder that the hash of the member names, sorted by member and
-title: a key-value store takes each part as it lies. Rows are added night by night; the newest of a pair counts.
+title: a key-value store takes each part as it lies. The rows of a night that has few of them are one part of folder
+`all`, sorted alike. Rows are added night by night; the newest of a pair counts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import duckdb
+import pyarrow as pa
 
 from featurize.storage import tables
 from featurize.storage.lease import Fence
@@ -17,6 +19,9 @@ from featurize.storage.tables import Origin, sql
 
 BUCKETS = "0123456789abcdef"
 """First digits of the MD5 of a member: folders of the table."""
+ALL = "all"
+FEW = 100_000
+"""Rows of a night that are not worth a part per bucket."""
 
 
 def choose(
@@ -33,9 +38,15 @@ def choose(
     """Write the rows that are missing; returns how many. Memory is that of a bucket. Errors: RunFailed."""
     store.register(db, "prompt", [recipe])
     store.register(db, "ranking", [model_key])
+    found: dict[str, pa.Table] = {}
     written = 0
+
+    def commit(folder: str, rows: pa.Table) -> None:
+        part = part_name([model_key, *rows["prompt_id"].to_pylist()])
+        store.commit("choice", folder, part, rows, fence.check)
+
     for bucket in BUCKETS:
-        store.register(db, "choice", [bucket])
+        store.register(db, "choice", [bucket, ALL])
         parameters = {
             "bucket": bucket,
             "model_key": model_key,
@@ -48,9 +59,13 @@ def choose(
         rows = tables.arrow(db, sql("ranking", "choices"), parameters).cast(tables.contract("choice").schema)
         if rows.num_rows:
             tables.check("choice", rows)
-            part = part_name([model_key, *rows["prompt_id"].to_pylist()])
-            store.commit("choice", bucket, part, rows, fence.check)
+            found[bucket] = rows
             written += rows.num_rows
+        while found and written > FEW:
+            commit(*found.popitem())
+    if found:
+        order = [(column, "ascending") for column in ("member_id", "title_id", "valid_from")]
+        commit(ALL, pa.concat_tables(list(found.values())).sort_by(order))
     for name in ("prompt", "ranking", "choice"):
         db.unregister(name)
     return written

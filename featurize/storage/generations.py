@@ -14,6 +14,7 @@ import errno
 import fcntl
 import os
 import re
+import select
 import shutil
 import struct
 import time
@@ -31,7 +32,7 @@ SUFFIX = ".parquet"
 LOCK_SECONDS = 60.0
 ATTEMPTS = 5
 _NAME = re.compile(r"g(\d+)")
-QUIET_SECONDS, IDLE_SECONDS = 0.5, 0.005
+QUIET_SECONDS, IDLE_SECONDS = 2.0, 0.05
 _OPEN, _CLOSE = 0x20, 0x10  # IN_OPEN and IN_CLOSE_NOWRITE
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
 
@@ -182,18 +183,23 @@ def exchange(one: Path, other: Path) -> bool:
 def _quiet(libc: ctypes.CDLL, folder: Path) -> Iterator[None]:
     """Entered when nobody is reading the folder, as inotify(7) tells."""
     handle = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    if handle < 0 or libc.inotify_add_watch(handle, os.fsencode(folder), _OPEN | _CLOSE) < 0:
-        yield  # there are no watches left: the exchange is right all the same, but for that moment
+    if handle < 0:  # there are no watches left: the exchange is right all the same, but for that moment
+        yield
         return
     try:
-        readers, begun = 0, time.monotonic()
-        last = begun
-        while (now := time.monotonic()) < begun + QUIET_SECONDS:
-            came = _came(handle)
-            readers = max(0, readers + sum(came))
-            last = now if came else last
-            # Nobody comes for a while, or the last one has left this instant: the next is some time away.
-            if readers == 0 and (came == [-1] or now > last + IDLE_SECONDS):
+        watched = libc.inotify_add_watch(handle, os.fsencode(folder), _OPEN | _CLOSE) >= 0
+        events = select.poll()
+        events.register(handle, select.POLLIN)
+        readers, until = 0, time.monotonic() + QUIET_SECONDS
+        while watched and time.monotonic() < until:
+            # Sleeping, not asking again and again: who wakes up is not put aside in what follows.
+            if not events.poll(IDLE_SECONDS * 1000):
+                if readers == 0:
+                    break
+                continue
+            for event in _came(handle):
+                readers = max(0, readers + event)
+            if readers == 0:  # the last one has left this instant: the next is some time away
                 break
         yield
     finally:
@@ -202,10 +208,7 @@ def _quiet(libc: ctypes.CDLL, folder: Path) -> Iterator[None]:
 
 def _came(handle: int) -> list[int]:
     """Who opened the watched folder (1) and who closed it (-1), in order, since last asked."""
-    try:
-        events = os.read(handle, 65536)
-    except BlockingIOError:
-        return []
+    events = os.read(handle, 65536)
     at, came = 0, []
     while at < len(events):
         _, mask, _, length = struct.unpack_from("iIII", events, at)

@@ -4,8 +4,9 @@
 
 Needs `pip install duckdb lmdb` and nothing of this project. A key is the bucket, member and title; a value is the
 artwork, the runner-up, the propensity and the model key, as JSON. The newest row of a member and title counts. A folder
-is named by the first digit of the keys of its rows, so all is appended, in one pass and in the memory of a bucket. The
-file appears whole; a server opens it read-only, maps it, and opens the next night's in its place.
+is named by the first digit of the keys of its rows, or `all` where a night had few of them, so they are appended, in
+one pass and in the memory of a bucket. The file appears whole; a server opens it read-only, maps it, and opens the next
+night's in its place.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import lmdb
 
 ROWS = """
 SELECT member_id, title_id, artwork_id, runner_up, propensity, model_key
-FROM read_parquet('{store}/choice/{bucket}/**/*.parquet', union_by_name = true)
+FROM read_parquet($globs, union_by_name = true)
+WHERE md5(member_id)[1] = $bucket
 QUALIFY row_number() OVER (PARTITION BY member_id, title_id ORDER BY valid_from DESC, computed_at DESC, model_key) = 1
 ORDER BY member_id, title_id
 """
@@ -45,10 +47,12 @@ def load(store: str, file: Path, most_bytes: int = 1 << 40) -> int:
     opened = lmdb.open(str(made), subdir=False, map_size=most_bytes, lock=False)
     with opened as database, duckdb.connect() as db:
         for bucket in BUCKETS:
-            if not any(Path(store, "choice", bucket).rglob("*.parquet")):
+            folders = [Path(store, "choice", name) for name in (bucket, "all")]
+            globs = [f"{folder}/**/*.parquet" for folder in folders if any(folder.rglob("*.parquet"))]
+            if not globs:
                 continue
             with database.begin(write=True) as writing:
-                reader = db.sql(ROWS.format(store=store.replace("'", "''"), bucket=bucket)).to_arrow_reader(50_000)
+                reader = db.sql(ROWS, params={"globs": globs, "bucket": bucket}).to_arrow_reader(50_000)
                 for batch in reader:
                     for member, title, *shown in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                         writing.put(key(member, title), json.dumps(shown).encode(), append=True)

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from featurize.ranking import choosing
 from tests.prompting import worlds
 from tests.rankers import tiny_lms
 from tests.ranking import stores
@@ -33,7 +34,9 @@ def run(store, *flags, **changes):
     return stores.run(store, *flags, **given)
 
 
-def test_each_pair_and_night_has_one_row_where_its_member_belongs(nightly, tmp_path, capsys):
+@pytest.mark.parametrize("few", [10, 1000])
+def test_each_pair_and_night_has_one_row_where_its_member_belongs(nightly, tmp_path, capsys, monkeypatch, few):
+    monkeypatch.setattr(choosing, "FEW", few)
     store = stores.copied(nightly, tmp_path)
     assert run(store, "--dry-run") == 0
     assert not (store / "choice").exists()
@@ -51,11 +54,14 @@ def test_each_pair_and_night_has_one_row_where_its_member_belongs(nightly, tmp_p
         assert (row["valid_from"], row["model_key"]) == (prompt["asked_at"], by_rank[1]["model_key"])
         others = [each["artwork_id"] for _, each in sorted(by_rank.items()) if each["artwork_id"] != row["artwork_id"]]
         assert row["runner_up"] == others[0]
-    for part in Path(store, "choice").rglob("*.parquet"):
+    parts = list(Path(store, "choice").rglob("*.parquet"))
+    assert (len(parts) == 1) == (few > len(rows))
+    for part in parts:
         members = pq.read_table(part, columns=["member_id", "title_id"]).to_pylist()
         keys = [tuple(each.values()) for each in members]
         assert keys == sorted(keys)
-        assert {hashlib.md5(member.encode()).hexdigest()[0] for member, _ in keys} == {part.parents[1].name}
+        buckets = {hashlib.md5(member.encode()).hexdigest()[0] for member, _ in keys}
+        assert {part.parents[1].name} == ({"all"} if few > len(rows) else buckets)
     with duckdb.connect(f"{store}/catalog.duckdb", read_only=True) as db:
         found = db.execute("SELECT count(*), min(valid_from)::DATE::VARCHAR FROM current_choice").fetchall()
         assert found == [(60, "2026-11-03")]

@@ -4,7 +4,8 @@
 WITH wanted AS (
     SELECT prompt_id, member_id, title_id, asked_at
     FROM prompt
-    WHERE md5(member_id)[1] = $bucket AND prompt_id NOT IN (SELECT prompt_id FROM choice WHERE model_key = $model_key)
+    WHERE md5(member_id)[1] = $bucket
+        AND prompt_id NOT IN (SELECT prompt_id FROM choice WHERE model_key = $model_key AND md5(member_id)[1] = $bucket)
 ),
 candidate AS (
     SELECT wanted.*, artwork_id, rank, probability, propensity,
