@@ -15,6 +15,7 @@ KNOWN_evaluate := HISTORY STORE PROFILE SET DEMO RUN_ID DRY_RUN
 KNOWN_compact := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_vacuum := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_sql := STORE PROFILE ASK
+KNOWN_report := HTML STORE PROFILE SET DRY_RUN
 KNOWN_bench := ARTWORK SET ONLY
 KNOWN_headroom := DEMO
 KNOWN := $(sort $(foreach target,$(MAKECMDGOALS),$(KNOWN_$(target))))
@@ -29,7 +30,7 @@ $(error clean stands alone: with $(filter-out clean,$(MAKECMDGOALS)) it would re
 endif
 
 # They go to jobs/from_make.py in the environment, as they were typed: here, make would expand what follows a `$$`.
-$(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank)) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
+$(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank) $(KNOWN_report)) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
@@ -75,6 +76,10 @@ rank: $(READY) ## prompts to rankings: which artwork would each ranker show
 
 evaluate: $(READY) ## what each ranker would have earned on the held-out prompts, by production's log: table and plot
 	@$(PY) -m jobs.from_make evaluate
+
+.PHONY: report
+report: $(READY) ## the store as one HTML page for people: nights, artworks, choices, values [HTML=report.html]
+	@$(PY) -m jobs.from_make report
 
 paper: $(POSTTRAIN) ## the experiment: every ranker and way of post-training on the demo world `paper`, with the truth beside; hours
 	@$(PY) -m jobs.paper

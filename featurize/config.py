@@ -448,6 +448,17 @@ class Evaluate(Section):
     plot: str | None = Field("evaluation.png", description="file of the plot; null for none")
 
 
+class Report(Section):
+    """What `make report` makes of a store."""
+
+    html: str = Field("report.html", min_length=1, description="file of the page (HTML=)")
+    artworks: int = Field(
+        3000,
+        ge=1,
+        description="artworks the page shows at most, in whole titles; fewer where it would pass 20 MB or a minute",
+    )
+
+
 class Pin(Section):
     """Model keys of what is to be current, whatever covers most. A pin holds until another run says otherwise."""
 
@@ -489,6 +500,7 @@ class Settings(Section):
     rank: Rank = Rank()
     evaluate: Evaluate = Evaluate()
     upkeep: Upkeep = Upkeep()
+    report: Report = Report()
     pin: Pin = Pin()
 
 

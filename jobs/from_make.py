@@ -23,6 +23,7 @@ PLACES = {
     "PAIRS": "input.pairs",
     "STORE": "store",
 }
+PAGE = {"STORE": "store", "HTML": "report.html"}
 SWITCH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
 
@@ -33,6 +34,8 @@ def arguments(job: str, given: Mapping[str, str]) -> list[str]:
             raise RefusedInput(f"{name} is given and empty; leave it out, or say where that is")
     if given.get("SHOW") == "":
         raise RefusedInput("SHOW is given and empty; leave it out, or give a member, an impression or a prompt")
+    if job == "report" and given.get("HTML") == "":
+        raise RefusedInput("HTML is given and empty; leave it out, or name a file")
     if job == "bench":
         flags = [f"--artwork={given['ARTWORK']}"] if "ARTWORK" in given else []
         flags += [f"--only={name}" for name in given.get("ONLY", "").split()]
@@ -40,7 +43,8 @@ def arguments(job: str, given: Mapping[str, str]) -> list[str]:
     if job == "headroom":
         return [given["DEMO"]] if given.get("DEMO") else []
     flags = [f"--profile={given['PROFILE']}"] if given.get("PROFILE") else []
-    places = {"STORE": PLACES["STORE"]} if job == "sql" else PLACES | {"DEMO": "input.demo", "SHOW": "prompts.show"}
+    places = PLACES | {"DEMO": "input.demo", "SHOW": "prompts.show"}
+    places = {"sql": {"STORE": PLACES["STORE"]}, "report": PAGE}.get(job, places)
     # As a TOML string, for a folder may be called null or 2026.
     texts = {name: json.dumps(given[name], ensure_ascii=False) for name in places if given.get(name)}
     flags += [f"--set={places[name]}={text}" for name, text in texts.items()]

@@ -34,6 +34,7 @@ ORDER = [
     "posttraining",
     "ranking",
     "evaluating",
+    "reporting",
     "paper",
     "upkeep",
     "bundling",

@@ -1,0 +1,205 @@
+"""The page of a store: everything it holds is there, strangers' texts are text, and what is missing is said."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.reporting import stores
+
+SECTIONS = ("nights", "coverage", "time", "sheet", "quarantine", "words", "near", "map", "prompts", "values")
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, the text of each section, and the JSON of the page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.section, self.scripts, self._in, self._script = [], {}, [], "top", None
+        self.text = path.read_text(encoding="utf-8")
+        self.feed(self.text)
+        self.data, self.thumbs = (json.loads(words) for kind, words in self.scripts if kind == "application/json")
+        self.section = {name: " ".join("".join(words).split()) for name, words in self.section.items()}
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "section":
+            self._in = dict(attrs)["id"]
+        if tag == "script":
+            self.scripts.append((dict(attrs).get("type"), ""))
+            self._script = True
+
+    def handle_endtag(self, tag):
+        if tag == "section":
+            self._in = "after"
+        if tag == "script":
+            self._script = None
+
+    def handle_data(self, data):
+        if self._script:
+            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
+        else:
+            self.section.setdefault(self._in, []).append(data + " ")
+
+    def artworks(self):
+        return {art["id"]: art for title in self.data["titles"] for art in title["art"]}
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("full")
+    store, rows = stores.full(folder)
+    before = sorted(path for path in (folder / "store").rglob("*"))
+    assert stores.run(store, folder / "report.html") == 0
+    assert sorted(path for path in (folder / "store").rglob("*")) == before  # to look at a store changes nothing in it
+    return Page(folder / "report.html"), rows, folder
+
+
+def test_what_ran_and_how_it_ended(everything):
+    page, _, _ = everything
+    told = [attrs["data-tip"] for tag, attrs in page.tags if tag == "a" and "cell" in attrs.get("class", "")]
+    assert len(told) == 5
+    assert f"{stores.night(3):%a %d %b}, featurize: 1 done, 1 min 0 s" in told
+    assert any(f"{stores.night(2):%a %d %b}, featurize: 1 failed" in each and stores.HOSTILE in each for each in told)
+    assert any("rank: 1 interrupted" in each for each in told)
+    assert "featurize done 1 min 0 s 29" in page.section["nights"]
+    assert "found 15" in page.section["nights"]
+
+
+def test_coverage_now_and_over_time(everything):
+    page, _, _ = everything
+    tips = [attrs["data-tip"] for _, attrs in page.tags if "data-tip" in attrs]
+    assert "done 14, failed 0, quarantined 1, pending 0" in tips
+    assert "done 9, failed 0, quarantined 0, pending 6" in tips
+    (first, *_), last = (each := [tip for tip in tips if " UTC: " in tip]), each[-1]
+    assert "15 artworks" in first
+    assert "words-1: 0" in first
+    assert "words-0: 9" in first
+    assert "words-1: 14" in last
+    assert "tags-1: 15" in last
+
+
+def test_where_time_went(everything):
+    page, _, _ = everything
+    tips = [attrs["data-tip"] for _, attrs in page.tags if "data-tip" in attrs]
+    assert {"embed: start-up, 4.0 s", "embed: work, 20 s", "describe: work, 20 s", "all else, 12 s"} <= set(tips)
+    assert "describe featurize 0.7 a second" in page.section["time"]
+    assert "model cpu worker" in page.section["time"]
+    assert "18.5" in page.section["time"]
+
+
+def test_the_sheet_says_what_is_known_of_an_artwork(everything):
+    page, rows, _ = everything
+    assert page.section["sheet"].startswith("Artworks The bar below an artwork is its share of the choices")
+    assert len(page.thumbs) == len(rows)
+    first = page.artworks()["t1-0"]
+    assert first["caption"] == "Two people at sunset, number 3."
+    assert first["who"] == ["Actor 1"]
+    assert ["mood", "calm", 0.8] in first["tags"]
+    assert (first["chosen"], first["shown"], first["played"]) == (6, 4, 2)
+    assert ["on", "television", 6, 6] in first["whom"]
+    assert first["members"] == ["m1", "m11", "m3"]
+    assert page.artworks()["t1-2"].get("chosen") is None
+    (title,) = (each for each in page.data["titles"] if each["id"] == "t1")
+    assert (title["name"], title["genres"], title["chosen"]) == ("The Last Heart", ["comedy"], 12)
+
+
+def test_quarantine_with_reasons_and_pictures(everything):
+    page, _, _ = everything
+    assert "model_error 1" in page.section["quarantine"]
+    assert "not_found 1" in page.section["quarantine"]
+    assert "2 attempts, tried again" in page.section["quarantine"]
+    assert page.section["quarantine"].count("no picture") == 1  # of the file that is gone
+
+
+def test_tags_and_their_drift(everything):
+    page, _, _ = everything
+    # 5 of 15 each of three moods against 8 and 7 of two: a third has moved.
+    assert re.search(r"mood tags drift 0\.33 · \d+ % changed", page.section["words"])
+    assert "mood descriptions drift 0.0" in page.section["words"]
+
+
+def test_prompts_with_the_rankers_probabilities(everything):
+    page, _, _ = everything
+    assert page.section["prompts"].count("the prompt") == 8
+    assert "llm 70 % 15 % 15 %" in page.section["prompts"] or "llm 15 % 70 % 15 %" in page.section["prompts"]
+    assert page.section["prompts"].index("llm") < page.section["prompts"].index("random")
+    assert ", tonight" in page.section["prompts"]
+    assert "shown, watched" in page.section["prompts"]
+
+
+def test_policies_with_intervals(everything):
+    page, _, _ = everything
+    assert "+12.0 % +2.0 % … +22.0 %" in page.section["values"]
+    assert page.section["values"].index("llm") < page.section["values"].index("random")
+    assert "doubly robust estimation (DR) on 480 held-out prompts" in page.section["values"]
+
+
+def test_a_strangers_text_is_text(everything):
+    page, _, _ = everything
+    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+    assert [kind for kind, _ in page.scripts] == ["application/json", "application/json", None]
+    assert "49" not in page.section["quarantine"].replace("{{7*7}}", "")
+    told = {tag for tag, attrs in page.tags if tag in ("img", "iframe", "object", "link", "base", "form")}
+    assert told == {"img", "link"}
+    assert all("src" not in attrs for tag, attrs in page.tags if tag == "img")
+    assert page.artworks()["t4-0"]["caption"] == stores.HOSTILE
+    assert page.artworks()["t4-0"]["file"].endswith("/" + stores.FILE)
+    assert stores.HOSTILE in [each["name"] for each in page.data["titles"]]
+    assert " ".join(stores.HOSTILE.split()) in page.section["prompts"]
+
+
+def test_nothing_is_asked_of_another_machine(everything):
+    page, _, folder = everything
+    addresses = [attrs[name] for _, attrs in page.tags for name in ("src", "href", "srcset", "poster") if name in attrs]
+    assert {each[:1] if each.startswith("#") else each for each in addresses} == {"#", "data:,"}
+    assert "default-src 'none'" in page.text
+    assert (folder / "report.html").stat().st_size < 200_000
+
+
+def test_what_is_missing_is_said(tmp_path, capsys):
+    store, rows = stores.bare(tmp_path, titles=3)
+    with open(rows[0]["uri"], "ab") as file:  # no longer the content that the rows are about
+        file.write(b"more")
+    assert stores.run(store, tmp_path / "report.html") == 0
+    assert "9 of 9 artworks" in capsys.readouterr().out
+    page = Page(tmp_path / "report.html")
+    for name in set(SECTIONS) - {"sheet"}:
+        (sentence,) = re.findall(r"[A-Z][^.]+\.", page.section[name].split("ended.")[-1])[-1:]
+        assert sentence, name
+    assert "Nothing has been ranked yet ( make rank ), so no artwork is chosen." in page.section["sheet"]
+    assert page.artworks()["t0-0"]["why"] == "the file has changed since"
+    assert len(page.thumbs) == 8
+
+
+def test_a_page_that_cannot_show_all_says_so(tmp_path):
+    store, _ = stores.bare(tmp_path, titles=5)
+    assert stores.run(store, tmp_path / "report.html", report__artworks=7) == 0
+    page = Page(tmp_path / "report.html")
+    assert "A sample: 2 of 5 titles with 6 of 15 artworks, because it shows at most 7" in page.section["sheet"]
+    assert len(page.thumbs) == 6
+
+
+def test_what_cannot_be_done_is_one_sentence(tmp_path, capsys):
+    store, _ = stores.bare(tmp_path, titles=1)
+    (tmp_path / "folder.html").mkdir()
+    (tmp_path / "file").touch()
+    for page, code, words in (
+        ("titles.csv", 2, "does not end in .html"),
+        ("folder.html", 2, "is a folder"),
+        ("file/report.html", 1, "cannot be written"),
+    ):
+        assert stores.run(store, tmp_path / page) == code
+        told = capsys.readouterr().err
+        assert words in told
+        assert told.startswith("error: report.html: ")
+        assert told.count("\n") == 1
+    assert stores.run(store, "s3://bucket/report.html") == 2
+    assert "no file of this machine" in capsys.readouterr().err
+    assert stores.run(store, tmp_path / "report.html", "--dry-run") == 0
+    assert "1 of 1 titles, 3 of 3 artworks" in capsys.readouterr().out
+    store.uri = str(tmp_path / "nowhere")
+    assert stores.run(store, tmp_path / "report.html") == 2
+    assert "there is no store at" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
