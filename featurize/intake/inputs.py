@@ -200,7 +200,7 @@ class _Converter:
             elif "number" in what and any(map(COMMA.fullmatch, text if what in LISTS else [text])):
                 why += POINT
             sentence = f"{file.place(batch['line'][number].as_py())}: {name} '{shown(text)}' {why}"
-            if is_epoch or is_naive or what in LISTS or self.contract.name in CATALOGUES:
+            if is_epoch or is_naive or self.contract.name in CATALOGUES:
                 raise RefusedInput(sentence)
             faults[number] = ("unknown_event" if name == "event" else f"bad_{name}", sentence)
         for column in (0, 1):

@@ -141,12 +141,12 @@ def element(value: Any, *, is_id: bool, typed: bool) -> str | None:
 
 
 def number(value: Any) -> str:
-    """The text of an element of a list of numbers, where each has its place: none may be left out. Errors: ValueError.
+    """The text of an element of a list of numbers, where each has its place; of none it is empty. Errors: ValueError.
 
-    Whether it is a number is judged with all others.
+    Whether it is a number is judged with all others, and a fault of its row alone.
     """
-    if value is None or value == "":
-        raise ValueError("one of its numbers is empty")
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, str):

@@ -174,7 +174,7 @@ def _python_value(value: Any, exact: float) -> Any:
     if isinstance(value, int | Decimal):
         return Number(value)
     if isinstance(value, float):
-        if abs(value) >= exact:
+        if exact <= abs(value) < math.inf:  # infinities are judged as numbers
             raise ValueError(f"{value} is a float that may have lost digits")
         return Number(repr(value))
     return value if isinstance(value, str | dict | list | tuple) or value is None else str(value)
