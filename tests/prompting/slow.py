@@ -224,4 +224,8 @@ def _state(world, artwork_id, at):
     state = [states[0], *(a for a in states[1:] if a["seen_at"] <= at)][-1]
     begins, ends = state.get("valid_from"), state.get("valid_to")
     valid = state["present"] and (begins is None or begins <= at) and (ends is None or at < ends)
-    return state if valid else None
+    if not valid:
+        return None
+    later = [a for a in states if a["image_sha256"] == state["image_sha256"] and a["seen_at"] >= state["seen_at"]]
+    told = {fact: [a[fact] for a in later if a.get(fact) is not None] for fact in ("depicts", "maturity")}
+    return state | {fact: values[0] if values else None for fact, values in told.items()}

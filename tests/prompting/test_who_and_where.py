@@ -274,6 +274,22 @@ def test_people_are_counted_and_named_where_they_matter(tmp_path):
     assert re.search(rf'^{letter["t0-0"]}\. .*; on it: "Ana of t0"$', text, re.MULTILINE)
 
 
+def test_what_is_first_said_of_a_picture_later_was_so_before(tmp_path):
+    """But a correction, and what is said of another picture under the same name, holds from then on."""
+    world = one_question()
+    for row, names in zip(world.artwork, (None, ["Bo"], None), strict=False):
+        row["depicts"] = names
+    later = {"seen_at": world.artwork[0]["seen_at"] + DAY}
+    world.artwork.append(world.artwork[0] | later | {"depicts": ["Ana"]})
+    world.artwork.append(world.artwork[1] | later | {"depicts": ["Cy"]})
+    world.artwork.append(world.artwork[2] | later | {"depicts": ["Di"], "image_sha256": worlds.sha("another")})
+    row = prompts(tmp_path, world, V2)["i1"]
+    text, letter = row["prompt"], letters(row)
+    assert re.search(rf'^{letter["t0-0"]}\. .*; on it: "Ana"$', text, re.MULTILINE)
+    assert re.search(rf'^{letter["t0-1"]}\. .*; on it: "Bo"$', text, re.MULTILINE)
+    assert "on it" not in next(line for line in text.splitlines() if line.startswith(f"{letter['t0-2']}. "))
+
+
 def test_the_short_template_says_of_candidates_what_tells_them_apart_and_nothing_twice(tmp_path):
     world = one_question()
     for row, caption in zip(world.description[:3], ("A calm sea.", "A storm.", "A ship."), strict=True):
