@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import httpx
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -66,6 +67,23 @@ def _time_zone(name: str) -> str:
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 
 
+def _web_host(name: str) -> str:
+    """In the one spelling. Errors: ValueError."""
+    try:
+        url = httpx.URL(f"https://{name}")
+    except httpx.InvalidURL as error:
+        raise ValueError(f"'{name}' is no host ({error})") from error
+    if not re.fullmatch(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?", name):
+        raise ValueError("a host is wanted, such as cdn.example.com, with its port where that is not 443")
+    return url.netloc.decode("ascii")
+
+
+def _no_twins(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("one is named twice")
+    return names
+
+
 class Input(Section):
     """What the jobs read."""
 
@@ -88,6 +106,13 @@ class Input(Section):
     read_seconds: float = Field(
         60, gt=0, description="a file that is not read by then is quarantined as timeout; more for a slow network"
     )
+    hosts: Annotated[tuple[Annotated[str, AfterValidator(_web_host)], ...], AfterValidator(_no_twins)] = Field(
+        (), description="hosts, such as cdn.example.com, whose https:// addresses a manifest may hold; none by default"
+    )
+    host_connections: int = Field(
+        8, ge=1, le=64, description="requests that are under way at one of input.hosts at once, from the whole run"
+    )
+    loopback: bool = Field(False, description="for tests: one of input.hosts may be this machine")
     max_removed: float = Field(
         0.2, ge=0, le=1, description="share of the source's artworks, from 20 on, that may be gone from it at once"
     )
@@ -359,12 +384,6 @@ def _ranker(name: str) -> str:
 def _explore(text: str) -> str:
     Explore.of(text)
     return text
-
-
-def _no_twins(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(names)) < len(names):
-        raise ValueError("one is named twice")
-    return names
 
 
 class Rank(Section):

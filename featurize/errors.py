@@ -18,6 +18,8 @@ from typing import Literal, get_args
 Reason = Literal[
     "not_found",
     "unreadable",
+    "forbidden",
+    "web_page",
     "changed",
     "empty",
     "not_an_image",

@@ -7,6 +7,7 @@ CREATE TABLE artwork (
     image_sha256 VARCHAR NOT NULL CHECK (length(image_sha256) = 64),
     size BIGINT NOT NULL CHECK (size >= 0),
     modified TIMESTAMPTZ,
+    etag VARCHAR,
     format VARCHAR,
     width INTEGER CHECK (width > 0),
     height INTEGER CHECK (height > 0),
@@ -26,10 +27,11 @@ CREATE TABLE artwork (
 );
 COMMENT ON COLUMN artwork.artwork_id IS 'Id from the manifest; of a folder, the path relative to it';
 COMMENT ON COLUMN artwork.title_id IS 'Title the artwork belongs to; of a folder, the parent folder or the file stem';
-COMMENT ON COLUMN artwork.uri IS 'Absolute local path or s3:// address of the file';
+COMMENT ON COLUMN artwork.uri IS 'Absolute local path, or s3:// or https:// address of the file';
 COMMENT ON COLUMN artwork.image_sha256 IS 'SHA-256 of the file, lower-case hex: the key of every feature';
 COMMENT ON COLUMN artwork.size IS 'Bytes of the file';
 COMMENT ON COLUMN artwork.modified IS 'Modification time the storage gave, UTC; with uri and size it says that a file is unchanged';
+COMMENT ON COLUMN artwork.etag IS 'ETag that the host of an https:// address gave: it is asked whether that is still the file''s; NULL where it gave none, of other files, and in rows of older versions';
 COMMENT ON COLUMN artwork.format IS 'Format sniffed from the bytes (JPEG, PNG, ...); NULL when the header cannot be read';
 COMMENT ON COLUMN artwork.width IS 'Pixels, after EXIF orientation; NULL when the header cannot be read';
 COMMENT ON COLUMN artwork.height IS 'Pixels, after EXIF orientation; NULL when the header cannot be read';

@@ -5,7 +5,7 @@ CREATE TABLE quarantine (
     stage VARCHAR NOT NULL CHECK (stage IN ('read', 'decode', 'model')),
     model_key VARCHAR NOT NULL,
     reason VARCHAR NOT NULL CHECK (reason IN (
-        'not_found', 'unreadable', 'changed', 'empty', 'not_an_image', 'unsupported', 'truncated', 'too_many_pixels',
+        'not_found', 'unreadable', 'forbidden', 'web_page', 'changed', 'empty', 'not_an_image', 'unsupported', 'truncated', 'too_many_pixels',
         'too_many_bytes', 'decode_error', 'timeout', 'worker_crashed', 'model_error')),
     detail VARCHAR NOT NULL,
     retryable BOOLEAN NOT NULL,

@@ -31,6 +31,7 @@ from featurize.images.decode import Limits, open_picture
 from featurize.inference.extractor import Extractor, ModelSettings, Placement, model_key
 from featurize.intake.catalogue import quarantine_rows
 from featurize.intake.files import read_bytes
+from featurize.intake.web import NOWHERE, Web
 from featurize.models import load_backend
 from featurize.storage import secrets, tables
 from featurize.storage.lease import Fence
@@ -94,6 +95,7 @@ class Phase:
     fence: Fence
     origin: Origin
     decode_pixels: int = Limits.max_pixels
+    web: Web = NOWHERE
 
     def load(self) -> Extractor:
         """The loaded model. Errors: RefusedInput, RunFailed."""
@@ -237,7 +239,7 @@ def _prepare(item: Item, extractor: Extractor, phase: Phase, room: Room) -> _Rea
         return _Ready(extractor.prepare(item.source))  # type: ignore[arg-type]
     stage = "read"
     try:
-        data = read_bytes(item.source)
+        data = read_bytes(item.source, phase.web)
         if hashlib.sha256(data).hexdigest() != item.key:
             raise BadImage("changed", "the file changed while the run was going on", retryable=True)
         stage = "decode"

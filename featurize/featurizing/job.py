@@ -17,6 +17,7 @@ from featurize.images.decode import Limits
 from featurize.inference.captions import CaptionerSettings
 from featurize.inference.extractor import ModelSettings, model_key
 from featurize.intake import catalogue
+from featurize.intake.web import Web
 from featurize.job_run import JobRun
 from featurize.models import load_backend
 from featurize.report import PhaseReport, Progress, ask, shown
@@ -211,6 +212,7 @@ class Featurizing(JobRun):
                 cpus=crew.cpus,
                 max_failed=self.settings.run.max_failed,
                 decode_pixels=self.settings.run.decode_pixels,
+                web=Web.of(self.settings.input, self.limits).shared(crew.workers, self.settings.run.stall_seconds),
                 store=self.store,
                 fence=self.lease.fence,
                 origin=self.origin,

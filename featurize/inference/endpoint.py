@@ -11,7 +11,7 @@ import email.utils
 import random
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, TypeVar
 
@@ -133,7 +133,11 @@ class Endpoint:
                 raise BadImage("model_error", f"{url} answered with no {kind.called}", retryable=True) from None
         detail = f"{url} answered {status}: {' '.join(secrets.redact(response.text).split())[:300]}"
         if status in _PASSING or response.is_server_error:
-            return _Failure(detail, in_work=response.is_server_error, retry_after_s=_retry_after_s(response))
+            return _Failure(
+                detail,
+                in_work=response.is_server_error,
+                retry_after_s=retry_after_s(response.headers.get("Retry-After", "")),
+            )
         if status in _BAD_REQUEST:
             raise BadImage("model_error", detail)
         raise RunFailed(f"{detail}; check the endpoint's address, model and key")
@@ -150,13 +154,10 @@ class Endpoint:
             raise RunFailed("the endpoint's client was closed between two attempts")
 
 
-def _retry_after_s(response: httpx.Response) -> float:
-    """Seconds to wait, from either form of the header (RFC 9110, 10.2.3); 0 when there is none or it cannot be read."""
-    value = response.headers.get("Retry-After", "")
-    try:
+def retry_after_s(value: str) -> float:
+    """Seconds to wait, from either form of a Retry-After (RFC 9110, 10.2.3); 0 where it is empty or cannot be read."""
+    with suppress(ValueError):
         return max(0.0, float(value))
-    except ValueError:
-        pass
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:

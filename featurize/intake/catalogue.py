@@ -1,19 +1,15 @@
 """The catalogue: a folder or manifest to rows of `artwork`, each with the hash of its file.
 
-A file is read only when its uri, size and modification time are new. What was read is committed as it goes, so a run
-that dies while hashing has not to begin again.
+A file is read only when its uri, size and modification time are new; of an https:// address, when its host says that it
+has changed. What was read is committed as it goes, so a run that dies while hashing has not to begin again.
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -21,30 +17,19 @@ import pyarrow as pa
 from featurize.config import Input as InputSettings
 from featurize.config import Run as RunSettings
 from featurize.errors import BadImage, RefusedInput, RunFailed
-from featurize.images.decode import Limits, probe
-from featurize.intake import files, inputs, waiting
-from featurize.intake.files import Confines, Kind
-from featurize.intake.hints import hint
+from featurize.images.decode import Limits
+from featurize.intake import files, hashing, inputs, waiting
+from featurize.intake.files import Confines
+from featurize.intake.web import Web, is_web
 from featurize.storage import secrets, tables
 from featurize.storage.lease import Fence
 from featurize.storage.store import Store, address, part_name
 from featurize.storage.tables import Origin, sql
 
-CHUNK = 4096
-COMMIT_SECONDS = 30.0
 LOST_FROM = 20
 """Artworks gone or unreadable below which a catalogue never counts as lost."""
 CLOCK_SLACK = timedelta(minutes=1)
 """How far the clocks of two machines may differ before a run says so."""
-HASHED = pa.schema(
-    [
-        ("uri", pa.string()),
-        ("image_sha256", pa.string()),
-        ("format", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-    ]
-)
 
 
 @dataclass
@@ -82,7 +67,8 @@ def scan(
     of how many are hashed, `tell` what a person should know before that begins. Errors: RefusedInput, RunFailed.
     """
     confines = Confines.of(wanted.root, wanted.read_seconds)
-    listing = files.listed(artwork, confines, leave_out, wanted.time_zone)
+    web = Web.of(wanted, limits)
+    listing = files.listed(artwork, confines, leave_out, wanted.time_zone, web)
     result = Scan(found=listing.rows.num_rows, notes=list(listing.notes))
     db.register("listed", listing.rows)
     store.register(db, "artwork")
@@ -94,13 +80,19 @@ def scan(
     db.register("files", seen)
     store.register(db, "quarantine", [decode_key])
     db.execute(sql("intake", "unread"), {"verify": wanted.verify})
-    unread = _unread(db)
-    failed = {file.uri: error for file in unread if (error := _unreadable(file, limits, wanted)) is not None}
+    unread = hashing.unread(db, wanted.verify)
+    failed = {file.uri: error for file in unread if (error := hashing.unreadable(file, limits, wanted)) is not None}
     due = [file for file in unread if file.uri not in failed]
-    result.read = len(due)
+    on_hosts = sum(is_web(file.uri) for file in due)
     if fence is None:
-        db.register("due", pa.table({"uri": pa.array([file.uri for file in due], pa.string())}))
-        db.execute("UPDATE catalogue SET image_sha256 = uri WHERE image_sha256 IS NULL AND uri IN (FROM due)")
+        hashing.suppose(db, due)
+        asked = sum(file.known is not None for file in due)
+        result.read = len(due) - asked
+        if on_hosts:
+            result.notes.append(
+                f"from input.hosts {on_hosts - asked:,} pictures would be fetched; they would be asked whether "
+                f"{asked:,} more have changed"
+            )
         _count_changes(result, _changes(db, listing.source, sources, origin))
         _refuse_hopeless(failed, seen.num_rows, run.max_failed)
     else:
@@ -111,7 +103,14 @@ def scan(
             _append(store, changes, fence)
             store.register(db, "artwork")
 
-        failed |= _hash_all(db, due, limits, wanted.read_seconds, commit, advance)
+        hashed = hashing.hash_all(db, due, limits, wanted.read_seconds, web, commit, advance)
+        failed |= hashed.failed
+        result.read = len(due) - hashed.unchanged
+        if on_hosts:
+            result.notes.append(
+                f"input.hosts were asked for {on_hosts:,} pictures; {hashed.unchanged:,} of them have not changed and "
+                "were not sent"
+            )
         commit()
         _refuse_hopeless(failed, seen.num_rows, run.max_failed)
         _quarantine(db, store, failed, decode_key, origin, fence, run.max_attempts)
@@ -165,85 +164,6 @@ def _some(ids: list[str], most: int) -> str:
     return ", ".join(ids[:most]) + (", ..." if len(ids) > most else "")
 
 
-@dataclass(frozen=True)
-class _File:
-    """A row of `look`, of which the store has no hash."""
-
-    uri: str
-    size: int | None
-    kind: Kind
-    trouble: str | None
-
-
-def _unread(db: duckdb.DuckDBPyConnection) -> list[_File]:
-    rows = db.execute(
-        "SELECT uri, any_value(size), any_value(kind_of_file), any_value(trouble) FROM catalogue "
-        "WHERE image_sha256 IS NULL GROUP BY uri ORDER BY uri"
-    ).fetchall()
-    return [_File(*row) for row in rows]
-
-
-def _unreadable(file: _File, limits: Limits, wanted: InputSettings) -> BadImage | None:
-    """Why there is no use in reading a file, from what `look` saw."""
-    match file.kind:
-        case "not_found":
-            return BadImage("not_found", file.trouble or f"there is no such file{hint(file.uri)}", retryable=True)
-        case "unreadable":
-            return BadImage("unreadable", file.trouble or "it is not a file that can be opened", retryable=True)
-        case "timeout":
-            return _timeout(wanted.read_seconds)
-        case "outside":
-            return BadImage("unreadable", f"it lies outside input.root = {wanted.root}")
-        case "no_text":
-            return BadImage("unreadable", "its name is no UTF-8; rename it")
-    if file.size is not None and file.size > limits.max_bytes:
-        return BadImage("too_many_bytes", f"{file.size} bytes, more than limits.max_bytes = {limits.max_bytes}")
-    return None
-
-
-def _timeout(seconds: float) -> BadImage:
-    return BadImage("timeout", f"no answer within input.read_seconds = {seconds:g}", retryable=True)
-
-
-def _hash_all(
-    db: duckdb.DuckDBPyConnection,
-    due: list[_File],
-    limits: Limits,
-    seconds: float,
-    commit: Callable[[], None],
-    advance: Callable[[int, int], None],
-) -> dict[str, BadImage]:
-    """Put the hash and header of every file into `catalogue`; returns uri -> why not for those that fail.
-
-    `commit` is called every `COMMIT_SECONDS`.
-    """
-    failed: dict[str, BadImage] = {}
-    hashed: list[dict[str, Any]] = []
-    committed = time.monotonic()
-    uris = [file.uri for file in due]
-    reading = waiting.answers(partial(_hash, limits), uris, threads=files.READERS, seconds=seconds)
-    for done, (uri, result) in enumerate(reading, 1):
-        if result is None:
-            failed[uri] = _timeout(seconds)
-        elif isinstance(result, BadImage):
-            failed[uri] = result
-        else:
-            hashed.append({"uri": uri, **result})
-        if done % CHUNK and done < len(uris):
-            continue
-        db.register("hashed", pa.Table.from_pylist(hashed, schema=HASHED))
-        db.execute(
-            "UPDATE catalogue SET image_sha256 = hashed.image_sha256, format = hashed.format, "
-            "width = hashed.width, height = hashed.height FROM hashed WHERE catalogue.uri = hashed.uri"
-        )
-        hashed.clear()
-        advance(done, len(uris))
-        if time.monotonic() - committed > COMMIT_SECONDS:
-            commit()
-            committed = time.monotonic()
-    return failed
-
-
 def _refuse_hopeless(failed: dict[str, BadImage], found: int, max_failed: float) -> None:
     """A share that is not mounted or a bucket without access is no reason to quarantine a catalogue."""
     lost = {uri: error for uri, error in failed.items() if error.reason != "too_many_bytes"}
@@ -251,19 +171,6 @@ def _refuse_hopeless(failed: dict[str, BadImage], found: int, max_failed: float)
         uri, error = next(iter(lost.items()))
         limit = f", more than run.max_failed = {max_failed:g} allows" if len(lost) < found else ""
         raise RunFailed(f"{len(lost):,} of {found:,} files cannot be read{limit}; for example {uri}: {error}")
-
-
-def _hash(limits: Limits, uri: str) -> dict[str, Any] | BadImage:
-    try:
-        data = files.read_bytes(uri)
-    except BadImage as error:
-        return error
-    result: dict[str, Any] = {"image_sha256": hashlib.sha256(data).hexdigest()}
-    try:
-        header = probe(data, limits)
-    except BadImage:
-        return result  # a worker finds the same and puts it into quarantine, once for all files of that content
-    return {**result, "format": header.format, "width": header.width, "height": header.height}
 
 
 def _quarantine(

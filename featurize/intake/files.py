@@ -22,6 +22,7 @@ import pyarrow.fs as pafs
 from featurize.errors import BadImage, RefusedInput, RunFailed
 from featurize.intake import inputs, table_files, waiting
 from featurize.intake.hints import hint
+from featurize.intake.web import NOWHERE, Web, is_web
 from featurize.storage import s3_keys, secrets, tables, views
 from featurize.storage.store import address, filesystem, has_scheme, is_text, patiently, read_file
 
@@ -70,6 +71,8 @@ class Confines:
         """Whether the file, or what it links to, lies elsewhere."""
         if self.root is None:
             return False
+        if is_web(uri):
+            return False  # input.hosts confines these
         if uri.startswith("s3://"):
             return not uri.startswith(self.root) or ".." in uri.split("/")
         return not os.path.realpath(uri).startswith(self.root)
@@ -79,7 +82,11 @@ ANYWHERE = Confines()
 
 
 def listed(
-    artwork: str, confines: Confines = ANYWHERE, leave_out: Collection[str] = (), time_zone: str | None = None
+    artwork: str,
+    confines: Confines = ANYWHERE,
+    leave_out: Collection[str] = (),
+    time_zone: str | None = None,
+    web: Web = NOWHERE,
 ) -> Listing:
     """What a folder of pictures or a manifest lists; a folder of tables is a manifest in parts.
 
@@ -103,10 +110,10 @@ def listed(
         if info.type == pafs.FileType.NotFound and table_files.form_of(source) is not None:
             raise RefusedInput(f"artwork '{artwork}': there is no such file{hint(source)}")
         raise RefusedInput(f"artwork '{artwork}' is neither a folder nor a manifest file")
-    return _manifest(source, waiting.answer(lambda at: inputs.placed("manifest", at, time_zone), source))
+    return _manifest(source, waiting.answer(lambda at: inputs.placed("manifest", at, time_zone), source), web)
 
 
-def _manifest(source: str, rows: pa.Table) -> Listing:
+def _manifest(source: str, rows: pa.Table, web: Web) -> Listing:
     if not rows.num_rows:
         raise RefusedInput(f"{source} lists no artwork: it has no rows")
     _refuse_secrets(rows)
@@ -115,7 +122,7 @@ def _manifest(source: str, rows: pa.Table) -> Listing:
     uris, no_text = [], set()
     for number, (written, file) in enumerate(zip(rows["uri"].to_pylist(), lies_in.indices.to_pylist(), strict=True)):
         try:
-            uri = _absolute(folders[file], written)
+            uri = web.address(written) if is_web(written) else _absolute(folders[file], written)
         except RefusedInput as error:
             at = inputs.place(rows["file"][number].as_py(), rows["line"][number].as_py())
             raise RefusedInput(f"{at}: {error}") from error
@@ -294,7 +301,8 @@ def look(listing: Listing, confines: Confines) -> pa.Table:
     """uri, size (bytes), modified, kind_of_file (`Kind`) and trouble (in words, or NULL) of every distinct uri."""
     uris = [uri for uri in dict.fromkeys(listing.rows["uri"].to_pylist()) if uri not in listing.no_text]
     seen: list[Seen] = [(uri, None, None, "no_text", None) for uri in listing.no_text]
-    seen += _look_local([uri for uri in uris if not uri.startswith("s3://")], confines)
+    seen += [(uri, None, None, "file", None) for uri in uris if is_web(uri)]  # whether it is one shows when it is read
+    seen += _look_local([uri for uri in uris if not uri.startswith("s3://") and not is_web(uri)], confines)
     seen += _look_remote([uri for uri in uris if uri.startswith("s3://")], confines)
     types = (pa.string(), pa.int64(), pa.timestamp("us", "UTC"), pa.string(), pa.string())
     arrays = [pa.array(values, kind) for values, kind in zip(zip(*seen, strict=True), types, strict=True)]
@@ -371,8 +379,11 @@ def _look_at_key(uri: str) -> Seen:
     return uri, size, int(modified.timestamp() * 1_000_000), "file", None
 
 
-def read_bytes(uri: str) -> bytes:
-    """The whole file. Errors: BadImage `not_found` or `unreadable`, after the retries of `store.patiently`."""
+def read_bytes(uri: str, web: Web = NOWHERE) -> bytes:
+    """The whole file. Errors: BadImage `not_found` or `unreadable`, after the retries of `store.patiently`; of an
+    https:// address those of `Web.fetch`."""
+    if is_web(uri):
+        return web.fetch(uri).data or b""
     try:
         return read_file(uri)
     except FileNotFoundError as error:

@@ -5,13 +5,13 @@ WITH newest AS (
     QUALIFY row_number() OVER (PARTITION BY artwork_id ORDER BY seen_at DESC, run_id DESC) = 1
 ),
 now_listed AS (
-    SELECT artwork_id, title_id, uri, image_sha256, size, modified, format, width, height,
+    SELECT artwork_id, title_id, uri, image_sha256, size, modified, etag, format, width, height,
            kind, locale, priority, valid_from, valid_to, depicts, maturity, $source AS source, true AS present
     FROM catalogue
     WHERE image_sha256 IS NOT NULL
 ),
 said AS (
-    SELECT artwork_id, title_id, uri, image_sha256, size, modified, format, width, height,
+    SELECT artwork_id, title_id, uri, image_sha256, size, modified, etag, format, width, height,
            kind, locale, priority, valid_from, valid_to, depicts, maturity, source, present
     FROM newest
 ),

@@ -10,7 +10,7 @@ WITH known AS (
     GROUP BY uri, size, modified
     HAVING any_value(format) IS NOT NULL OR any_value(image_sha256) IN (SELECT image_sha256 FROM quarantine)
 )
-SELECT listed.*, files.size, files.modified, files.kind_of_file, files.trouble,
+SELECT listed.*, files.size, files.modified, NULL::VARCHAR AS etag, files.kind_of_file, files.trouble,
        known.image_sha256, known.format, known.width, known.height
 FROM listed
 JOIN files USING (uri)

@@ -1,0 +1,184 @@
+"""The files of a catalogue that the store has no hash of: which can be read, and the hash and header of each.
+
+A file at an https:// address is among them every time: its host is asked whether it changed, and sends it only then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, zip_longest
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from featurize.config import Input as InputSettings
+from featurize.errors import BadImage
+from featurize.images.decode import Limits, probe
+from featurize.intake import files, waiting
+from featurize.intake.files import Kind
+from featurize.intake.hints import hint
+from featurize.intake.web import State, Web, is_web
+from featurize.storage.tables import sql
+
+CHUNK = 4096
+COMMIT_SECONDS = 30.0
+HASHED = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("image_sha256", pa.string()),
+        ("format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("size", pa.int64()),
+        ("modified", pa.timestamp("us", "UTC")),
+        ("etag", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class File:
+    """A row of `files.look`, of which the store has no hash; of an https:// address, the state it was last seen in."""
+
+    uri: str
+    size: int | None
+    kind: Kind
+    trouble: str | None
+    known: State | None
+
+
+@dataclass
+class Hashed:
+    """What became of the files that were due: uri -> why not of those that failed, and how many were not sent again."""
+
+    failed: dict[str, BadImage] = field(default_factory=dict)
+    unchanged: int = 0
+
+
+def unread(db: duckdb.DuckDBPyConnection, verify: bool) -> list[File]:
+    """The files of table `catalogue` without a hash; leaves what hosts said of them in table `stated`."""
+    asked = bool(db.execute("SELECT count(*) FROM catalogue WHERE uri LIKE 'https://%'").fetchall()[0][0])
+    db.execute(sql("intake", "stated"), {"asked": asked and not verify})
+    rows = db.execute(
+        "SELECT uri, any_value(catalogue.size), any_value(kind_of_file), any_value(trouble), any_value(stated.size), "
+        "any_value(stated.modified), any_value(stated.etag), count(stated.uri) > 0 "
+        "FROM catalogue LEFT JOIN stated USING (uri) WHERE catalogue.image_sha256 IS NULL GROUP BY uri ORDER BY uri"
+    ).fetchall()
+    return [
+        File(uri, size, kind, trouble, State(*state) if known else None)
+        for uri, size, kind, trouble, *state, known in rows
+    ]
+
+
+def unreadable(file: File, limits: Limits, wanted: InputSettings) -> BadImage | None:
+    """Why there is no use in reading a file, from what `look` saw."""
+    match file.kind:
+        case "not_found":
+            return BadImage("not_found", file.trouble or f"there is no such file{hint(file.uri)}", retryable=True)
+        case "unreadable":
+            return BadImage("unreadable", file.trouble or "it is not a file that can be opened", retryable=True)
+        case "timeout":
+            return _timeout(wanted.read_seconds)
+        case "outside":
+            return BadImage("unreadable", f"it lies outside input.root = {wanted.root}")
+        case "no_text":
+            return BadImage("unreadable", "its name is no UTF-8; rename it")
+    if file.size is not None and file.size > limits.max_bytes:
+        return BadImage("too_many_bytes", f"{file.size} bytes, more than limits.max_bytes = {limits.max_bytes}")
+    return None
+
+
+def _timeout(seconds: float) -> BadImage:
+    return BadImage("timeout", f"no answer within input.read_seconds = {seconds:g}", retryable=True)
+
+
+def suppose(db: duckdb.DuckDBPyConnection, due: list[File]) -> None:
+    """For the dry run: files that would be read count as pictures of their own, those of known state as unchanged."""
+    _put_unchanged(db, [file.uri for file in due if file.known])
+    db.register("due", pa.table({"uri": pa.array([file.uri for file in due], pa.string())}))
+    db.execute("UPDATE catalogue SET image_sha256 = uri WHERE image_sha256 IS NULL AND uri IN (FROM due)")
+
+
+def hash_all(
+    db: duckdb.DuckDBPyConnection,
+    due: list[File],
+    limits: Limits,
+    seconds: float,
+    web: Web,
+    commit: Callable[[], None],
+    advance: Callable[[int, int], None],
+) -> Hashed:
+    """Put the hash and header of every file into `catalogue`. `commit` is called every `COMMIT_SECONDS`."""
+    found = Hashed()
+    rows: list[dict[str, Any]] = []
+    same: list[str] = []
+    committed = time.monotonic()
+    known = {file.uri: file.known for file in due if is_web(file.uri)}
+    read = partial(_hash, limits, web, known)
+    reading = chain(
+        waiting.answers(read, [f.uri for f in due if f.uri not in known], threads=files.READERS, seconds=seconds),
+        waiting.answers(read, _in_turns(known), threads=web.threads),  # each has its own limits of time
+    )
+    for done, (uri, result) in enumerate(reading, 1):
+        if result is None:
+            found.failed[uri] = _timeout(seconds)
+        elif result == "unchanged":
+            same.append(uri)
+        elif isinstance(result, BadImage):
+            found.failed[uri] = result
+        else:
+            rows.append({"uri": uri, **result})
+        late = time.monotonic() - committed > COMMIT_SECONDS
+        if done % CHUNK and done < len(due) and not late:
+            continue
+        db.register("hashed", pa.Table.from_pylist(rows, schema=HASHED))
+        db.execute(sql("intake", "hashed"))
+        _put_unchanged(db, same)
+        found.unchanged += len(same)
+        rows.clear()
+        same.clear()
+        advance(done, len(due))
+        if late:
+            commit()
+            committed = time.monotonic()
+    return found
+
+
+def _in_turns(uris: Mapping[str, Any]) -> list[str]:
+    """Addresses of one host after the other's, so that none waits until another has sent all."""
+    by_host: dict[str, list[str]] = {}
+    for uri in uris:
+        by_host.setdefault(uri.split("/", 3)[2], []).append(uri)
+    return [uri for turn in zip_longest(*by_host.values()) for uri in turn if uri is not None]
+
+
+def _put_unchanged(db: duckdb.DuckDBPyConnection, uris: list[str]) -> None:
+    db.register("unchanged", pa.table({"uri": pa.array(uris, pa.string())}))
+    db.execute(sql("intake", "unchanged"))
+
+
+def _hash(
+    limits: Limits, web: Web, known: Mapping[str, State | None], uri: str
+) -> dict[str, Any] | BadImage | Literal["unchanged"]:
+    state = State()
+    try:
+        if is_web(uri):
+            fetched = web.fetch(uri, known[uri])
+            if fetched.data is None:
+                return "unchanged"
+            data, state = fetched.data, fetched.state
+        else:
+            data = files.read_bytes(uri)
+    except BadImage as error:
+        return error
+    result = {"image_sha256": hashlib.sha256(data).hexdigest(), **vars(state)}
+    try:
+        header = probe(data, limits)
+    except BadImage:
+        return result  # a worker finds the same and puts it into quarantine, once for all files of that content
+    return {**result, "format": header.format, "width": header.width, "height": header.height}
