@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from featurize.errors import RunFailed
 
@@ -24,15 +25,21 @@ class Compacted:
 
     made: frozenset[str] = frozenset()
     instead: frozenset[str] = frozenset()
+    dropped: Mapping[str, datetime] = field(default_factory=dict)
+    """Parts that were made once and of which others were made since, and when that was."""
 
     @classmethod
     def parse(cls, text: bytes | None) -> Compacted:
         """What the file of a table says; of one that is not there, that nothing was compacted."""
-        said = json.loads(text) if text is not None else {"made": [], "instead": []}
-        return cls(frozenset(said["made"]), frozenset(said["instead"]))
+        if text is None:
+            return cls()
+        said = json.loads(text)
+        dropped = {name: datetime.fromisoformat(when) for name, when in said["dropped"].items()}
+        return cls(frozenset(said["made"]), frozenset(said["instead"]), dropped)
 
     def text(self) -> bytes:
-        return json.dumps({"made": sorted(self.made), "instead": sorted(self.instead)}).encode()
+        dropped = {name: when.isoformat() for name, when in self.dropped.items()}
+        return json.dumps({"made": sorted(self.made), "instead": sorted(self.instead), "dropped": dropped}).encode()
 
     def shown(self, listed: Mapping[str, int], root: str) -> dict[str, int]:
         """Of the files listed below `root`, which was done after reading the file, those that hold the rows.

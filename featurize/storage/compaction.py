@@ -206,23 +206,35 @@ def _next_generation(store: Store, table: str, merges: list[Merge], check: Calla
 
 def _stand_in(store: Store, table: str, known: Compacted, merges: list[Merge], check: Callable[[], None]) -> None:
     made, instead = set(known.made), set(known.instead)
+    now = datetime.now(UTC)
+    there = dict(_stand_ins(store, table))
+    dropped = {name: since for name, since in known.dropped.items() if name in there}
     for merge in merges:
         name = compacted.part(f"{table}/{merge.folder}".rstrip("/"), part_name(merge.parts))
         store.write(name, _merged(store, table, merge), check=check)
+        dropped |= dict.fromkeys(made.intersection(merge.parts), now)
         made = (made - set(merge.parts)) | {name}
         instead |= set(merge.parts) - known.made
-    store.write(compacted.name(table), Compacted(frozenset(made), frozenset(instead)).text(), replace=True, check=check)
+    text = Compacted(frozenset(made), frozenset(instead), dropped).text()
+    store.write(compacted.name(table), text, replace=True, check=check)
+
+
+def _stand_ins(store: Store, table: str) -> Iterator[tuple[str, pafs.FileInfo]]:
+    """On object storage: all that compaction wrote and that is still there, by names below the store."""
+    selector = pafs.FileSelector(f"{store.path}/{table}", allow_not_found=True, recursive=True)
+    for info in patiently(f"listing {store.uri}/{table}", partial(store.fs.get_file_info, selector)):
+        if info.base_name.endswith(compacted.SUFFIX):
+            yield info.path[len(store.path) + 1 :], info
 
 
 def _unnamed(store: Store, before: datetime) -> Iterator[Leftover]:
     """On object storage: what was compacted again, or by a run that was killed before it said so."""
     for table in TABLES:
-        made = _known(store, table).made
-        selector = pafs.FileSelector(f"{store.path}/{table}", allow_not_found=True, recursive=True)
-        for info in patiently(f"listing {store.uri}/{table}", partial(store.fs.get_file_info, selector)):
-            name = info.path[len(store.path) + 1 :]
-            if info.base_name.endswith(compacted.SUFFIX) and name not in made and info.mtime <= before:
-                yield Leftover(name, 1, info.size, info.mtime)
+        known = _known(store, table)
+        for name, info in _stand_ins(store, table):
+            since = known.dropped.get(name, info.mtime)
+            if name not in known.made and since <= before:
+                yield Leftover(name, 1, info.size, since)
 
 
 def _links(store: Store) -> Iterator[Path]:

@@ -197,9 +197,10 @@ def _quiet(libc: ctypes.CDLL, folder: Path) -> Iterator[None]:
                 if readers == 0:
                     break
                 continue
-            for event in _came(handle):
+            came = _came(handle)
+            for event in came:
                 readers = max(0, readers + event)
-            if readers == 0:  # the last one has left this instant: the next is some time away
+            if readers == 0 and came == [-1]:  # the last one has left this instant: the next is some time away
                 break
         yield
     finally:

@@ -18,6 +18,7 @@ from unreliable_s3 import UnreliableS3, never, now_and_then, serve
 
 from featurize.errors import RunFailed
 from featurize.storage.store import Store, filesystem
+from jobs import cli, compact, vacuum
 
 BUCKET = "artworks"
 PICTURES = 12
@@ -80,6 +81,17 @@ def test_a_server_that_fails_now_and_then(manifest: str, clean: Rows, s3: Unreli
     assert s3.failed["500"] > 0
     assert s3.failed["503"] > 0
     s3.fault = never
+    assert rows(store, without=WHERE_IT_LIES) == clean
+    run(store, f"s3://{BUCKET}/catalogue/{manifest}")
+    assert runs(store)[-1]["counts"]["files read"] == 0
+    assert rows(store, without=WHERE_IT_LIES) == clean
+    s3.failed.clear()
+    s3.fault = now_and_then(0.2, seed=4)
+    for name, upkeep in (("compact", compact.compact), ("vacuum", vacuum.vacuum)):
+        assert cli.main(name, "doc", upkeep, [f"--set=store={store}"]) == 0
+    s3.fault = never
+    assert s3.failed
+    assert parts(store) == 1
     assert rows(store, without=WHERE_IT_LIES) == clean
     run(store, f"s3://{BUCKET}/catalogue/{manifest}")
     assert runs(store)[-1]["counts"]["files read"] == 0
