@@ -16,6 +16,7 @@ KNOWN_compact := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_vacuum := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_sql := STORE PROFILE ASK
 KNOWN_report := HTML STORE PROFILE SET DRY_RUN
+KNOWN_find := TEXT LIKE TOP HTML STORE PROFILE SET
 KNOWN_bench := ARTWORK SET ONLY
 KNOWN_headroom := DEMO
 KNOWN := $(sort $(foreach target,$(MAKECMDGOALS),$(KNOWN_$(target))))
@@ -30,11 +31,11 @@ $(error clean stands alone: with $(filter-out clean,$(MAKECMDGOALS)) it would re
 endif
 
 # They go to jobs/from_make.py in the environment, as they were typed: here, make would expand what follows a `$$`.
-$(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank) $(KNOWN_report)) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
+$(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank) $(KNOWN_report) $(KNOWN_find)) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts posttrain base-model rank evaluate paper compact vacuum settings sql test test-slow check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain base-model rank evaluate paper compact vacuum settings sql find test test-slow check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -98,6 +99,9 @@ settings: $(READY) ## all settings: what each may be, its default, and what it i
 
 sql: $(READY) ## ask the store questions: the DuckDB shell with every table and view, or ASK="SELECT ..."
 	@$(PY) -m jobs.from_make sql
+
+find: $(READY) ## the artworks nearest to TEXT="two people at sunset" or LIKE=artwork_id|picture by CLIP [TOP=12] [HTML=page.html]
+	@$(PY) -m jobs.from_make find
 
 test: $(POSTTRAIN) ## the fast tests
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile

@@ -513,6 +513,13 @@ class Settings(Section):
     labels: str = Field(
         "artwork-v1", description="label file of the tags: a name of featurize/featurizing/labels or a path"
     )
+    near_duplicate: float | None = Field(
+        0.95,
+        ge=0.5,
+        le=1,
+        description="cosine of two pictures' vectors from which on they are near-duplicates: lower for a model that"
+        " tells pictures apart sharply, higher where too many look alike; another value compares all again; null: none",
+    )
     describe: Model = Field(None, description="model of the descriptions: a section, or null for none")
     prompts: Prompts = Prompts()
     posttrain: Posttrain = Posttrain()

@@ -1,7 +1,8 @@
 """Artwork files to embeddings, tags and descriptions.
 
 Look at the catalogue, then for each model compute what is missing: embed the pictures, embed the labels, tag the
-pictures, describe them. Every step asks the committed rows what is left to do, so a rerun goes on where a run stopped.
+pictures, compare them with each other, describe them. Every step asks the committed rows what is left to do, so a rerun
+goes on where a run stopped.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ def featurize(settings: Settings, run_id: str, dry_run: bool) -> None:
         if settings.embed:
             images = job.compute("embed", settings.embed)
             job.tag(settings.embed, images)
+            job.compare(settings.embed, images)
         if settings.describe:
             job.compute("describe", settings.describe)
     print(job.summary())

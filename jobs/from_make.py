@@ -23,7 +23,10 @@ PLACES = {
     "PAIRS": "input.pairs",
     "STORE": "store",
 }
+STORE = {"STORE": "store"}
 PAGE = {"STORE": "store", "HTML": "report.html"}
+WORDS = {"TEXT": "words to find", "LIKE": "an artwork_id or a picture file", "HTML": "a file"}
+NEVER_EMPTY = {"find": ("TEXT", "LIKE", "HTML"), "report": ("HTML",)}
 SWITCH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
 
@@ -34,8 +37,9 @@ def arguments(job: str, given: Mapping[str, str]) -> list[str]:
             raise RefusedInput(f"{name} is given and empty; leave it out, or say where that is")
     if given.get("SHOW") == "":
         raise RefusedInput("SHOW is given and empty; leave it out, or give a member, an impression or a prompt")
-    if job == "report" and given.get("HTML") == "":
-        raise RefusedInput("HTML is given and empty; leave it out, or name a file")
+    for name in NEVER_EMPTY.get(job, ()):
+        if not given.get(name, name).strip():
+            raise RefusedInput(f"{name} is given and empty; leave it out, or give {WORDS[name]}")
     if job == "bench":
         flags = [f"--artwork={given['ARTWORK']}"] if "ARTWORK" in given else []
         flags += [f"--only={name}" for name in given.get("ONLY", "").split()]
@@ -44,13 +48,17 @@ def arguments(job: str, given: Mapping[str, str]) -> list[str]:
         return [given["DEMO"]] if given.get("DEMO") else []
     flags = [f"--profile={given['PROFILE']}"] if given.get("PROFILE") else []
     places = PLACES | {"DEMO": "input.demo", "SHOW": "prompts.show"}
-    places = {"sql": {"STORE": PLACES["STORE"]}, "report": PAGE}.get(job, places)
+    places = {"sql": STORE, "find": STORE, "report": PAGE}.get(job, places)
     # As a TOML string, for a folder may be called null or 2026.
     texts = {name: json.dumps(given[name], ensure_ascii=False) for name in places if given.get(name)}
     flags += [f"--set={places[name]}={text}" for name, text in texts.items()]
     if job == "sql":
         return flags + ([f"-c{given['ASK']}"] if given.get("ASK") else [])
     flags += [f"--set={setting}" for setting in settings(given.get("SET", ""))]
+    if job == "find":
+        if ("TEXT" in given) == ("LIKE" in given):
+            raise RefusedInput('say what to find: TEXT="two people at sunset", or LIKE=<artwork_id or picture file>')
+        return flags + [f"--{name.lower()}={given[name]}" for name in ("TEXT", "LIKE", "TOP", "HTML") if name in given]
     if given.get("RUN_ID"):
         flags.append(f"--run-id={given['RUN_ID']}")
     dry_run = given.get("DRY_RUN", "").strip().lower()

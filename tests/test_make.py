@@ -123,6 +123,10 @@ def test_set_holds_several_settings(here):
 def test_other_targets_get_theirs(here):
     question = "SELECT \"a\", '$x' -- #1, $(y)"
     assert arguments_of(here, "sql", "STORE=s 1", f"ASK={question}") == ['--set=store="s 1"', f"-c{question}"]
+    given = ["STORE=s 1", "LIKE=-my 'art'.jpg", "TOP=3", f"HTML={ODD}", "SET=a.b=1", "PROFILE=gpu"]
+    found = ["--profile=gpu", '--set=store="s 1"', "--set=a.b=1", "--like=-my 'art'.jpg", "--top=3", f"--html={ODD}"]
+    assert arguments_of(here, "find", *given) == found
+    assert arguments_of(here, "find", 'TEXT=two $people at "sunset" #1') == ['--text=two $people at "sunset" #1']
     assert arguments_of(here, "headroom", "DEMO=paper") == ["paper"]
     assert arguments_of(here, "headroom") == []
     assert arguments_of(here, "bench", "ONLY=planning no_op", "ARTWORK=a b", "SET=a.b=1 c=2") == [
@@ -153,6 +157,10 @@ def test_a_dry_run_is_one_when_it_says_so(here, value):
         (["prompts", "PAIRS="], "error: PAIRS is given and empty"),
         (["prompts", "SHOW="], "error: SHOW is given and empty"),
         (["featurize", "SHOW=x"], "featurize knows no variable SHOW"),
+        (["find"], 'error: say what to find: TEXT="two people at sunset", or LIKE='),
+        (["find", "TEXT=a", "LIKE=b"], "error: say what to find"),
+        (["find", "TEXT= "], "error: TEXT is given and empty"),
+        (["find", "TEXT=a", "DEMO=small"], "find knows no variable DEMO; it knows HTML LIKE PROFILE"),
         (["sql", "ARTWORK=x"], "sql knows no variable ARTWORK; it knows ASK PROFILE STORE"),
         (["test", "STORE=x"], "test knows no variable STORE; it knows none"),
         (["ARTWORK=pictures"], "help knows no variable ARTWORK"),

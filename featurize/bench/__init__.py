@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from featurize.bench import agreement, efficiency, evaluation, memory, planning, prompts, ranking, similar
+from featurize.bench import (
+    agreement,
+    efficiency,
+    evaluation,
+    memory,
+    near_duplicates,
+    planning,
+    prompts,
+    ranking,
+    similar,
+)
 from featurize.bench.figures import Figure, Setup, text
 
 __all__ = ["MEASURES", "ON_REQUEST", "Figure", "Setup", "text"]
@@ -23,8 +33,10 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "prompts": prompts.paper,
     "prompts-large": prompts.large,
     "similar": similar.measure,
+    "near-duplicates": near_duplicates.small,
+    "near-duplicates-large": near_duplicates.large,
     "ranking": ranking.measure,
     "evaluate": evaluation.measure,
 }
-ON_REQUEST = {"prompts-large"}
-"""Takes so long that it is measured only where it is named."""
+ON_REQUEST = {"prompts-large", "near-duplicates-large"}
+"""Take so long that they are measured only where they are named."""

@@ -26,7 +26,7 @@ from featurize.bench.figures import Figure, Setup
 from featurize.config import Settings
 from featurize.errors import RunFailed
 from featurize.execution import phases
-from featurize.featurizing import tags
+from featurize.featurizing import near_duplicates, tags
 from featurize.inference.extractor import model_key
 from featurize.storage import tables
 
@@ -131,12 +131,15 @@ def _write_store(root: Path, shas: list[str], modified: list[int], settings: Set
     texts = [hashlib.sha256(text.encode()).hexdigest() for text in labels.texts]
     _write_part(root, "text_embedding", text_key, 0, {"text_sha256": texts, "text": labels.texts})
 
+    assert settings.near_duplicate is not None
+    near_key = model_key(near_duplicates.fingerprint(image_key, settings.near_duplicate))
     names = [(attribute, label) for attribute, of_it in labels.attributes.items() for label in of_it]
     size = settings.run.shard_images
     ordered = pa.array(sorted(shas))
     for number, begin in enumerate(range(0, len(shas), size)):
         part = {"image_sha256": ordered[begin : begin + size]}
         _write_part(root, "image_embedding", image_key, number, part)
+        _write_part(root, "near_picture", near_key, number, part)
         _write_part(root, "description", model_key(phases.fingerprint_of(settings.describe)), number, part)
     for number, begin in enumerate(range(0, len(shas), tags.BATCH)):
         some = ordered[begin : begin + tags.BATCH]

@@ -12,7 +12,7 @@ from featurize.config import Settings
 from featurize.errors import ArtworkError, RefusedInput
 from featurize.execution import phases, plan
 from featurize.execution.run import Phase, hopeless
-from featurize.featurizing import tags
+from featurize.featurizing import near_duplicates, tags
 from featurize.images.decode import Limits
 from featurize.inference.captions import CaptionerSettings
 from featurize.inference.extractor import ModelSettings, model_key
@@ -26,7 +26,10 @@ from featurize.storage.store import address
 from featurize.storage.tables import sql
 
 JOB = "featurize"
-TABLES = ("artwork", "image_embedding", "text_embedding", "image_tag", "description", "damage", "quarantine", "model")
+TABLES = (
+    *("artwork", "image_embedding", "text_embedding", "image_tag", "near_picture"),
+    *("description", "damage", "quarantine", "model"),
+)
 _MEANINGLESS = "their words and numbers mean nothing (the profile 'gpu' has models for photographs)"
 
 
@@ -143,6 +146,51 @@ class Featurizing(JobRun):
                 advance=progress.advance,
             )
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
+
+    def compare(self, embed: ModelSettings, image_key: str) -> None:
+        """Near-duplicates among the stored embeddings: the pictures that are new against all."""
+        if self.settings.near_duplicate is None:
+            return
+        key = self._key(near_duplicates.fingerprint(image_key, self.settings.near_duplicate))
+        self.store.register(self.db, "image_embedding", [image_key])
+        self.store.register(self.db, "near_picture", [key])
+        missing = tables.arrow(self.db, sql("featurizing", "uncompared"))
+        report = PhaseReport("compare", key, new=missing.num_rows)
+        self.report.phases.append(report)
+        if self.dry_run or not report.new:
+            return
+        with Progress("compare", report.new, "image") as progress:
+            crew = phases.crew(self.settings, embed)
+            work = near_duplicates.Comparison(
+                name="compare",
+                settings=embed,
+                image_key=image_key,
+                model_key=key,
+                min_cosine=self.settings.near_duplicate,
+                cpus=crew.cpus,
+                store=self.store,
+                fence=self.lease.fence,
+                origin=self.origin,
+            )
+            shards = plan.shards(missing, key, min(near_duplicates.SHARD, -(-report.new // crew.workers)))
+            for outcome in phases.execute(self.settings, work, shards, crew.workers, progress.advance):
+                report.done += outcome.done
+            report.startup_s, report.work_s = progress.startup_s, progress.work_s
+        self._count_alike(key)
+
+    def _count_alike(self, key: str) -> None:
+        """Pictures of this run that look nearly like another one, and those that look like too many to name."""
+        self.store.register(self.db, "near_picture", [key])
+        asked = """SELECT count(*) FILTER (found > 0), count(*) FILTER (found > len(near)), max(found)
+            FROM near_picture WHERE run_id = $run_id"""
+        ((alike, crowded, most),) = self.db.execute(asked, {"run_id": self.origin.run_id}).fetchall()
+        if alike:
+            self.report.counts["near-duplicates"] = alike
+        if crowded:
+            self.report.notes.append(
+                f"compare: {crowded:,} pictures look like more than {near_duplicates.MOST} others (at most {most:,}); "
+                "the nearest of each are kept"
+            )
 
     def _count_damaged(self) -> None:
         """Pictures that this run used and whose files are damaged beside the pixels."""

@@ -25,6 +25,7 @@ TABLES = (
     "image_embedding",
     "text_embedding",
     "image_tag",
+    "near_picture",
     "description",
     "damage",
     "quarantine",
@@ -63,6 +64,8 @@ READABLE = (
     "ranked",
     "current_choice",
     "latest_policy_value",
+    "near_duplicate",
+    "nearest_artwork",
     "similar_artwork",
 )
 """In this order: later ones read earlier ones."""

@@ -44,7 +44,8 @@ def test_from_a_folder_to_every_table_and_again_for_nothing(folders, capsys):
     assert count("artwork") == 6
     assert count("image_embedding") == count("description") == count("image_tag", "DISTINCT image_sha256") == 5
     assert count("quarantine") == 1
-    assert count("model") == 5
+    assert count("model") == 6
+    assert count("near_picture") == 5
     assert max(map(len, told.replace(sys.executable, "python").splitlines())) <= WIDTH
     example = re.search(r"try: ((?:.*\\\n)*.*)", told)[1]
     shown = subprocess.run(example, shell=True, capture_output=True, text=True, check=True)

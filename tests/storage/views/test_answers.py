@@ -122,6 +122,45 @@ def test_similar_artwork_is_the_cosine_of_present_artworks_without_the_one_asked
     assert ask(store, "FROM similar_artwork('nobody', 3)") == []
 
 
+def test_nearest_artwork_is_the_cosine_with_a_vector(store):
+    found = ask(store, "SELECT artwork_id, cosine FROM nearest_artwork([0, 0.6, 0.8]::FLOAT[], 3)")
+    assert found == [("a4", pytest.approx(1)), ("a1", pytest.approx(0.48)), ("a3", pytest.approx(0.36))]
+    assert ask(store, "FROM nearest_artwork(NULL, 3)") == []
+
+
+def test_near_duplicates_are_pairs_of_present_artworks_by_the_current_embeddings(store):
+    def compared(key, on, near, **fingerprint):
+        model(store, key, on, **fingerprint)
+        rows = [
+            {"image_sha256": sha * 64, "model_key": key, "near": [other * 64 for other in others]}
+            | {"cosines": [0.96] * len(others), "found": len(others)}
+            for sha, others in near.items()
+        ]
+        commit(store, "near_picture", rows, key)
+
+    pair = "SELECT artwork_id, other, cosine, title_id, other_title_id, same_title, same_file FROM near_duplicate"
+    copies = ("a0", "copy", 1.0, "t0", "t9", False, True)
+    assert ask(store, pair) == [copies]  # one file as two artworks is known without any comparison
+    # A pair is in the row of either or of both; 3 is the picture of an artwork that was withdrawn.
+    near = {"1": "", "4": "1", "8": "45", "5": "8", "3": "1"}
+    compared("near_duplicates-1", 2, near, image="clip-new")
+    compared("near_duplicates-2", 3, {"1": "5"}, image="clip-old")
+    told = [
+        copies,
+        ("a0", "a3", pytest.approx(0.96), "t0", "t1", False, False),
+        ("a1", "a3", pytest.approx(0.96), "t1", "t1", True, False),
+        ("a1", "a4", pytest.approx(0.96), "t1", "t0", False, False),
+        ("a3", "copy", pytest.approx(0.96), "t1", "t9", False, False),
+    ]
+    assert ask(store, f"{pair} ORDER BY ALL") == sorted(told, key=lambda row: row[:2])
+    compared("near_duplicates-3", 4, {"5": "4"}, image="clip-new")  # first used later; no run has finished with either
+    other = ("a3", "a4", pytest.approx(0.96), "t1", "t0", False, False)
+    assert ask(store, f"{pair} ORDER BY ALL") == [copies, other]
+    run(store, "r4", 4, {"compare": "near_duplicates-1"})
+    run(store, "r5", 5, {"compare": "near_duplicates-3"}, outcome="failed")
+    assert len(ask(store, pair)) == 5
+
+
 def test_a_prompt_leads_back_to_the_picture_as_it_was(store):
     prompt = {
         "prompt_id": "0" * 32,
@@ -160,9 +199,10 @@ def test_a_prompt_leads_back_to_the_picture_as_it_was(store):
 def test_a_store_without_any_part_has_every_view(tmp_path):
     store = Store(str(tmp_path))
     with views.connect(store) as db:
-        for name in (*views.TABLES, *views.READABLE[:-1], "current_model"):
+        for name in (*views.TABLES, *views.READABLE[:-2], "current_model"):
             assert db.execute(f"FROM {name}").fetchall() == []
         assert db.execute("FROM similar_artwork('a', 5)").fetchall() == []
+        assert db.execute("FROM nearest_artwork([1.0, 0.0]::FLOAT[], 5)").fetchall() == []
         empty = {name: db.table(name).types for name in views.TABLES}
     fill(store)
     with views.connect(store) as db:
