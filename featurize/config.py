@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from datetime import date as DateOnly
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -140,6 +141,11 @@ class Run(Section):
     stall_seconds: float = Field(300, gt=0, description="a worker without progress for so long is ended")
     max_attempts: int = Field(3, ge=1, description="how many runs try a picture that failed in a way that may pass")
     max_failed: float = Field(0.5, gt=0, le=1, description="share of pictures failing at which the run stops")
+    when_held: Literal["fail", "skip"] = Field(
+        "fail",
+        description="where another run holds the lease: end with code 3, or with 0 and a note, for schedulers that try"
+        " every failure again",
+    )
 
 
 def _backend_settings(value: Any, info: ValidationInfo) -> Any:
@@ -171,6 +177,12 @@ def _no_number(value: Any) -> Any:
     # Read as seconds since 1970, 20260131 would be a day in August 1970.
     if isinstance(value, int | float) or (isinstance(value, str) and value.lstrip("+-").isdecimal()):
         raise ValueError("a time with a zone is wanted, such as 2026-01-31T12:00:00Z, and no number")
+    return value
+
+
+def _date(value: Any) -> Any:
+    if value is not None and not (isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value)):
+        raise ValueError("a date is wanted, such as 2026-01-31")
     return value
 
 
@@ -478,6 +490,14 @@ class Report(Section):
     )
 
 
+class Nightly(Section):
+    """What `make nightly` is for."""
+
+    date: Annotated[DateOnly | None, BeforeValidator(_date)] = Field(
+        None, description="the night to make choices for (DATE=), a day of UTC; default: today"
+    )
+
+
 class Pin(Section):
     """Model keys of what is to be current, whatever covers most. A pin holds until another run says otherwise."""
 
@@ -527,6 +547,7 @@ class Settings(Section):
     evaluate: Evaluate = Evaluate()
     upkeep: Upkeep = Upkeep()
     report: Report = Report()
+    nightly: Nightly = Nightly()
     pin: Pin = Pin()
 
 
@@ -759,6 +780,7 @@ _KINDS = {
     "boolean": "true or false",
     "array": "list",
     "object": "section",
+    "date": "date",
     "date-time": "moment with a zone",
     "path": "path",
     "uri": "address",

@@ -13,7 +13,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -21,14 +21,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pyarrow as pa
 from tqdm import tqdm
 
 import featurize
 from featurize.errors import RunFailed
 from featurize.storage import secrets, tables
-from featurize.storage.store import Store
+from featurize.storage.store import Store, part_name
 
 WIDTH = 60
+ENDED = ("done", "failed", "interrupted")
+"""Outcomes of a run that told of its end."""
 NO_BREAK = "\N{NO-BREAK SPACE}"
 LINE_SECONDS = 10.0
 """Time between progress lines where there is no terminal."""
@@ -165,6 +168,8 @@ class Report:
         self.unreadable: Counter[str] = Counter()
         self.phases: list[PhaseReport] = []
         self.notes: list[str] = []
+        self.parts: dict[str, Report] = {}
+        """Reports of the jobs that this one is made of, by their names in `counts`."""
 
     @property
     def seconds(self) -> float:
@@ -172,17 +177,33 @@ class Report:
 
     @property
     def quarantined(self) -> Counter[str]:
-        return sum((phase.quarantined for phase in self.phases), self.unreadable)
+        found = sum((phase.quarantined for phase in self.phases), self.unreadable)
+        return sum((part.quarantined for part in self.parts.values()), found)
+
+    def begin(self, store: Store, settings_json: str, check: Callable[[], None]) -> None:
+        """Write the row of table `run` that says that the run started: all there will be of one that is killed.
+
+        `check` is that of `Store.write`. Errors: RunFailed.
+        """
+        row = self._row(settings_json, "started", "", 0.0)
+        store.commit("run", "started", part_name([self.run_id, str(self.started_at)]), row, check)
 
     def record(self, store: Store, settings_json: str, outcome: str, message: str = "") -> None:
-        """Write the row of table `run`. Errors: RunFailed, also when another run had this id meanwhile."""
+        """Write the row that supersedes it. Errors: RunFailed, also when another run had this id meanwhile."""
+        if not store.commit("run", "", self.run_id, self._row(settings_json, outcome, message, self.seconds)):
+            raise RunFailed(f"another run took the id '{self.run_id}' meanwhile: this one has no row in table run")
+
+    def _row(self, settings_json: str, outcome: str, message: str, seconds: float) -> pa.Table:
+        parts = {name: {**part.counts, "examples": part.examples} for name, part in self.parts.items()}
         counts = {
             **self.counts,
+            **parts,
             "examples": self.examples,
             "quarantined": dict(self.quarantined),
             "phases": [
-                {**vars(phase), "quarantined": dict(phase.quarantined), "failed": dict(phase.failed)}
-                for phase in self.phases
+                {**vars(phase), "job": each.job, "quarantined": dict(phase.quarantined), "failed": dict(phase.failed)}
+                for each in (self, *self.parts.values())
+                for phase in each.phases
             ],
         }
         row: dict[str, list[Any]] = {
@@ -191,13 +212,12 @@ class Report:
             "settings": [settings_json],
             "code_version": [code_version()],
             "started_at": [self.started_at],
-            "seconds": [self.seconds],
+            "seconds": [seconds],
             "outcome": [outcome],
             "message": [secrets.redact(message)],
             "counts": [json.dumps(counts)],
         }
-        if not store.commit("run", "", self.run_id, tables.rows("run", row)):
-            raise RunFailed(f"another run took the id '{self.run_id}' meanwhile: this one has no row in table run")
+        return tables.rows("run", row)
 
     def text(self, place: str, example: str, dry_run: bool = False) -> str:
         """The table that ends a run. `example` is lines of `ask`."""

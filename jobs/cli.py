@@ -99,9 +99,15 @@ def _main(job: str, doc: str, work: Callable[[config.Settings, str, bool], None]
             signal.signal(number, _interrupt)
     try:
         run_id = _run_id(arguments.run_id)
-        work(config.load(arguments.profile, arguments.set), run_id, arguments.dry_run)
+        settings = config.load(arguments.profile, arguments.set)
+        work(settings, run_id, arguments.dry_run)
     except KeyboardInterrupt:
         return _say(INTERRUPTED, 1)
+    except LeaseHeld as error:
+        if settings.run.when_held == "skip":
+            print(f"note: {secrets.redact(str(error))}; so nothing was done (run.when_held=skip)")
+            return 0
+        return _say(error, CODES[LeaseHeld])
     except BrokenPipeError:
         raise
     except (ArtworkError, OSError, duckdb.Error) as error:

@@ -36,8 +36,8 @@ VERSION = 1
 class Evaluating(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
-    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        super().__init__(JOB, ["policy_value"], settings, run_id, dry_run)
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
+        super().__init__(JOB, ["policy_value"], settings, run_id, dry_run, night)
         if not self.store.there():
             raise RefusedInput(f"{self.store.uri} is no store: run `make featurize` first")
         self.wanted = settings.evaluate

@@ -36,8 +36,8 @@ _MEANINGLESS = "their words and numbers mean nothing (the profile 'gpu' has mode
 class Featurizing(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
-    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        super().__init__(JOB, TABLES, settings, run_id, dry_run)
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
+        super().__init__(JOB, TABLES, settings, run_id, dry_run, night)
         self.limits = Limits(**settings.limits.model_dump())
         self.decoder = plan.decoder(self.limits)
         self._gpus_found = False
@@ -65,9 +65,6 @@ class Featurizing(JobRun):
             except ArtworkError:
                 phases.finish()
                 raise
-
-    def close(self) -> None:
-        phases.finish()
 
     def look_at_catalogue(self) -> None:
         """Bring table `artwork` up to date; leaves the distinct pictures in table `picture` of `self.db`."""

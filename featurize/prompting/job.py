@@ -50,12 +50,13 @@ JOB = "prompts"
 class Prompting(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
-    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        super().__init__(JOB, ["prompt", "label", "title_state", "impression_state"], settings, run_id, dry_run)
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
+        filled = ["prompt", "label", "title_state", "impression_state"]
+        super().__init__(JOB, filled, settings, run_id, dry_run, night)
         if not self.store.there():
             raise RefusedInput(f"{self.store.uri} has no descriptions: run `make featurize` first")
         self.wanted = settings.prompts
-        self.moment = self.wanted.at or datetime.now(UTC)
+        self.moment = self.wanted.at or self.moment
         """What nightly prompts are for; their ids take the present moment by its day, so that a rerun asks the same."""
         self.template = template.load(self.wanted.template or recipe.template_name(self.store, self.wanted.kind))
         self.member_key = recipe.member_key(self.wanted)

@@ -50,8 +50,8 @@ class Planned:
 class Ranking(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
-    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        super().__init__(JOB, ["ranking", "choice"], settings, run_id, dry_run)
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
+        super().__init__(JOB, ["ranking", "choice"], settings, run_id, dry_run, night)
         self.wanted, self.kind = settings.rank, settings.prompts.kind
         self.explore = Explore.of(self.wanted.explore)
         if not self.wanted.rankers:
@@ -62,9 +62,10 @@ class Ranking(JobRun):
         self.scratch = tempfile.TemporaryDirectory(prefix="personal-artwork-rank-")
         self.data = Data(self._open_data)
         self.unanswered: dict[str, str] = {}
+        self.served: tuple[str, str] | None = None
+        """Name and key of the last ranker that could rank some of the prompts."""
 
     def close(self) -> None:
-        phases.finish()
         self.db.close()
         if "db" in vars(self.data):
             self.data.db.close()
@@ -74,7 +75,10 @@ class Ranking(JobRun):
         """The prompts to rank, as table `prompt_to_rank` of `self.db`: which, where they lie, and in what order."""
         self.declare_current()
         self.recipe = self._recipe(self.kind)
-        parts = self.store.parts("prompt", self.recipe)
+        self.folder = self.recipe
+        if self.night and self.kind == "nightly":  # what was asked for earlier nights needs no choice any more
+            self.folder += f"/{self.moment:%Y-%m-%d}"
+        parts = self.store.parts("prompt", self.folder)
         source = self.store.of_parts("prompt", parts)
         columns = ["prompt_id", "member_id", "asked_at", "split", "kind", "propensities", "artwork_ids"]
         columns += ["tokens_by", "template_key"]
@@ -85,8 +89,10 @@ class Ranking(JobRun):
         self.report.counts = {"prompts": count}
         if not count:
             of = "" if self.kind == "nightly" else f" of split {self.wanted.split}"
-            raise RefusedInput(f"{self.store.uri} has no {self.kind} prompts{of} of the current recipe {self.recipe}")
+            raise RefusedInput(f"{self.store.uri} has no {self.kind} prompts{of} of the current recipe {self.folder}")
         which = "all nightly" if self.kind == "nightly" else f"logged, split {self.wanted.split}"
+        if self.folder != self.recipe:
+            which = f"nightly, of {self.moment:%Y-%m-%d}"
         self.report.notes.append(f"prompts of recipe {self.recipe}: {which}")
 
     def _recipe(self, kind: str) -> str:
@@ -156,7 +162,6 @@ class Ranking(JobRun):
             planned = replace(planned, given=replace(planned.given, prior=known))
         found = self._fingerprint(planned)
         key = model_key(found)
-        self.served = (planned.name, key)
         if not self.dry_run:
             phases.record_model(self.store, self.lease.fence, found, self.origin)
         missing = self._missing(planned, key)
@@ -245,13 +250,15 @@ class Ranking(JobRun):
         """Of nightly prompts, what the last ranker chose as rows of `choice`. Errors: RunFailed without answers."""
         if self.kind != "nightly" or self.dry_run:
             return
+        if self.served is None:
+            raise RunFailed("nothing is chosen: none of rank.rankers can rank nightly prompts")
         name, key = self.served
         if key in self.unanswered:
             raise RunFailed(f"{self.unanswered[key]}; so nothing is chosen by it")
         written = choosing.choose(
             self.db,
             self.store,
-            self.recipe,
+            self.folder,
             key,
             seed=self.wanted.seed,
             explores=self.explore.kind != "none",
@@ -267,6 +274,8 @@ class Ranking(JobRun):
         able = f"coalesce({needs or 'true'}, false)"
         self.db.execute(f"CREATE OR REPLACE TEMP VIEW asked AS SELECT *, {able} AS able FROM prompt_to_rank")
         unable = tables.scalar(self.db, "SELECT count(*) FROM asked WHERE NOT able")
+        if unable < self.report.counts["prompts"]:
+            self.served = (name, key)
         if unable:
             self.report.notes.append(f"{name}: leaves out {unable:,} prompts, as it can only rank where {needs}")
         self.store.register(self.db, "ranking", [key])

@@ -13,7 +13,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import reduce
@@ -261,6 +261,12 @@ class Store:
         root = f"{self.path}/{table}/{folder}".rstrip("/")
         return (entry for entry in generations.walk(root) if entry.name.endswith(generations.SUFFIX))
 
+    def names(self, folder: str) -> list[str]:
+        """Files below a folder of the store, as names below the store, sorted."""
+        selector = pafs.FileSelector(f"{self.path}/{folder}", allow_not_found=True, recursive=True)
+        infos = patiently(f"listing {self.uri}/{folder}", lambda: self.fs.get_file_info(selector))
+        return sorted(info.path[len(self.path) + 1 :] for info in infos if info.is_file)
+
     def vacuum(self, tables: Iterable[str]) -> None:
         """Delete what killed writers left in these tables; for the holder of the lease of the job that fills them.
 
@@ -288,9 +294,12 @@ class Store:
             return ds.dataset(tables.empty(table))
         return ds.dataset(paths, schema=tables.contract(table).schema, format="parquet", filesystem=self.fs)
 
-    def has(self, table: str, **values: str) -> bool:
-        """Whether a row has these values: what stands for itself under a name of its own is written once."""
-        wanted = [ds.field(column) == value for column, value in values.items()]
+    def has(self, table: str, **values: str | Sequence[str]) -> bool:
+        """Whether a row has these values, or one of several: what stands for itself under a name is written once."""
+        wanted = [
+            ds.field(column).isin([value] if isinstance(value, str) else list(value))
+            for column, value in values.items()
+        ]
         return bool(self.dataset(table).count_rows(filter=reduce(and_, wanted)))
 
     def register(self, db: duckdb.DuckDBPyConnection, table: str, folders: Iterable[str] = ("",)) -> None:

@@ -1,5 +1,5 @@
 CREATE OR REPLACE VIEW run_phase AS
-SELECT run_id, job, started_at, outcome,
+SELECT run_id, coalesce(phase->>'job', job) AS job, started_at, outcome,
        phase->>'name' AS phase,
        phase->>'model_key' AS model_key,
        CAST(phase->'new' AS BIGINT) AS to_do,
@@ -9,4 +9,4 @@ SELECT run_id, job, started_at, outcome,
        CAST(phase->'work_s' AS DOUBLE) AS work_s,
        (done + quarantined) / nullif(work_s, 0) AS per_second
 FROM (SELECT *, unnest(json_extract(counts, '$.phases[*]')) AS phase FROM run);
-COMMENT ON VIEW run_phase IS 'One row per run and model: what there was to do, what was done, and how fast';
+COMMENT ON VIEW run_phase IS 'One row per run and model: what there was to do, what was done, and how fast. job is that of a night that did it';
