@@ -146,6 +146,14 @@ class Run(Section):
         description="where another run holds the lease: end with code 3, or with 0 and a note, for schedulers that try"
         " every failure again",
     )
+    deadline: str | None = Field(
+        None,
+        description="no shard and no part of a night begins after it: a time of the day with its zone, such as 06:00"
+        " Europe/Paris, or a duration from the start, such as 4h30m; what is left is for the next run",
+    )
+    log_json: bool = Field(
+        False, description="the line that tells of each committed shard is JSON; on a terminal there is none without"
+    )
 
 
 def _backend_settings(value: Any, info: ValidationInfo) -> Any:
@@ -498,6 +506,30 @@ class Nightly(Section):
     )
 
 
+def _web_address(value: str) -> str:
+    if not re.match(r"https?://[^/\s]+", value):
+        raise ValueError("an address that begins with https:// or http:// is wanted")
+    return value
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class Notify(Section):
+    """Who is told that a run began and how it ended. The addresses count as secrets; none can fail or hold up a run."""
+
+    ping_url: WebAddress | None = Field(
+        None, description="asked with /start when a run begins and /<exit code> when it ends, as healthchecks.io has it"
+    )
+    webhook_url: WebAddress | None = Field(None, description="sent the run's row of table run, as JSON, when it ends")
+
+
+class Cost(Section):
+    """What makes money of the time that runs tell of."""
+
+    per_gpu_hour: float | None = Field(None, ge=0, description="price of an hour of one GPU, in any currency")
+
+
 class Pin(Section):
     """Model keys of what is to be current, whatever covers most. A pin holds until another run says otherwise."""
 
@@ -548,6 +580,8 @@ class Settings(Section):
     upkeep: Upkeep = Upkeep()
     report: Report = Report()
     nightly: Nightly = Nightly()
+    notify: Notify = Notify()
+    cost: Cost = Cost()
     pin: Pin = Pin()
 
 
@@ -582,10 +616,12 @@ def load(profile: str, overrides: Iterable[str] = ()) -> Settings:
         raise RefusedInput(f"settings ({path.name} and --set): {problems}") from error
     chosen = settings.model_dump(mode="json")
     secrets.learn(chosen)
+    for _, address in secrets.texts(chosen["notify"]):  # whoever has it can speak for this run
+        secrets.keep(address)
     for name, text in secrets.texts(chosen):
         if not text.strip():  # as of a variable that is not set: no store is meant by it, and no demo either
             raise RefusedInput(f"{name} is given and empty: give it a value, or leave it out")
-        if found := secrets.in_address(text):
+        if not name.startswith("notify.") and (found := secrets.in_address(text)):
             raise RefusedInput(f"{name}: an address with {found} is refused; {secrets.WHERE_THEY_BELONG}")
     return settings
 
