@@ -13,7 +13,8 @@ from featurize import config
 from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.execution import phases
-from featurize.report import ENDED, Report, code_version
+from featurize.execution.deadline import Deadline
+from featurize.report import ENDED, PhaseReport, Report, code_version
 from featurize.storage import compaction, current, views
 from featurize.storage.lease import Lease
 from featurize.storage.store import Store
@@ -41,11 +42,14 @@ class JobRun:
         """`also` are jobs that must not run beside this one: their leases are held with its own."""
         self.settings, self.dry_run, self.night = settings, dry_run, night
         self.demo = Path("demo", settings.input.demo)
-        self.store = Store(settings.store)
+        self.store: Store = night.store if night else Store(settings.store)
         self.origin = Origin(run_id, code_version())
         self.report = Report(job, run_id)
         self.moment: datetime = night.moment if night else self.report.started_at
         """What is made for a moment is made for this one."""
+        self.deadline: Deadline = (
+            night.deadline if night else Deadline.of(settings.run.deadline, self.report.started_at)
+        )
         self.leases: list[Lease] = night.leases if night else [Lease(self.store, name, run_id) for name in (job, *also)]
         self.lease = next(lease for lease in self.leases if lease.job == job)
         self._held = ExitStack()
@@ -102,9 +106,18 @@ class JobRun:
     def _record(self, error: BaseException | None) -> None:
         outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
         with suppress(Exception) if error else nullcontext():
-            self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
+            price = self.settings.cost.per_gpu_hour
+            self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""), price)
         with suppress(Exception) if error else nullcontext():
             views.refresh(self.store)
+
+    def out_of_time(self, report: PhaseReport) -> bool:
+        """Whether the deadline has passed with work left in a phase; then a note says so."""
+        late = self.deadline.passed and report.left > 0
+        if late:
+            told = f"{report.name}: {report.left:,} of {report.new:,} are left for the next run"
+            self.report.notes.append(f"{told}, for {self.deadline} has passed")
+        return late
 
     def declare_current(self) -> None:
         """What the settings `pin` say is current from now on. Errors: RefusedInput naming the setting."""

@@ -87,6 +87,9 @@ class Night(JobRun):
         if needs is not None and not self.store.parts(needs):
             self.report.notes.append(f"{name} was left out: table {needs} is empty")
             return
+        if self.deadline.passed:
+            self.report.notes.append(f"{name} was left for the next run, for {self.deadline} has passed")
+            return
         settings = self.settings
         prompts = settings.prompts.model_copy(update={"kind": kind})
         given = settings.input.model_copy(update={} if kind == "nightly" else {"pairs": None})

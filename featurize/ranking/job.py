@@ -157,7 +157,8 @@ class Ranking(JobRun):
         if planned.settings.letters and self.wanted.prior == "pride":
             known = self._prior(planned)
             if known is None:
-                self.report.notes.append(f"{planned.name}: the letters' prior is not estimated in a dry run")
+                if self.dry_run:
+                    self.report.notes.append(f"{planned.name}: the letters' prior is not estimated in a dry run")
                 return
             planned = replace(planned, given=replace(planned.given, prior=known))
         found = self._fingerprint(planned)
@@ -170,8 +171,8 @@ class Ranking(JobRun):
         if self.dry_run:
             return
         for outcome in self._execute(planned, key, missing, report, lambda work: work):
-            report.quarantined += outcome.quarantined
-            report.done += outcome.done
+            report.add(outcome)
+        self.out_of_time(report)
         self._tell_letters(planned.name, key)
 
     def _fingerprint(self, planned: Planned) -> dict[str, Any]:
@@ -181,7 +182,7 @@ class Ranking(JobRun):
         self, planned: Planned, key: str, missing: pa.Table, report: PhaseReport, wrap: Callable[[Phase], Work]
     ) -> Iterator[Outcome]:
         """Outcomes of the shards of `missing`. Errors: RunFailed when most fail."""
-        if not missing.num_rows:
+        if not missing.num_rows or self.deadline.passed:
             return
         settings, here = self.settings, not planned.settings.letters
         if here:
@@ -205,14 +206,19 @@ class Ranking(JobRun):
             shards = plan.shards(missing, key, most)
             failed: Counter[str] = Counter()
             done = 0
-            for outcome in phases.execute(settings, wrap(work), shards, crew.workers, progress.advance):
+            report.here = settings.run.executor == "local"
+            done_by = phases.execute(settings, wrap(work), shards, crew.workers, progress.advance, self.deadline)
+            for outcome in done_by:
                 yield outcome
                 failed, done = failed + outcome.quarantined, done + outcome.done
                 hopeless(failed, done, work, work.max_failed)
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
 
     def _prior(self, planned: Planned) -> Prior | None:
-        """The prior of a model's letters: the recorded one, or it is estimated; None in a dry run without one."""
+        """The prior of a model's letters: the recorded one, or it is estimated.
+
+        None without one in a dry run, or where there is no time for all of it.
+        """
         query = "SELECT any_value(template_key), list(DISTINCT candidates) FROM prompt_to_rank"
         template_key, counts = self.db.execute(query).fetchall()[0]
         self.store.register(self.db, "model")
@@ -227,9 +233,10 @@ class Ranking(JobRun):
         self.report.phases.append(report)
         found = []
         for outcome in self._execute(asked, key, some, report, prior.Estimate):
-            report.done += outcome.done
-            report.quarantined += outcome.quarantined
+            report.add(outcome)
             found.append(outcome.found or {})
+        if self.out_of_time(report):  # of fewer prompts it would be another prior
+            return None
         return prior.of(template_key, found)
 
     def _tell_letters(self, name: str, key: str) -> None:
@@ -250,21 +257,24 @@ class Ranking(JobRun):
         """Of nightly prompts, what the last ranker chose as rows of `choice`. Errors: RunFailed without answers."""
         if self.kind != "nightly" or self.dry_run:
             return
+        if self.served is None and self.deadline.passed:
+            return
         if self.served is None:
             raise RunFailed("nothing is chosen: none of rank.rankers can rank nightly prompts")
         name, key = self.served
         if key in self.unanswered:
             raise RunFailed(f"{self.unanswered[key]}; so nothing is chosen by it")
-        written = choosing.choose(
-            self.db,
-            self.store,
-            self.folder,
-            key,
-            seed=self.wanted.seed,
-            explores=self.explore.kind != "none",
-            origin=self.origin,
-            fence=self.lease.fence,
-        )
+        with self.report.spent.on("write_s"):
+            written = choosing.choose(
+                self.db,
+                self.store,
+                self.folder,
+                key,
+                seed=self.wanted.seed,
+                explores=self.explore.kind != "none",
+                origin=self.origin,
+                fence=self.lease.fence,
+            )
         self.report.counts["choices"] = written
         self.report.notes.append(f"table choice: what {name} chose, {key}")
 

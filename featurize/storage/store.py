@@ -153,6 +153,8 @@ class Store:
     def __init__(self, uri: str) -> None:
         self.uri = address(uri)
         self.fs, self.path = filesystem(self.uri)
+        self.written = 0
+        """Bytes of the parts that were committed through this object."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (self.uri,)
@@ -224,11 +226,16 @@ class Store:
         """
         data = encoded(rows)
         if not self.local:
-            return self.write(_name(table, folder, part), data, check=check)
+            return self._count(self.write(_name(table, folder, part), data, check=check), data)
         try:
-            return generations.commit(Path(self.path), Path(self.path, table, folder), part, data, check)
+            appeared = generations.commit(Path(self.path), Path(self.path, table, folder), part, data, check)
+            return self._count(appeared, data)
         except OSError as error:
             raise RunFailed(f"cannot write {self.uri}/{_name(table, folder, part)}: {error}") from error
+
+    def _count(self, appeared: bool, data: pa.Buffer) -> bool:
+        self.written += data.size * appeared
+        return appeared
 
     def part(self, table: str, folder: str, part: str) -> bytes | None:
         """Bytes of a part that this run committed, or None when it is absent."""

@@ -23,6 +23,7 @@ def found(folder):
     return {table: nights.rows(folder, table, own.format(when.get(table, ", computed_at"))) for table in TABLES}
 
 
+@pytest.mark.slow
 def test_a_killed_night_is_told_of_and_the_next_one_takes_over(tmp_path, capsys):
     nights.world(tmp_path)
     slow = {"embed": '{backend = "fake", seconds = 0.2}'}
@@ -137,6 +138,26 @@ def test_a_night_is_one_run_the_same_date_does_nothing_and_a_missed_one_is_caugh
     ]
     assert {job for (job,) in ask("SELECT DISTINCT job FROM run_phase")} == {"featurize", "prompts", "rank"}
     assert len(ask("FROM run_phase WHERE run_id = 'first' AND job = 'rank'")) == 6
+    spent = "read_s > 0, model_s > 0, write_s > 0, worker_s['cpu'] >= seconds - 1, bytes_read > 0, bytes_written > 0"
+    assert ask(f"SELECT {spent} FROM runs WHERE run_id = 'first'") == [(True,) * 6]
+    by_job = (
+        "SELECT job, sum(model_s) > 0, sum(write_s) > 0 FROM run_phase WHERE run_id = 'first' GROUP BY 1 ORDER BY 1"
+    )
+    assert ask(by_job) == [(job, True, True) for job in ("featurize", "prompts", "rank")]
+
+    # A manifest that lost half of its rows, and a night that had no time.
+    capsys.readouterr()
+    made.artwork = made.artwork[::2]
+    nights.write(tmp_path, made)
+    assert nights.run(tmp_path, "--run-id", "halved") == 2
+    told = capsys.readouterr().err
+    assert "no longer lists 27 of the 54 artworks it had" in told
+    assert "more than input.max_removed = 0.2 allows" in told
+    assert ask("SELECT outcome FROM runs WHERE run_id = 'halved'") == [("failed",)]
+    assert nights.run(tmp_path, run__deadline="0s", input__max_removed=1) == 0
+    assert "note: evaluate was left for the next run, for run.deadline = 0s has passed" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 @pytest.mark.slow
