@@ -21,7 +21,6 @@ PLACES = {
     "HISTORY": "input.history",
     "IMPRESSIONS": "input.impressions",
     "PAIRS": "input.pairs",
-    "DATE": "nightly.date",
     "STORE": "store",
 }
 STORE = {"STORE": "store"}

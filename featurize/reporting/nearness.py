@@ -38,12 +38,11 @@ def places(db: duckdb.DuckDBPyConnection) -> dict[str, tuple[float, float]]:
 
 
 def duplicates(db: duckdb.DuckDBPyConnection) -> Row | None:
-    """`groups` of artworks of several titles that look nearly the same, each the rows of its pairs' ends; `pairs` there
-    are in all. None where the store has no such view."""
-    there = db.execute("SELECT 1 FROM duckdb_views() WHERE view_name = 'near_duplicate' AND NOT internal").fetchall()
-    if not there:
-        return None
+    """`groups` of artworks of several titles that look nearly the same, with the cosine of their nearest pair; `pairs`
+    there are in all. None where nobody has looked for any."""
     total = db.execute("SELECT count(*) FROM near_duplicate WHERE NOT same_title").fetchall()[0][0]
+    if not total and not db.execute("SELECT 1 FROM near_picture LIMIT 1").fetchall():
+        return None
     pairs = rows(db, "duplicates", most=MOST_PAIRS) if total else []
     group_of: dict[str, list[str]] = {}
     for pair in pairs:

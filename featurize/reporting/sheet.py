@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from featurize.report import shown
 from featurize.reporting.miniatures import Picture, Thumbnails
 from featurize.storage import tables
 from featurize.storage.tables import sql
@@ -132,7 +133,7 @@ def _artwork(row: Row, thumbnails: Thumbnails, details: dict[str, Row]) -> Row:
         "id": row["artwork_id"],
         "thumb": thumbnails.place.get(sha),
         "why": thumbnails.missing.get(sha),
-        "file": row["uri"],
+        "file": shown(row["uri"]),
         "kind": row["kind"],
         "locale": row["locale"],
         "maturity": row["maturity"],

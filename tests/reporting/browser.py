@@ -122,8 +122,8 @@ class Browser:
     def type(self, words):
         """Letter by letter, into what has the focus."""
         for letter in words:
-            self.call("Input.dispatchKeyEvent", type="keyDown", text=letter)
-            self.call("Input.dispatchKeyEvent", type="keyUp")
+            self.call("Input.dispatchKeyEvent", type="keyDown", text=letter, key=letter)
+            self.call("Input.dispatchKeyEvent", type="keyUp", key=letter)
 
     def press(self, key, code):
         for kind in ("keyDown", "keyUp"):

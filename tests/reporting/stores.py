@@ -33,13 +33,17 @@ def commit(store, table, rows, folder=""):
     store.commit(table, folder, part_name([repr(rows)]), tables.rows(table, columns))
 
 
+def hashed(data):
+    return hashlib.sha256(data).hexdigest()
+
+
 def picture(folder, name, colour, size=(300, 200)):
     """A file of one colour with a darker half; returns its path and SHA-256."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = Image.new("RGB", size, colour)
     drawn.paste(tuple(value // 2 for value in colour), (0, 0, size[0] // 2, size[1]))
     drawn.save(folder / name)
-    return str(folder / name), hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    return str(folder / name), hashed((folder / name).read_bytes())
 
 
 def artworks(folder, titles=5, each=3):
@@ -280,6 +284,15 @@ def full(folder):
             for name, key in current.items()
         ],
     )
+    commit(store, "model", [model("near-1", "near_duplicates", image=CLIP)])
+    near = {
+        "image_sha256": shas[0],
+        "model_key": "near-1",
+        "near": [shas[3], shas[7]],
+        "cosines": [0.98, 0.97],
+        "found": 2,
+    }
+    commit(store, "near_picture", [near], "near-1")
     failing = {"image_sha256": shas[14], "uri": rows[14]["uri"], "stage": "model", "model_key": WORDS}
     gone = {"image_sha256": "", "uri": "/gone/" + FILE, "stage": "read", "model_key": "decode-1"}
     commit(

@@ -120,6 +120,13 @@ def test_tags_and_their_drift(everything):
     assert "mood descriptions drift 0.0" in page.section["words"]
 
 
+def test_what_looks_alike_across_titles(everything):
+    page, _, _ = everything
+    assert "2 pairs of artworks of different titles look nearly the same" in page.section["near"]
+    assert "cosine 0.980 t0-0 t1-0 t2-1" in page.section["near"]
+    assert len(page.data["map"]) == 15
+
+
 def test_prompts_with_the_rankers_probabilities(everything):
     page, _, _ = everything
     assert page.section["prompts"].count("the prompt") == 8

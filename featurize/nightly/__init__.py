@@ -1,1 +1,0 @@
-"""The nightly job: the other jobs of one date as one run."""
