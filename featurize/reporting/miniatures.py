@@ -22,6 +22,7 @@ from featurize.execution.room import Room
 from featurize.images.decode import Limits, open_picture
 from featurize.intake import waiting
 from featurize.intake.files import Confines, read_bytes
+from featurize.intake.web import Web
 
 EDGES = ((600, 320), (1500, 224))
 """Up to so many pictures, so many pixels of the longer side."""
@@ -58,6 +59,7 @@ class Thumbnails:
         self._limits = Limits(settings.limits.max_bytes, settings.limits.max_pixels)
         self._room = Room(settings.run.decode_pixels)
         self._confines = Confines.of(settings.input.root, settings.input.read_seconds)
+        self._web = Web.of(settings.input, self._limits).shared(1, MOST_SECONDS)
 
     @property
     def spent(self) -> str:
@@ -91,7 +93,7 @@ class Thumbnails:
         if self._confines.outside(picture.uri):
             return "it lies outside input.root"
         try:
-            data = read_bytes(picture.uri)
+            data = read_bytes(picture.uri, self._web)
             if hashlib.sha256(data).hexdigest() != picture.image_sha256:
                 return "the file has changed since"
             opened = open_picture(data, self._limits, self._at_least(picture))

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from featurize.intake import catalogue
 from featurize.intake.connecting import is_public
 from featurize.intake.hosts import DOWN_AFTER
 from featurize.intake.web import State, Web
+from featurize.reporting.miniatures import Picture, Thumbnails
 from featurize.storage import tables
 from featurize.storage.lease import Lease
 from featurize.storage.store import Store
@@ -419,6 +421,17 @@ def test_an_address_that_is_not_fetched_refuses_the_manifest_by_its_line(tmp_pat
     with pytest.raises(RefusedInput, match=rf"m\.csv:3: .*{told}") as error:
         scan(store, listed, None, dry_run=True, **wanted)
     assert "#" in uri or "c4n4ry" not in str(error.value)
+
+
+def test_a_report_shows_them_where_their_host_is_named(host):
+    host.pages["/a.png"] = picture(drawn(1))
+    shown = Picture(sha(drawn(1)), host.uri("/a.png"), 9, 6)
+    for names, told in (([host.name], ""), ([], "its host is not one of input.hosts")):
+        settings = load("local", [f"input.hosts={json.dumps(names)}", "input.loopback=true"])
+        thumbnails = Thumbnails(settings, 1)
+        thumbnails.add([shown])
+        assert len(thumbnails.data) == len(names)
+        assert told in thumbnails.missing.get(shown.image_sha256, "")
 
 
 @pytest.mark.parametrize("name", ["https://cdn.example.com", "cdn.example.com/a", "me@cdn", "*.example.com", "", "a?b"])
