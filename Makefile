@@ -14,6 +14,7 @@ KNOWN_rank := HISTORY $(JOB)
 KNOWN_evaluate := HISTORY STORE PROFILE SET DEMO RUN_ID DRY_RUN
 KNOWN_compact := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_vacuum := STORE PROFILE SET RUN_ID DRY_RUN
+KNOWN_nightly := ARTWORK HISTORY IMPRESSIONS PAIRS DATE $(JOB)
 KNOWN_sql := STORE PROFILE ASK
 KNOWN_report := HTML STORE PROFILE SET DRY_RUN
 KNOWN_find := TEXT LIKE TOP HTML STORE PROFILE SET
@@ -31,11 +32,11 @@ $(error clean stands alone: with $(filter-out clean,$(MAKECMDGOALS)) it would re
 endif
 
 # They go to jobs/from_make.py in the environment, as they were typed: here, make would expand what follows a `$$`.
-$(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank) $(KNOWN_report) $(KNOWN_find)) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
+$(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank) $(KNOWN_report) $(KNOWN_find) $(KNOWN_nightly)) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts posttrain base-model rank evaluate paper compact vacuum settings sql find test test-slow check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain base-model rank evaluate nightly paper compact vacuum settings sql find test test-slow check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +48,7 @@ help: ## list the targets
 	@echo 'make posttrain [STORE=...] [PROFILE=...] [SET="posttrain.method=sft posttrain.base=folder ..."] [RUN_ID=...]'
 	@echo 'make evaluate [HISTORY=...] [STORE=...] [PROFILE=...] [SET="evaluate.baseline=logged_greedy ..."] [RUN_ID=...] [DRY_RUN=1]'
 	@echo 'make compact [STORE=...] [PROFILE=...] [SET="upkeep.part_mb=128"] [RUN_ID=...] [DRY_RUN=1]; make vacuum: the same'
+	@echo 'make nightly [DATE=2026-01-31] [ARTWORK=...] [TITLES=...] [HISTORY=...] [IMPRESSIONS=...] [PAIRS=...] [STORE=...] ...'
 	@echo 'make prompts SHOW=<id of a member, impression or prompt>: print the prompts that are there, with their pictures'
 
 setup: $(READY) ## install everything into .venv (the other targets do it by themselves)
@@ -93,6 +95,9 @@ compact: $(READY) ## few sized parts of the many small ones of each table, besid
 
 vacuum: $(READY) ## remove what nobody could see for a week (parts that were compacted, rests); DRY_RUN=1 lists it
 	@$(PY) -m jobs.from_make vacuum
+
+nightly: $(READY) ## featurize, prompts, rank, choices and evaluate of one date as one run, for a scheduler
+	@$(PY) -m jobs.from_make nightly
 
 settings: $(READY) ## all settings: what each may be, its default, and what it is for
 	@$(PY) -m jobs.settings

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from datetime import date as DateOnly
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -140,6 +141,19 @@ class Run(Section):
     stall_seconds: float = Field(300, gt=0, description="a worker without progress for so long is ended")
     max_attempts: int = Field(3, ge=1, description="how many runs try a picture that failed in a way that may pass")
     max_failed: float = Field(0.5, gt=0, le=1, description="share of pictures failing at which the run stops")
+    when_held: Literal["fail", "skip"] = Field(
+        "fail",
+        description="where another run holds the lease: end with code 3, or with 0 and a note, for schedulers that try"
+        " every failure again",
+    )
+    deadline: str | None = Field(
+        None,
+        description="no shard and no part of a night begins after it: a time of the day with its zone, such as 06:00"
+        " Europe/Paris, or a duration from the start, such as 4h30m; what is left is for the next run",
+    )
+    log_json: bool = Field(
+        False, description="the line that tells of each committed shard is JSON; on a terminal there is none without"
+    )
 
 
 def _backend_settings(value: Any, info: ValidationInfo) -> Any:
@@ -171,6 +185,12 @@ def _no_number(value: Any) -> Any:
     # Read as seconds since 1970, 20260131 would be a day in August 1970.
     if isinstance(value, int | float) or (isinstance(value, str) and value.lstrip("+-").isdecimal()):
         raise ValueError("a time with a zone is wanted, such as 2026-01-31T12:00:00Z, and no number")
+    return value
+
+
+def _date(value: Any) -> Any:
+    if value is not None and not (isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value)):
+        raise ValueError("a date is wanted, such as 2026-01-31")
     return value
 
 
@@ -478,6 +498,38 @@ class Report(Section):
     )
 
 
+class Nightly(Section):
+    """What `make nightly` is for."""
+
+    date: Annotated[DateOnly | None, BeforeValidator(_date)] = Field(
+        None, description="the night to make choices for (DATE=), a day of UTC; default: today"
+    )
+
+
+def _web_address(value: str) -> str:
+    if not re.match(r"https?://[^/\s]+", value):
+        raise ValueError("an address that begins with https:// or http:// is wanted")
+    return value
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class Notify(Section):
+    """Who is told that a run began and how it ended. The addresses count as secrets; none can fail or hold up a run."""
+
+    ping_url: WebAddress | None = Field(
+        None, description="asked with /start when a run begins and /<exit code> when it ends, as healthchecks.io has it"
+    )
+    webhook_url: WebAddress | None = Field(None, description="sent the run's row of table run, as JSON, when it ends")
+
+
+class Cost(Section):
+    """What makes money of the time that runs tell of."""
+
+    per_gpu_hour: float | None = Field(None, ge=0, description="price of an hour of one GPU, in any currency")
+
+
 class Pin(Section):
     """Model keys of what is to be current, whatever covers most. A pin holds until another run says otherwise."""
 
@@ -527,6 +579,9 @@ class Settings(Section):
     evaluate: Evaluate = Evaluate()
     upkeep: Upkeep = Upkeep()
     report: Report = Report()
+    nightly: Nightly = Nightly()
+    notify: Notify = Notify()
+    cost: Cost = Cost()
     pin: Pin = Pin()
 
 
@@ -561,10 +616,12 @@ def load(profile: str, overrides: Iterable[str] = ()) -> Settings:
         raise RefusedInput(f"settings ({path.name} and --set): {problems}") from error
     chosen = settings.model_dump(mode="json")
     secrets.learn(chosen)
+    for _, address in secrets.texts(chosen["notify"]):  # whoever has it can speak for this run
+        secrets.keep(address)
     for name, text in secrets.texts(chosen):
         if not text.strip():  # as of a variable that is not set: no store is meant by it, and no demo either
             raise RefusedInput(f"{name} is given and empty: give it a value, or leave it out")
-        if found := secrets.in_address(text):
+        if not name.startswith("notify.") and (found := secrets.in_address(text)):
             raise RefusedInput(f"{name}: an address with {found} is refused; {secrets.WHERE_THEY_BELONG}")
     return settings
 
@@ -759,6 +816,7 @@ _KINDS = {
     "boolean": "true or false",
     "array": "list",
     "object": "section",
+    "date": "date",
     "date-time": "moment with a zone",
     "path": "path",
     "uri": "address",

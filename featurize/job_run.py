@@ -1,9 +1,10 @@
-"""How every job enters and leaves a run: the lease, what earlier runs left behind, the row in `run`, the catalog."""
+"""How every job enters and leaves a run: the lease, what earlier runs left behind, the rows in `run`, the catalog."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,7 +12,9 @@ from typing import Self
 from featurize import config
 from featurize.config import Settings
 from featurize.errors import RefusedInput
-from featurize.report import Report, code_version
+from featurize.execution import phases
+from featurize.execution.deadline import Deadline
+from featurize.report import ENDED, PhaseReport, Report, code_version
 from featurize.storage import compaction, current, views
 from featurize.storage.lease import Lease
 from featurize.storage.store import Store
@@ -21,49 +24,100 @@ from featurize.storage.tables import Origin
 class JobRun:
     """One run of a job. As a context manager it holds the lease, and however it ends it records that.
 
-    In a dry run nothing is written and no lease is taken. Errors on entering: LeaseHeld, RefusedInput when an earlier
-    run of the store has this id, RunFailed.
+    In a dry run nothing is written and no lease is taken. As a part of a night it has the lease of its job from there,
+    and the night records what it did. Errors on entering: LeaseHeld, RefusedInput when an earlier run of the store has
+    this id, RunFailed.
     """
 
-    def __init__(self, job: str, tables: Sequence[str], settings: Settings, run_id: str, dry_run: bool) -> None:
-        self.settings, self.dry_run = settings, dry_run
+    def __init__(
+        self,
+        job: str,
+        tables: Sequence[str],
+        settings: Settings,
+        run_id: str,
+        dry_run: bool,
+        night: JobRun | None = None,
+        also: Sequence[str] = (),
+    ) -> None:
+        """`also` are jobs that must not run beside this one: their leases are held with its own."""
+        self.settings, self.dry_run, self.night = settings, dry_run, night
         self.demo = Path("demo", settings.input.demo)
-        self.store = Store(settings.store)
+        self.store: Store = night.store if night else Store(settings.store)
         self.origin = Origin(run_id, code_version())
         self.report = Report(job, run_id)
-        self.lease = Lease(self.store, job, run_id)
+        self.moment: datetime = night.moment if night else self.report.started_at
+        """What is made for a moment is made for this one."""
+        self.deadline: Deadline = (
+            night.deadline if night else Deadline.of(settings.run.deadline, self.report.started_at)
+        )
+        self.leases: list[Lease] = night.leases if night else [Lease(self.store, name, run_id) for name in (job, *also)]
+        self.lease = next(lease for lease in self.leases if lease.job == job)
+        self._held = ExitStack()
         self._tables = tables
 
     def __enter__(self) -> Self:
-        if self.store.has("run", run_id=self.origin.run_id):
+        if self.night is None and self.store.has("run", run_id=self.origin.run_id, outcome=ENDED):
             raise RefusedInput(f"run id '{self.origin.run_id}' is taken in {self.store.uri}: give another, or none")
         if not self.dry_run:
             with ExitStack() as undo:
-                undo.enter_context(self.lease)
+                if self.night is None:
+                    self._begin(undo)
                 self.store.vacuum(self._tables)
-                undo.pop_all()
+                self._held = undo.pop_all()
         return self
+
+    def _begin(self, held: ExitStack) -> None:
+        """Take the leases, and leave a trace. Errors: LeaseHeld, RunFailed."""
+        for lease in self.leases:
+            held.enter_context(lease)
+        self.report.begin(self.store, config.as_json(self.settings), self.lease.fence.check)
+        for dead in {lease.taken_from.run_id: lease.taken_from for lease in self.leases if lease.taken_from}.values():
+            last = datetime.fromtimestamp(dead.renewed, UTC)
+            self.report.notes.append(
+                f"took over from run {dead.run_id} (process {dead.pid} on {dead.host}), which ended without a word; "
+                f"its last sign of life is of {last:%Y-%m-%d %H:%M:%S} UTC"
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        first = suppress(Exception) if error else nullcontext()  # what went wrong first is what to tell
-        try:
-            with first:
-                self.close()
-            if not self.dry_run:
-                outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
-                with first:
-                    self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""))
-                if outcome == "done":
-                    used = {phase.model_key for phase in self.report.phases}
-                    self.report.notes += current.settle(self.store, used, self.origin)
-                    self.report.notes += compaction.crowded(self.store, self.settings.upkeep.warn_parts)
-                with first:
-                    views.refresh(self.store)
-        finally:
-            if not self.dry_run:
-                self.lease.__exit__(kind, error, trace)
+        with self._held:
+            ended = error  # what went wrong first is what to tell
+            try:
+                self._end(finished=error is None)
+            except BaseException as later:
+                ended = error or later
+            if self.night is None and not self.dry_run:
+                self._record(ended)
+            if ended is not error and ended is not None:
+                raise ended
+
+    def _end(self, *, finished: bool) -> None:
+        self.close()
+        if self.night is None:
+            phases.finish()
+        if finished and not self.dry_run:
+            self.lease.fence.check()
+            used = {phase.model_key for phase in self.report.phases}
+            self.report.notes += current.settle(self.store, used, self.origin)
+            if self.night is None:
+                self.report.notes += compaction.crowded(self.store, self.settings.upkeep.warn_parts)
+
+    def _record(self, error: BaseException | None) -> None:
+        outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
+        with suppress(Exception) if error else nullcontext():
+            price = self.settings.cost.per_gpu_hour
+            self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""), price)
+        with suppress(Exception) if error else nullcontext():
+            views.refresh(self.store)
+
+    def out_of_time(self, report: PhaseReport) -> bool:
+        """Whether the deadline has passed with work left in a phase; then a note says so."""
+        late = self.deadline.passed and report.left > 0
+        if late:
+            told = f"{report.name}: {report.left:,} of {report.new:,} are left for the next run"
+            self.report.notes.append(f"{told}, for {self.deadline} has passed")
+        return late
 
     def declare_current(self) -> None:
         """What the settings `pin` say is current from now on. Errors: RefusedInput naming the setting."""
@@ -71,4 +125,4 @@ class JobRun:
         self.report.notes += current.declare(self.store, pins, self.origin, dry_run=self.dry_run)
 
     def close(self) -> None:
-        """Let go of what the job holds besides the lease."""
+        """Let go of what the job holds besides the leases."""

@@ -13,22 +13,26 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, Protocol
 
+import pyarrow as pa
 from tqdm import tqdm
 
 import featurize
 from featurize.errors import RunFailed
 from featurize.storage import secrets, tables
-from featurize.storage.store import Store
+from featurize.storage.store import Store, part_name
 
 WIDTH = 60
+ENDED = ("done", "failed", "interrupted")
+"""Outcomes of a run that told of its end."""
 NO_BREAK = "\N{NO-BREAK SPACE}"
 LINE_SECONDS = 10.0
 """Time between progress lines where there is no terminal."""
@@ -70,6 +74,55 @@ def code_version() -> str:
 
 
 @dataclass
+class Spent:
+    """Where time went, in seconds, and what it cost.
+
+    Model, write and wait are what the time of shards consists of. Reading and decoding go on in threads beside the
+    model and are added up over these. The time of workers is by kind of device, from before they load the model.
+    """
+
+    read_s: float = 0.0
+    decode_s: float = 0.0
+    model_s: float = 0.0
+    write_s: float = 0.0
+    wait_s: float = 0.0
+    worker_s: dict[str, float] = field(default_factory=dict)
+    gpu_s: float = 0.0
+    bytes_read: int = 0
+    bytes_written: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        devices = {*self.worker_s, *other.worker_s}
+        worker_s = {kind: self.worker_s.get(kind, 0.0) + other.worker_s.get(kind, 0.0) for kind in sorted(devices)}
+        sums = {name: value + vars(other)[name] for name, value in vars(self).items() if name != "worker_s"}
+        return Spent(**sums, worker_s=worker_s)
+
+    def rounded(self) -> dict[str, Any]:
+        """To milliseconds, for JSON."""
+        devices = {kind: round(seconds, 3) for kind, seconds in self.worker_s.items()}
+        return {name: round(value, 3) for name, value in vars(self).items() if name != "worker_s"} | {
+            "worker_s": devices
+        }
+
+    @contextmanager
+    def on(self, what: Literal["read_s", "model_s", "write_s"]) -> Iterator[None]:
+        """The time of what is done in here."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            setattr(self, what, getattr(self, what) + time.monotonic() - begun)
+
+
+class Told(Protocol):
+    """What became of a shard, as `execution.run.Outcome` says it."""
+
+    done: int
+    quarantined: Counter[str]
+    spent: Spent
+
+
+@dataclass
 class PhaseReport:
     """Counts and seconds of one phase. `startup_s` ends when its first model is loaded."""
 
@@ -83,6 +136,20 @@ class PhaseReport:
     startup_s: float = 0.0
     work_s: float = 0.0
     batch_size: int = 0
+    here: bool = True
+    """Whether its workers were this process."""
+    spent: Spent = field(default_factory=Spent)
+
+    def add(self, outcome: Told) -> None:
+        """What became of a shard."""
+        self.done += outcome.done
+        self.quarantined += outcome.quarantined
+        self.spent += outcome.spent
+
+    @property
+    def left(self) -> int:
+        """Items that were neither done nor quarantined."""
+        return self.new - self.done - self.quarantined.total()
 
     @property
     def rate(self) -> float:
@@ -159,30 +226,81 @@ class Report:
     def __init__(self, job: str, run_id: str) -> None:
         self.job, self.run_id = job, run_id
         self.started_at = datetime.now(UTC)
-        self._begun = time.monotonic()
+        self._begun = self._lap = time.monotonic()
         self.counts: dict[str, int] = {}
         self.examples: dict[str, str] = {}
         self.unreadable: Counter[str] = Counter()
         self.phases: list[PhaseReport] = []
         self.notes: list[str] = []
+        self.spent = Spent()
+        """What was spent outside of phases."""
+        self.cost: dict[str, Any] = {}
+        """What the whole run spent, once it ends."""
+        self.parts: dict[str, Report] = {}
+        """Reports of the jobs that this one is made of, by their names in `counts`."""
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._begun
 
+    def lap(self, what: Literal["read_s", "model_s", "write_s"]) -> None:
+        """What this run was at since the last lap, or its start."""
+        now = time.monotonic()
+        setattr(self.spent, what, getattr(self.spent, what) + now - self._lap)
+        self._lap = now
+
     @property
     def quarantined(self) -> Counter[str]:
-        return sum((phase.quarantined for phase in self.phases), self.unreadable)
+        found = sum((phase.quarantined for phase in self.phases), self.unreadable)
+        return sum((part.quarantined for part in self.parts.values()), found)
 
-    def record(self, store: Store, settings_json: str, outcome: str, message: str = "") -> None:
-        """Write the row of table `run`. Errors: RunFailed, also when another run had this id meanwhile."""
+    def all_spent(self, bytes_written: int) -> Spent:
+        """By the whole run, with the time of this process that no phase has told of."""
+        reports = (self, *self.parts.values())
+        phases = [phase for report in reports for phase in report.phases]
+        found = sum((phase.spent for phase in phases), sum((report.spent for report in reports), Spent()))
+        told = sum(sum(phase.spent.worker_s.values()) for phase in phases if phase.here)
+        found += Spent(worker_s={"cpu": max(0.0, self.seconds - told)})
+        found.bytes_written = bytes_written
+        return found
+
+    def begin(self, store: Store, settings_json: str, check: Callable[[], None]) -> None:
+        """Write the row of table `run` that says that the run started: all there will be of one that is killed.
+
+        `check` is that of `Store.write`. Errors: RunFailed.
+        """
+        row = self._row(settings_json, "started", "", 0.0)
+        store.commit("run", "started", part_name([self.run_id, str(self.started_at)]), row, check)
+
+    def record(
+        self, store: Store, settings_json: str, outcome: str, message: str = "", per_gpu_hour: float | None = None
+    ) -> None:
+        """Write the row that supersedes it. Errors: RunFailed, also when another run had this id meanwhile."""
+        spent = self.all_spent(store.written)
+        self.cost = spent.rounded()
+        if per_gpu_hour is not None:
+            self.cost["cost"] = round(spent.gpu_s / 3600 * per_gpu_hour, 4)
+        if not store.commit("run", "", self.run_id, self._row(settings_json, outcome, message, self.seconds)):
+            raise RunFailed(f"another run took the id '{self.run_id}' meanwhile: this one has no row in table run")
+
+    def _row(self, settings_json: str, outcome: str, message: str, seconds: float) -> pa.Table:
+        parts = {name: {**part.counts, "examples": part.examples} for name, part in self.parts.items()}
         counts = {
             **self.counts,
+            **parts,
             "examples": self.examples,
             "quarantined": dict(self.quarantined),
+            "spent": self.cost,
             "phases": [
-                {**vars(phase), "quarantined": dict(phase.quarantined), "failed": dict(phase.failed)}
-                for phase in self.phases
+                {
+                    **vars(phase),
+                    "job": each.job,
+                    "quarantined": dict(phase.quarantined),
+                    "failed": dict(phase.failed),
+                    "spent": phase.spent.rounded(),
+                }
+                for each in (self, *self.parts.values())
+                for phase in each.phases
             ],
         }
         row: dict[str, list[Any]] = {
@@ -191,13 +309,12 @@ class Report:
             "settings": [settings_json],
             "code_version": [code_version()],
             "started_at": [self.started_at],
-            "seconds": [self.seconds],
+            "seconds": [seconds],
             "outcome": [outcome],
             "message": [secrets.redact(message)],
             "counts": [json.dumps(counts)],
         }
-        if not store.commit("run", "", self.run_id, tables.rows("run", row)):
-            raise RunFailed(f"another run took the id '{self.run_id}' meanwhile: this one has no row in table run")
+        return tables.rows("run", row)
 
     def text(self, place: str, example: str, dry_run: bool = False) -> str:
         """The table that ends a run. `example` is lines of `ask`."""

@@ -27,6 +27,7 @@ from featurize import config
 from featurize.errors import ArtworkError, LeaseHeld, RefusedInput, sentence
 from featurize.intake import waiting
 from featurize.storage import secrets
+from jobs.notify import Told
 
 LONGEST_RUN_ID = 200
 CODES: dict[type[ArtworkError], int] = {RefusedInput: 2, LeaseHeld: 3, ArtworkError: 1}
@@ -97,21 +98,42 @@ def _main(job: str, doc: str, work: Callable[[config.Settings, str, bool], None]
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job in the background of a shell
             signal.signal(number, _interrupt)
+    told, code = Told(job), 1
+    try:
+        code = _attempt(arguments, work, told)
+    except BrokenPipeError:
+        code = UNHEARD
+        raise
+    finally:
+        told.ended(code)
+    return code
+
+
+def _attempt(arguments: argparse.Namespace, work: Callable[[config.Settings, str, bool], None], told: Told) -> int:
     try:
         run_id = _run_id(arguments.run_id)
-        work(config.load(arguments.profile, arguments.set), run_id, arguments.dry_run)
+        settings = config.load(arguments.profile, arguments.set)
+        if not arguments.dry_run:
+            told.began(settings, run_id)
+        work(settings, run_id, arguments.dry_run)
     except KeyboardInterrupt:
-        return _say(INTERRUPTED, 1)
+        return _say(INTERRUPTED, 1, told)
+    except LeaseHeld as error:
+        if settings.run.when_held == "skip":
+            print(f"note: {secrets.redact(str(error))}; so nothing was done (run.when_held=skip)")
+            told.leave_it()
+            return 0
+        return _say(error, CODES[LeaseHeld], told)
     except BrokenPipeError:
         raise
     except (ArtworkError, OSError, duckdb.Error) as error:
         if _interrupted.is_set():  # DuckDB makes an error of its own of an interrupt that comes while it calls Python
-            return _say(INTERRUPTED, 1)
+            return _say(INTERRUPTED, 1, told)
         for kind, code in CODES.items():
             if isinstance(error, kind):
-                return _say(error, code)
+                return _say(error, code, told)
         if isinstance(error, OSError | duckdb.IOException):
-            return _say(sentence(f"the storage failed: {error}"), 1)
+            return _say(sentence(f"the storage failed: {error}"), 1, told)
         raise
     return 0
 
@@ -147,6 +169,8 @@ def _unforeseen(kind: type[BaseException], error: BaseException, trace: Tracebac
     sys.stderr.write(secrets.redact("".join(traceback.format_exception(kind, error, trace))))
 
 
-def _say(problem: object, code: int) -> int:
+def _say(problem: object, code: int, told: Told | None = None) -> int:
+    if told is not None:
+        told.problem = str(problem)
     print(f"error: {secrets.redact(str(problem))}", file=sys.stderr)
     return code

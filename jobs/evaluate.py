@@ -11,12 +11,16 @@ from featurize.evaluating.job import Evaluating
 from jobs import cli
 
 
+def steps(job: Evaluating) -> None:
+    job.read()
+    job.doubt()
+    job.estimate()
+    job.write()
+
+
 def evaluate(settings: Settings, run_id: str, dry_run: bool) -> None:
     with Evaluating(settings, run_id, dry_run) as job:
-        job.read()
-        job.doubt()
-        job.estimate()
-        job.write()
+        steps(job)
     print(job.summary())
 
 

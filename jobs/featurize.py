@@ -12,15 +12,20 @@ from featurize.featurizing.job import Featurizing
 from jobs import cli
 
 
+def steps(job: Featurizing) -> None:
+    embed, describe = job.settings.embed, job.settings.describe
+    job.look_at_catalogue()
+    if embed:
+        images = job.compute("embed", embed)
+        job.tag(embed, images)
+        job.compare(embed, images)
+    if describe:
+        job.compute("describe", describe)
+
+
 def featurize(settings: Settings, run_id: str, dry_run: bool) -> None:
     with Featurizing(settings, run_id, dry_run) as job:
-        job.look_at_catalogue()
-        if settings.embed:
-            images = job.compute("embed", settings.embed)
-            job.tag(settings.embed, images)
-            job.compare(settings.embed, images)
-        if settings.describe:
-            job.compute("describe", settings.describe)
+        steps(job)
     print(job.summary())
 
 

@@ -21,6 +21,7 @@ PLACES = {
     "HISTORY": "input.history",
     "IMPRESSIONS": "input.impressions",
     "PAIRS": "input.pairs",
+    "DATE": "nightly.date",
     "STORE": "store",
 }
 STORE = {"STORE": "store"}

@@ -13,17 +13,21 @@ from featurize.prompting.show import show
 from jobs import cli
 
 
+def steps(job: Prompting) -> None:
+    job.read_inputs()
+    job.ask()
+    job.account()
+    job.recall()
+    job.write()
+    job.export()
+
+
 def prompts(settings: Settings, run_id: str, dry_run: bool) -> None:
     if settings.prompts.show is not None:
         print(show(settings))
         return
     with Prompting(settings, run_id, dry_run) as job:
-        job.read_inputs()
-        job.ask()
-        job.account()
-        job.recall()
-        job.write()
-        job.export()
+        steps(job)
     print(job.summary())
 
 

@@ -11,12 +11,16 @@ from featurize.ranking.job import Ranking
 from jobs import cli
 
 
+def steps(job: Ranking) -> None:
+    job.find_prompts()
+    for ranker in job.rankers():
+        job.rank(ranker)
+    job.choose()
+
+
 def rank(settings: Settings, run_id: str, dry_run: bool) -> None:
     with Ranking(settings, run_id, dry_run) as job:
-        job.find_prompts()
-        for ranker in job.rankers():
-            job.rank(ranker)
-        job.choose()
+        steps(job)
     print(job.summary())
 
 

@@ -1,4 +1,5 @@
--- One row per finished run, whatever its outcome. A run that was killed leaves none.
+-- One row when a run starts, and one that supersedes it when it ends, whatever its outcome: a run that was killed has only
+-- the first.
 CREATE TABLE run (
     run_id VARCHAR NOT NULL,
     job VARCHAR NOT NULL,
@@ -6,17 +7,17 @@ CREATE TABLE run (
     code_version VARCHAR NOT NULL,
     started_at TIMESTAMPTZ NOT NULL,
     seconds DOUBLE NOT NULL CHECK (seconds >= 0),
-    outcome VARCHAR NOT NULL CHECK (outcome IN ('done', 'failed', 'interrupted')),
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('started', 'done', 'failed', 'interrupted')),
     message VARCHAR NOT NULL,
     counts VARCHAR NOT NULL CHECK (json_valid(counts)),
-    PRIMARY KEY (run_id)
+    PRIMARY KEY (run_id, started_at, outcome)
 );
 COMMENT ON COLUMN run.run_id IS 'Id of the run; feature rows carry it';
-COMMENT ON COLUMN run.job IS 'featurize, ...';
+COMMENT ON COLUMN run.job IS 'featurize, prompts, posttrain, rank, evaluate, or nightly: these in one run';
 COMMENT ON COLUMN run.settings IS 'JSON of the resolved settings';
 COMMENT ON COLUMN run.code_version IS 'Version of this project';
 COMMENT ON COLUMN run.started_at IS 'UTC';
-COMMENT ON COLUMN run.seconds IS 'Wall-clock seconds';
-COMMENT ON COLUMN run.outcome IS 'done, failed or interrupted';
+COMMENT ON COLUMN run.seconds IS 'Wall-clock seconds; 0 in a row that says started';
+COMMENT ON COLUMN run.outcome IS 'started, and later done, failed or interrupted';
 COMMENT ON COLUMN run.message IS 'Empty, or the sentence the run failed with';
-COMMENT ON COLUMN run.counts IS 'JSON: found, new, done, quarantined by reason, per phase';
+COMMENT ON COLUMN run.counts IS 'JSON: found, new, done, quarantined by reason, per phase; of a night by its parts';

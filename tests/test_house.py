@@ -34,6 +34,7 @@ ORDER = [
     "posttraining",
     "ranking",
     "evaluating",
+    "nightly",
     "reporting",
     "paper",
     "upkeep",

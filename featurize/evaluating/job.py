@@ -36,8 +36,8 @@ VERSION = 1
 class Evaluating(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
-    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        super().__init__(JOB, ["policy_value"], settings, run_id, dry_run)
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
+        super().__init__(JOB, ["policy_value"], settings, run_id, dry_run, night)
         if not self.store.there():
             raise RefusedInput(f"{self.store.uri} is no store: run `make featurize` first")
         self.wanted = settings.evaluate
@@ -67,6 +67,7 @@ class Evaluating(JobRun):
         if none := [policy.name for policy in self.policies if not (policy.rows & baseline.rows).any()]:
             self.report.notes.append(f"without a prompt to judge them on, and left out: {', '.join(none)}")
             self.policies = [policy for policy in self.policies if policy.name not in none]
+        self.report.lap("read_s")
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         """The views of the store, and `history`: empty where nothing says where it is, or members have other names."""
@@ -125,6 +126,7 @@ class Evaluating(JobRun):
         few = sum(int(each.rows.sum()) < FEWEST_ROUNDS for each in cut)
         if few:
             self.report.notes.append(f"{few} parts of slices have fewer than {FEWEST_ROUNDS} prompts and are not told")
+        self.report.lap("model_s")
 
     def _truth(self) -> np.ndarray | None:
         given = self.settings.input
@@ -151,6 +153,7 @@ class Evaluating(JobRun):
             self.report.notes.append(f"evaluation {number} was there already: same prompts, rankings and settings")
         if self.wanted.plot is not None:
             self._draw(Path(self.wanted.plot))
+        self.report.lap("write_s")
 
     def _draw(self, path: Path) -> None:
         made = table.plot(self.rows, self.wanted.estimator)

@@ -12,7 +12,8 @@ from typing import Any
 
 from featurize.config import Settings
 from featurize.errors import RefusedInput
-from featurize.execution import run
+from featurize.execution import lines, run
+from featurize.execution.deadline import NEVER, Deadline
 from featurize.execution.plan import Shard
 from featurize.execution.run import Advance, Outcome, Work
 from featurize.inference.extractor import ModelSettings, Placement, model_key
@@ -82,16 +83,35 @@ def crew(settings: Settings, model: Placement) -> Crew:
 
 
 def execute(
-    settings: Settings, phase: Work, shards: Iterable[Shard], workers: int, advance: Advance
+    settings: Settings,
+    phase: Work,
+    shards: Iterable[Shard],
+    workers: int,
+    advance: Advance,
+    deadline: Deadline = NEVER,
 ) -> Iterator[Outcome]:
-    """Outcomes of the shards from the executor that `run.executor` names. Errors: RunFailed, RefusedInput."""
-    if settings.run.executor == "local":
-        yield from run.run_local(phase, shards, advance)
-        return
-    from featurize.execution import ray_run
+    """Outcomes of the shards that begin before the deadline, from the executor that `run.executor` names.
 
-    executor = ray_run.RayExecutor(phase, advance, workers=workers, stall_seconds=settings.run.stall_seconds)
-    yield from executor.outcomes(shards)
+    Each is told of in a line. Errors: RunFailed, RefusedInput.
+    """
+    if settings.run.executor == "local":
+        found = run.run_local(phase, deadline.until(shards), advance)
+    else:
+        from featurize.execution import ray_run
+
+        seconds = settings.run.stall_seconds
+        executor = ray_run.RayExecutor(phase, advance, workers=workers, stall_seconds=seconds, deadline=deadline)
+        found = _counted(phase.store, executor.outcomes(shards))
+    for outcome in found:
+        lines.tell(phase, outcome, as_json=settings.run.log_json)
+        yield outcome
+
+
+def _counted(store: Store, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    """What workers wrote through copies of `store` counts as written through it."""
+    for outcome in outcomes:
+        store.written += outcome.spent.bytes_written
+        yield outcome
 
 
 def finish() -> None:

@@ -55,7 +55,7 @@ def missing_pictures(
     max_attempts: int,
     retry_failed: bool = False,
 ) -> pa.Table:
-    """Pictures of table `picture` in `db` that `table` has no row of: key, source (uri), attempts; sorted by key.
+    """Pictures of table `picture` in `db` that `table` has no row of: key, source (uri), attempts; most wanted first.
 
     With `retry_failed`, which is for descriptions, also those with only rows that say that it failed.
     """

@@ -26,8 +26,10 @@ from ray.exceptions import RayError, RayTaskError
 
 from featurize.errors import ArtworkError, BadImage, Reason, RefusedInput, RunFailed
 from featurize.execution import ray_guard
+from featurize.execution.deadline import NEVER, Deadline
 from featurize.execution.plan import Shard
 from featurize.execution.run import Advance, Outcome, Work
+from featurize.execution.watch import Shift
 from featurize.inference.extractor import Placement
 from featurize.inference.server_guard import RAY_MARK
 
@@ -150,14 +152,17 @@ class Worker:
         self.model: Any = None
         self.shard_id = ""
         self.finished = 0
+        self.shift: Any = None
 
     def load(self, phase: Work) -> None:
         """Load the model of a phase."""
+        self.shift = Shift(phase.settings)
         self.phase, self.model = phase, phase.load()
 
     def run(self, shard: Shard) -> Outcome:
         self.shard_id, self.finished = shard.id, 0
         outcome: Outcome = self.phase.run(shard, self.model, self._advance)
+        self.shift.add_to(outcome.spent)
         return outcome
 
     def progress(self) -> tuple[str, int]:
@@ -194,8 +199,11 @@ class _Slot:
 class RayExecutor:
     """Runs the shards of a phase on up to `workers` actors. Use `outcomes` once."""
 
-    def __init__(self, phase: Work, advance: Advance, *, workers: int, stall_seconds: float) -> None:
+    def __init__(
+        self, phase: Work, advance: Advance, *, workers: int, stall_seconds: float, deadline: Deadline = NEVER
+    ) -> None:
         self.phase, self.advance, self.workers, self.stall_seconds = phase, advance, workers, stall_seconds
+        self.deadline = deadline
         self.slots: list[_Slot] = []
         self.closing: list[tuple[Any, Any]] = []
         self.todo: Iterator[Shard] = iter(())
@@ -212,8 +220,10 @@ class RayExecutor:
 
     def outcomes(self, shards: Iterable[Shard]) -> Iterator[Outcome]:
         """One outcome per shard or piece of one, in the order they finish. Errors: RunFailed, RefusedInput."""
-        shards = iter(shards)
+        shards = self.deadline.until(shards)
         first = list(islice(shards, self.workers))
+        if not first:
+            return
         self.todo = chain(first, shards)
         idle = self._take_idle(len(first))
         self.slots = [_Slot(*self._hire(actor)) for actor in (*idle, *[None] * (len(first) - len(idle)))]
@@ -264,13 +274,19 @@ class RayExecutor:
         else:
             self._count(slot, len(slot.shard.items))
             yield outcome
-        slot.shard = self.again.popleft() if self.again else next(self.todo, None)
+        slot.shard = self._next()
         if slot.shard is None:
             self.slots.remove(slot)
             self.closing.append((slot.actor, slot.actor.close.remote()))
             return
         slot.counted, slot.moved_at, slot.poll = 0, time.monotonic(), None
         slot.pending = slot.actor.run.remote(slot.shard)
+
+    def _next(self) -> Shard | None:
+        """A piece of what a lost worker left, or what was planned next; nothing after the deadline."""
+        if self.again:
+            return None if self.deadline.passed else self.again.popleft()
+        return next(self.todo, None)
 
     def _watch(self, slot: _Slot) -> Iterator[Outcome]:
         """Ask a worker how far it is; end one that has made no progress for too long."""
@@ -305,9 +321,9 @@ class RayExecutor:
             self.deaths_at_start += 1
             if self.deaths_at_start >= DEATHS_AT_START:
                 raise RunFailed(f"{self.deaths_at_start} workers died while loading {_named(self.phase.settings)}")
-        if not self.again:
-            self.again.extend(islice(self.todo, 1))
-        if self.again:
+        following = self._next()
+        if following is not None:
+            self.again.appendleft(following)
             slot.actor, slot.pending = self._hire()
         else:
             self.slots.remove(slot)

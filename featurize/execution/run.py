@@ -12,11 +12,11 @@ import logging
 import os
 import socket
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
@@ -27,12 +27,14 @@ import pyarrow.parquet as pq
 from featurize.errors import ArtworkError, BadImage, RunFailed
 from featurize.execution.plan import Item, Shard
 from featurize.execution.room import Room
+from featurize.execution.watch import Shift, Watch, here
 from featurize.images.decode import Limits, open_picture
 from featurize.inference.extractor import Extractor, ModelSettings, Placement, model_key
 from featurize.intake.catalogue import quarantine_rows
 from featurize.intake.files import read_bytes
 from featurize.intake.web import NOWHERE, Web
 from featurize.models import load_backend
+from featurize.report import Spent
 from featurize.storage import secrets, tables
 from featurize.storage.lease import Fence
 from featurize.storage.store import Store
@@ -42,7 +44,8 @@ log = logging.getLogger("featurize")
 
 HOPELESS_FROM = 20
 """Failures below which a run never counts as hopeless."""
-FAULT_OF_THE_FILE = {"empty", "not_an_image", "unsupported", "truncated", "too_many_pixels", "too_many_bytes"}
+NO_PICTURE = frozenset({"empty", "not_an_image", "unsupported"})
+"""Of files that a folder holds and no manifest calls pictures: folders hold all sorts of things."""
 
 Row = dict[str, Any]
 Advance = Callable[[int], None]
@@ -69,6 +72,10 @@ class Work(Protocol):
     def settings(self) -> Placement: ...
     @property
     def cpus(self) -> int: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def origin(self) -> Origin: ...
 
     def load(self) -> Closes: ...
     def run(self, shard: Shard, model: Any, advance: Advance) -> Outcome: ...
@@ -96,6 +103,8 @@ class Phase:
     origin: Origin
     decode_pixels: int = Limits.max_pixels
     web: Web = NOWHERE
+    uncounted: frozenset[str] = frozenset()
+    """Reasons for which a picture may fail without being a sign that something is wrong."""
 
     def load(self) -> Extractor:
         """The loaded model. Errors: RefusedInput, RunFailed."""
@@ -121,6 +130,8 @@ class Outcome:
     done: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     batch_size: int = 0
+    spent: Spent = field(default_factory=Spent)
+    worker: str = ""
     found: Any = None
     """What a phase that commits nothing hands back."""
 
@@ -150,11 +161,18 @@ def refuse_other(model: Closes, fingerprint: Mapping[str, Any], planned_key: str
 
 def run_local(phase: Work, shards: Iterable[Shard], advance: Advance) -> Iterator[Outcome]:
     """The in-process executor: every shard in turn, in this process. An item that kills it kills the run."""
+    shards = iter(shards)
+    first = next(shards, None)
+    if first is None:  # there was no time left
+        return
+    shift = Shift(phase.settings)
     model = phase.load()
     try:
         advance(0)
-        for shard in shards:
-            yield phase.run(shard, model, advance)
+        for shard in chain([first], shards):
+            outcome = phase.run(shard, model, advance)
+            shift.add_to(outcome.spent)
+            yield outcome
     finally:
         model.close()
 
@@ -169,16 +187,16 @@ def run_shard(shard: Shard, extractor: Extractor, phase: Phase, advance: Advance
     rows: dict[int, Row] = {}
     failures: dict[int, tuple[str, BadImage]] = {}  # index -> stage, why
     damage: dict[int, str] = {}
-    room = Room(phase.decode_pixels)
+    room, watch, before = Room(phase.decode_pixels), Watch(), phase.store.written
     with ThreadPoolExecutor(phase.threads, thread_name_prefix="decode") as decoders:
         depth = 2 * (extractor.batch_size + phase.threads)
-        ready = _prefetch(decoders, lambda item: _prepare(item, extractor, phase, room), shard.items, depth)
+        ready = _prefetch(decoders, lambda item: _prepare(item, extractor, phase, room, watch), shard.items, depth)
         prepared = _without_failures(ready, failures, damage, advance)
         with ThreadPoolExecutor(extractor.concurrency, thread_name_prefix="model") as callers:
             batches = _batches(prepared, extractor, depth)
             # One batch more than are computed at once, so that the model finds the next one ready.
             depth = extractor.concurrency + 1
-            for results in _as_completed(callers, lambda batch: _extract(batch, extractor), batches, depth):
+            for results in _as_completed(callers, lambda batch: _timed(batch, extractor, watch), batches, depth):
                 for index, result in results:
                     if isinstance(result, BadImage):
                         failures[index] = ("model", result)
@@ -187,23 +205,36 @@ def run_shard(shard: Shard, extractor: Extractor, phase: Phase, advance: Advance
                 advance(len(results))
     quarantined: Counter[str] = Counter(error.reason for _, error in failures.values())
     example = next((f"{shard.items[i].source}: {error}" for i, (_, error) in failures.items()), "")
-    hopeless(quarantined, len(rows), phase, phase.max_failed, example)
-    _commit(shard, rows, failures, phase, damage)
-    return Outcome(shard, len(rows), quarantined, extractor.batch_size)
+    hopeless(quarantined, len(rows), phase, phase.max_failed, example, phase.uncounted)
+    with watch.on("write_s"):
+        _commit(shard, rows, failures, phase, damage)
+    spent = watch.stop(phase.store.written - before)
+    return Outcome(shard, len(rows), quarantined, extractor.batch_size, spent, here())
 
 
-def hopeless(quarantined: Counter[str], done: int, phase: Work, max_failed: float, example: str = "") -> None:
-    """Errors: RunFailed when so many items fail that the fault must lie with the model or the storage.
+def hopeless(
+    quarantined: Counter[str],
+    done: int,
+    phase: Work,
+    max_failed: float,
+    example: str = "",
+    uncounted: Collection[str] = (),
+) -> None:
+    """Errors: RunFailed when so many items fail that the model, the storage or what filled it must be at fault.
 
-    Called before a shard is committed, so that a broken GPU does not put a catalogue into quarantine. Files that are
-    no pictures do not count: folders hold all sorts of things.
+    Called before a shard is committed, so that neither a broken GPU nor half a delivery puts a catalogue into
+    quarantine. Reasons among `uncounted` do not count.
     """
-    failed = sum(count for reason, count in quarantined.items() if reason not in FAULT_OF_THE_FILE)
+    failed = sum(count for reason, count in quarantined.items() if reason not in uncounted)
     if failed >= HOPELESS_FROM and failed > max_failed * (done + failed):
         raise RunFailed(
             f"{failed} of {done + failed} {phase.unit}s failed in phase '{phase.name}', more than run.max_failed = "
-            f"{max_failed:g} allows" + (f"; for example {example}" if example else "")
+            f"{max_failed:g} allows: {_listed(quarantined)}" + (f"; for example {example}" if example else "")
         )
+
+
+def _listed(reasons: Counter[str]) -> str:
+    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
 
 
 def committed(shard: Shard, phase: Phase) -> tuple[Outcome, Shard]:
@@ -233,18 +264,21 @@ class _Ready:
     damage: str | None = None
 
 
-def _prepare(item: Item, extractor: Extractor, phase: Phase, room: Room) -> _Ready | _Failure:
+def _prepare(item: Item, extractor: Extractor, phase: Phase, room: Room, watch: Watch) -> _Ready | _Failure:
     """What the model eats. Pixels are held no longer than that takes."""
     if extractor.input == "text":
         return _Ready(extractor.prepare(item.source))  # type: ignore[arg-type]
     stage = "read"
     try:
-        data = read_bytes(item.source, phase.web)
-        if hashlib.sha256(data).hexdigest() != item.key:
-            raise BadImage("changed", "the file changed while the run was going on", retryable=True)
+        with watch.on("read_s"):
+            data = read_bytes(item.source, phase.web)
+            watch.has_read(len(data))
+            if hashlib.sha256(data).hexdigest() != item.key:
+                raise BadImage("changed", "the file changed while the run was going on", retryable=True)
         stage = "decode"
-        picture = open_picture(data, phase.limits, extractor.at_least)
-        with room.held(picture.weight):
+        with watch.on("decode_s"):
+            picture = open_picture(data, phase.limits, extractor.at_least)
+        with room.held(picture.weight), watch.on("decode_s"):
             pixels, damage = picture.rgb(), picture.header.damage
             del picture  # with what it has decoded: it must not outlast its room
             stage = "model"
@@ -328,6 +362,11 @@ def _batches(prepared: Iterable[tuple[int, Any]], extractor: Extractor, most: in
         count -= len(batch)
         yield batch
     yield from waiting.values()
+
+
+def _timed(batch: list[tuple[int, Any]], extractor: Extractor, watch: Watch) -> list[tuple[int, Row | BadImage]]:
+    with watch.on_model():
+        return _extract(batch, extractor)
 
 
 def _extract(batch: list[tuple[int, Any]], extractor: Extractor) -> list[tuple[int, Row | BadImage]]:

@@ -11,7 +11,7 @@ from typing import Any
 from featurize.config import Settings
 from featurize.errors import ArtworkError, RefusedInput
 from featurize.execution import phases, plan
-from featurize.execution.run import Phase, hopeless
+from featurize.execution.run import NO_PICTURE, Phase, hopeless
 from featurize.featurizing import near_duplicates, tags
 from featurize.images.decode import Limits
 from featurize.inference.captions import CaptionerSettings
@@ -20,7 +20,7 @@ from featurize.intake import catalogue
 from featurize.intake.web import Web
 from featurize.job_run import JobRun
 from featurize.models import load_backend
-from featurize.report import PhaseReport, Progress, ask, shown
+from featurize.report import PhaseReport, Progress, Spent, ask, shown
 from featurize.storage import tables
 from featurize.storage.store import address
 from featurize.storage.tables import sql
@@ -36,11 +36,11 @@ _MEANINGLESS = "their words and numbers mean nothing (the profile 'gpu' has mode
 class Featurizing(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
-    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        super().__init__(JOB, TABLES, settings, run_id, dry_run)
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
+        super().__init__(JOB, TABLES, settings, run_id, dry_run, night)
         self.limits = Limits(**settings.limits.model_dump())
         self.decoder = plan.decoder(self.limits)
-        self._gpus_found = False
+        self._gpus_found = self.assorted = False
         self.db = tables.connect()
         self._refuse_early()
 
@@ -66,9 +66,6 @@ class Featurizing(JobRun):
                 phases.finish()
                 raise
 
-    def close(self) -> None:
-        phases.finish()
-
     def look_at_catalogue(self) -> None:
         """Bring table `artwork` up to date; leaves the distinct pictures in table `picture` of `self.db`."""
         self.declare_current()
@@ -81,7 +78,7 @@ class Featurizing(JobRun):
         models = (self.settings.embed, self.settings.describe)
         if wanted.artwork and any(str(getattr(model, "model", "")).startswith("bundled:") for model in models):
             self.report.notes.append(f"the bundled models know the demo's drawings; elsewhere {_MEANINGLESS}")
-        with Progress("hash", 0, "file") as progress:
+        with Progress("hash", 0, "file") as progress, self.report.spent.on("read_s"):
 
             def advance(done: int, total: int) -> None:
                 progress.grow(total)
@@ -100,7 +97,13 @@ class Featurizing(JobRun):
                 leave_out=[self.store.uri, *(str(world.parent) for world in Path.cwd().glob("demo/*/world.json"))],
                 advance=advance,
                 tell=progress.say,
+                late=lambda: self.deadline.passed,
             )
+        self.assorted = scan.assorted
+        self.report.spent.bytes_read += scan.bytes_read
+        if scan.unread:
+            left = f"hash: {scan.unread:,} of {scan.read + scan.unread:,} files are left for the next run"
+            self.report.notes.append(f"{left}, for {self.deadline} has passed")
         self.report.unreadable = scan.quarantined
         self.report.counts = {
             "artworks found": scan.found,
@@ -129,7 +132,7 @@ class Featurizing(JobRun):
         tag_key = self._key(tags.fingerprint(self.labels, image_key, text_key))
         report = PhaseReport("tag", tag_key, new=tags.missing(self.db, self.store, image_key, tag_key))
         self.report.phases.append(report)
-        if self.dry_run or not report.new:
+        if self.dry_run or not report.new or self.out_of_time(report):
             return
         with Progress("tag", report.new, "image") as progress:
             progress.advance(0)
@@ -146,6 +149,7 @@ class Featurizing(JobRun):
                 advance=progress.advance,
             )
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
+        report.spent = Spent(model_s=report.work_s, worker_s={"cpu": report.work_s})
 
     def compare(self, embed: ModelSettings, image_key: str) -> None:
         """Near-duplicates among the stored embeddings: the pictures that are new against all."""
@@ -157,8 +161,9 @@ class Featurizing(JobRun):
         missing = tables.arrow(self.db, sql("featurizing", "uncompared"))
         report = PhaseReport("compare", key, new=missing.num_rows)
         self.report.phases.append(report)
-        if self.dry_run or not report.new:
+        if self.dry_run or not report.new or self.out_of_time(report):
             return
+        report.here = self.settings.run.executor == "local"
         with Progress("compare", report.new, "image") as progress:
             crew = phases.crew(self.settings, embed)
             work = near_duplicates.Comparison(
@@ -173,9 +178,11 @@ class Featurizing(JobRun):
                 origin=self.origin,
             )
             shards = plan.shards(missing, key, min(near_duplicates.SHARD, -(-report.new // crew.workers)))
-            for outcome in phases.execute(self.settings, work, shards, crew.workers, progress.advance):
-                report.done += outcome.done
+            advance = progress.advance
+            for outcome in phases.execute(self.settings, work, shards, crew.workers, advance, self.deadline):
+                report.add(outcome)
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
+        self.out_of_time(report)
         self._count_alike(key)
 
     def _count_alike(self, key: str) -> None:
@@ -242,7 +249,7 @@ class Featurizing(JobRun):
     def _execute(self, name: str, model: ModelSettings, key: str, table: str, missing: Any) -> None:
         report = PhaseReport(name, key, new=missing.num_rows)
         self.report.phases.append(report)
-        if self.dry_run or not report.new:
+        if self.dry_run or not report.new or self.out_of_time(report):
             return
         self._refuse_missing_gpus()
         phases.record_model(self.store, self.lease.fence, self.decoder, self.origin)
@@ -261,18 +268,21 @@ class Featurizing(JobRun):
                 max_failed=self.settings.run.max_failed,
                 decode_pixels=self.settings.run.decode_pixels,
                 web=Web.of(self.settings.input, self.limits).shared(crew.workers, self.settings.run.stall_seconds),
+                uncounted=NO_PICTURE if self.assorted else frozenset(),
                 store=self.store,
                 fence=self.lease.fence,
                 origin=self.origin,
             )
             size = min(self.settings.run.shard_images, -(-report.new // crew.workers))
             shards = plan.shards(missing, key, size)
-            for outcome in phases.execute(self.settings, phase, shards, crew.workers, progress.advance):
-                report.done += outcome.done
-                report.quarantined += outcome.quarantined
+            report.here = self.settings.run.executor == "local"
+            advance = progress.advance
+            for outcome in phases.execute(self.settings, phase, shards, crew.workers, advance, self.deadline):
+                report.add(outcome)
                 report.batch_size = outcome.batch_size or report.batch_size
-                hopeless(report.quarantined, report.done, phase, phase.max_failed)
+                hopeless(report.quarantined, report.done, phase, phase.max_failed, "", phase.uncounted)
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
+        self.out_of_time(report)
         if table == "description":
             self._count_failed(report, model)
         if 0 < report.batch_size < model.batch_size:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from featurize.errors import BadImage, RunFailed
 from featurize.execution.plan import Shard
 from featurize.execution.run import Advance, Outcome, hold_threads
+from featurize.execution.watch import Watch, here
 from featurize.inference.extractor import Placement
 from featurize.inference.torch_device import inference, open_device
 from featurize.storage import tables
@@ -70,12 +71,14 @@ class Comparison:
 
     def run(self, shard: Shard, products: Products, advance: Advance) -> Outcome:
         """Compare the pictures of a shard and commit their rows as one part. Errors: RunFailed."""
+        watch, before = Watch(), self.store.written
         keys, vectors = self._new(shard)
         products.begin(keys, vectors)
         total = self._embeddings().count_rows()
         read = done = 0
         for others, block in self._blocks():
-            products.compare(others, block)
+            with watch.on_model():
+                products.compare(others, block)
             read += len(others)
             finished = len(keys) * read // max(read, total)
             advance(finished - done)
@@ -91,8 +94,9 @@ class Comparison:
             **self.origin.columns(len(keys)),
             "computed_at": [datetime.now(UTC)] * len(keys),
         }
-        self.store.commit(TABLE, self.model_key, shard.id, tables.rows(TABLE, rows), check=self.fence.check)
-        return Outcome(shard, len(keys))
+        with watch.on("write_s"):
+            self.store.commit(TABLE, self.model_key, shard.id, tables.rows(TABLE, rows), check=self.fence.check)
+        return Outcome(shard, len(keys), spent=watch.stop(self.store.written - before), worker=here())
 
     def committed(self, shard: Shard) -> tuple[Outcome, Shard]:
         """All of a shard or nothing: it is one part."""

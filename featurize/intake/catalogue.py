@@ -41,6 +41,11 @@ class Scan:
     changed: int = 0
     removed: int = 0
     pictures: int = 0
+    unread: int = 0
+    """Of those to read, files that there was no time for."""
+    bytes_read: int = 0
+    assorted: bool = False
+    """Whether it is a folder, whose files nobody calls pictures."""
     quarantined: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
 
@@ -59,17 +64,19 @@ def scan(
     leave_out: Collection[str] = (),
     advance: Callable[[int, int], None] = lambda done, total: None,
     tell: Callable[[str], None] = lambda sentence: None,
+    late: Callable[[], bool] = lambda: False,
 ) -> Scan:
     """Bring `artwork` up to date with the catalogue and leave the table `picture` (image_sha256, uri) in `db`.
 
     Without a fence nothing is read or written and files that would be read count as pictures of their own: this is
     the dry run. A folder is listed without what lies below the addresses `leave_out`. `advance` is told how many files
-    of how many are hashed, `tell` what a person should know before that begins. Errors: RefusedInput, RunFailed.
+    of how many are hashed, `tell` what a person should know before that begins. What is not read when it is `late`
+    stays as the store knows it. Errors: RefusedInput, RunFailed.
     """
     confines = Confines.of(wanted.root, wanted.read_seconds)
     web = Web.of(wanted, limits)
     listing = files.listed(artwork, confines, leave_out, wanted.time_zone, web)
-    result = Scan(found=listing.rows.num_rows, notes=list(listing.notes))
+    result = Scan(found=listing.rows.num_rows, notes=list(listing.notes), assorted=listing.assorted)
     db.register("listed", listing.rows)
     store.register(db, "artwork")
     sources = _spellings(db, listing.source)
@@ -103,9 +110,10 @@ def scan(
             _append(store, changes, fence)
             store.register(db, "artwork")
 
-        hashed = hashing.hash_all(db, due, limits, wanted.read_seconds, web, commit, advance)
+        hashed = hashing.hash_all(db, due, limits, wanted.read_seconds, web, commit, advance, late)
         failed |= hashed.failed
-        result.read = len(due) - hashed.unchanged
+        result.unread, result.bytes_read = hashed.left, hashed.bytes_read
+        result.read = len(due) - hashed.unchanged - hashed.left
         if on_hosts:
             result.notes.append(
                 f"input.hosts were asked for {on_hosts:,} pictures; {hashed.unchanged:,} of them have not changed and "

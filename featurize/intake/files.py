@@ -41,13 +41,15 @@ Kind = Literal["file", "not_found", "unreadable", "timeout", "outside", "no_text
 class Listing:
     """What a source lists: its address and its rows (columns of contract `manifest`, uris absolute).
 
-    `no_text` holds the uris that stand, with escapes, for names that are no UTF-8.
+    `no_text` holds the uris that stand, with escapes, for names that are no UTF-8. `assorted` is a folder, whose files
+    nobody calls pictures.
     """
 
     source: str
     rows: pa.Table
     no_text: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    assorted: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def _pictures(source: str, names: list[str], notes: list[str]) -> Listing:
         [pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(len(ids), f.type) for f in schema],
         schema=schema,
     )
-    return Listing(source, rows.sort_by("artwork_id"), frozenset(no_text), tuple(notes))
+    return Listing(source, rows.sort_by("artwork_id"), frozenset(no_text), tuple(notes), assorted=True)
 
 
 def _keys(source: str, fs: pafs.FileSystem, leave_out: Collection[str]) -> list[str]:

@@ -54,10 +54,15 @@ class File:
 
 @dataclass
 class Hashed:
-    """What became of the files that were due: uri -> why not of those that failed, and how many were not sent again."""
+    """What became of the files that were due: uri -> why not of those that failed, and how many were not sent again.
+
+    `left` are those that there was no time for.
+    """
 
     failed: dict[str, BadImage] = field(default_factory=dict)
     unchanged: int = 0
+    left: int = 0
+    bytes_read: int = 0
 
 
 def unread(db: duckdb.DuckDBPyConnection, verify: bool) -> list[File]:
@@ -67,7 +72,8 @@ def unread(db: duckdb.DuckDBPyConnection, verify: bool) -> list[File]:
     rows = db.execute(
         "SELECT uri, any_value(catalogue.size), any_value(kind_of_file), any_value(trouble), any_value(stated.size), "
         "any_value(stated.modified), any_value(stated.etag), count(stated.uri) > 0 "
-        "FROM catalogue LEFT JOIN stated USING (uri) WHERE catalogue.image_sha256 IS NULL GROUP BY uri ORDER BY uri"
+        "FROM catalogue LEFT JOIN stated USING (uri) WHERE catalogue.image_sha256 IS NULL GROUP BY uri "
+        "ORDER BY bool_and(over), max(priority) DESC NULLS LAST, min(launch) NULLS LAST, uri"
     ).fetchall()
     return [
         File(uri, size, kind, trouble, State(*state) if known else None)
@@ -112,9 +118,13 @@ def hash_all(
     web: Web,
     commit: Callable[[], None],
     advance: Callable[[int, int], None],
+    out_of_time: Callable[[], bool],
 ) -> Hashed:
-    """Put the hash and header of every file into `catalogue`. `commit` is called every `COMMIT_SECONDS`."""
-    found = Hashed()
+    """Put the hash and header of every file into `catalogue`, while there is time.
+
+    `commit` is called every `COMMIT_SECONDS`.
+    """
+    found = Hashed(left=len(due))
     rows: list[dict[str, Any]] = []
     same: list[str] = []
     committed = time.monotonic()
@@ -133,8 +143,10 @@ def hash_all(
             found.failed[uri] = result
         else:
             rows.append({"uri": uri, **result})
+            found.bytes_read += result["bytes"]
+        found.left -= 1
         late = time.monotonic() - committed > COMMIT_SECONDS
-        if done % CHUNK and done < len(due) and not late:
+        if done % CHUNK and done < len(due) and not late and not out_of_time():
             continue
         db.register("hashed", pa.Table.from_pylist(rows, schema=HASHED))
         db.execute(sql("intake", "hashed"))
@@ -143,6 +155,8 @@ def hash_all(
         rows.clear()
         same.clear()
         advance(done, len(due))
+        if out_of_time():
+            break
         if late:
             commit()
             committed = time.monotonic()
@@ -176,7 +190,7 @@ def _hash(
             data = files.read_bytes(uri)
     except BadImage as error:
         return error
-    result = {"image_sha256": hashlib.sha256(data).hexdigest(), **vars(state)}
+    result = {"image_sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **vars(state)}
     try:
         header = probe(data, limits)
     except BadImage:

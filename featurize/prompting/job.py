@@ -50,12 +50,13 @@ JOB = "prompts"
 class Prompting(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
-    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        super().__init__(JOB, ["prompt", "label", "title_state", "impression_state"], settings, run_id, dry_run)
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
+        filled = ["prompt", "label", "title_state", "impression_state"]
+        super().__init__(JOB, filled, settings, run_id, dry_run, night)
         if not self.store.there():
             raise RefusedInput(f"{self.store.uri} has no descriptions: run `make featurize` first")
         self.wanted = settings.prompts
-        self.moment = self.wanted.at or datetime.now(UTC)
+        self.moment = self.wanted.at or self.moment
         """What nightly prompts are for; their ids take the present moment by its day, so that a rerun asks the same."""
         self.template = template.load(self.wanted.template or recipe.template_name(self.store, self.wanted.kind))
         self.member_key = recipe.member_key(self.wanted)
@@ -288,8 +289,9 @@ class Prompting(JobRun):
 
     def write(self) -> None:
         """Commit what is new of titles, impressions and labels; then render prompts and commit them, part by part."""
+        self.report.lap("read_s")
         if not self.dry_run:
-            with self._in_a_sentence():
+            with self._in_a_sentence(), self.report.spent.on("write_s"):
                 kept.titles(self.db, self.store, self.origin, self.lease.fence)
                 if self.wanted.kind == "logged":
                     key = self.recipe["member_key"] or ""
@@ -311,6 +313,8 @@ class Prompting(JobRun):
             if written is not None:
                 written.result()
             self.phase.done, self.phase.startup_s, self.phase.work_s = self.new, progress.startup_s, progress.work_s
+        spent, seconds = self.phase.spent, self.phase.work_s
+        spent.model_s, spent.worker_s = max(0.0, seconds - spent.write_s), {"cpu": seconds}
         self.report.notes.append(template.lengths(np.concatenate(lengths), self.tokens_by))
         if self.again:
             with self._in_a_sentence():
@@ -321,10 +325,11 @@ class Prompting(JobRun):
         for part in batch:
             some = rows.slice(part.first - batch[0].first, part.last - part.first + 1)
             folder, name = f"{self.recipe_key}/{part.day}", part_name(some["prompt_id"].to_pylist())
-            if self.again:
-                rebuild.stage(self.store, folder, some, self.lease.fence)
-            else:
-                self.store.commit("prompt", folder, name, some, self.lease.fence.check)
+            with self.phase.spent.on("write_s"):
+                if self.again:
+                    rebuild.stage(self.store, folder, some, self.lease.fence)
+                else:
+                    self.store.commit("prompt", folder, name, some, self.lease.fence.check)
             progress.advance(some.num_rows)
 
     def _render(self, first: int, last: int, computed_at: datetime) -> pa.Table:

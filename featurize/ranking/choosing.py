@@ -27,7 +27,7 @@ FEW = 100_000
 def choose(
     db: duckdb.DuckDBPyConnection,
     store: Store,
-    recipe: str,
+    folder: str,
     model_key: str,
     *,
     seed: int,
@@ -35,8 +35,11 @@ def choose(
     origin: Origin,
     fence: Fence,
 ) -> int:
-    """Write the rows that are missing; returns how many. Memory is that of a bucket. Errors: RunFailed."""
-    store.register(db, "prompt", [recipe])
+    """Write the rows that are missing of the prompts in a folder of their table; returns how many.
+
+    Memory is that of a bucket. Errors: RunFailed.
+    """
+    store.register(db, "prompt", [folder])
     store.register(db, "ranking", [model_key])
     found: dict[str, pa.Table] = {}
     written = 0

@@ -50,8 +50,8 @@ class Planned:
 class Ranking(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
-    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        super().__init__(JOB, ["ranking", "choice"], settings, run_id, dry_run)
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
+        super().__init__(JOB, ["ranking", "choice"], settings, run_id, dry_run, night)
         self.wanted, self.kind = settings.rank, settings.prompts.kind
         self.explore = Explore.of(self.wanted.explore)
         if not self.wanted.rankers:
@@ -62,9 +62,10 @@ class Ranking(JobRun):
         self.scratch = tempfile.TemporaryDirectory(prefix="personal-artwork-rank-")
         self.data = Data(self._open_data)
         self.unanswered: dict[str, str] = {}
+        self.served: tuple[str, str] | None = None
+        """Name and key of the last ranker that could rank some of the prompts."""
 
     def close(self) -> None:
-        phases.finish()
         self.db.close()
         if "db" in vars(self.data):
             self.data.db.close()
@@ -74,7 +75,10 @@ class Ranking(JobRun):
         """The prompts to rank, as table `prompt_to_rank` of `self.db`: which, where they lie, and in what order."""
         self.declare_current()
         self.recipe = self._recipe(self.kind)
-        parts = self.store.parts("prompt", self.recipe)
+        self.folder = self.recipe
+        if self.night and self.kind == "nightly":  # what was asked for earlier nights needs no choice any more
+            self.folder += f"/{self.moment:%Y-%m-%d}"
+        parts = self.store.parts("prompt", self.folder)
         source = self.store.of_parts("prompt", parts)
         columns = ["prompt_id", "member_id", "asked_at", "split", "kind", "propensities", "artwork_ids"]
         columns += ["tokens_by", "template_key"]
@@ -85,8 +89,10 @@ class Ranking(JobRun):
         self.report.counts = {"prompts": count}
         if not count:
             of = "" if self.kind == "nightly" else f" of split {self.wanted.split}"
-            raise RefusedInput(f"{self.store.uri} has no {self.kind} prompts{of} of the current recipe {self.recipe}")
+            raise RefusedInput(f"{self.store.uri} has no {self.kind} prompts{of} of the current recipe {self.folder}")
         which = "all nightly" if self.kind == "nightly" else f"logged, split {self.wanted.split}"
+        if self.folder != self.recipe:
+            which = f"nightly, of {self.moment:%Y-%m-%d}"
         self.report.notes.append(f"prompts of recipe {self.recipe}: {which}")
 
     def _recipe(self, kind: str) -> str:
@@ -151,12 +157,12 @@ class Ranking(JobRun):
         if planned.settings.letters and self.wanted.prior == "pride":
             known = self._prior(planned)
             if known is None:
-                self.report.notes.append(f"{planned.name}: the letters' prior is not estimated in a dry run")
+                if self.dry_run:
+                    self.report.notes.append(f"{planned.name}: the letters' prior is not estimated in a dry run")
                 return
             planned = replace(planned, given=replace(planned.given, prior=known))
         found = self._fingerprint(planned)
         key = model_key(found)
-        self.served = (planned.name, key)
         if not self.dry_run:
             phases.record_model(self.store, self.lease.fence, found, self.origin)
         missing = self._missing(planned, key)
@@ -165,8 +171,8 @@ class Ranking(JobRun):
         if self.dry_run:
             return
         for outcome in self._execute(planned, key, missing, report, lambda work: work):
-            report.quarantined += outcome.quarantined
-            report.done += outcome.done
+            report.add(outcome)
+        self.out_of_time(report)
         self._tell_letters(planned.name, key)
 
     def _fingerprint(self, planned: Planned) -> dict[str, Any]:
@@ -176,7 +182,7 @@ class Ranking(JobRun):
         self, planned: Planned, key: str, missing: pa.Table, report: PhaseReport, wrap: Callable[[Phase], Work]
     ) -> Iterator[Outcome]:
         """Outcomes of the shards of `missing`. Errors: RunFailed when most fail."""
-        if not missing.num_rows:
+        if not missing.num_rows or self.deadline.passed:
             return
         settings, here = self.settings, not planned.settings.letters
         if here:
@@ -200,14 +206,19 @@ class Ranking(JobRun):
             shards = plan.shards(missing, key, most)
             failed: Counter[str] = Counter()
             done = 0
-            for outcome in phases.execute(settings, wrap(work), shards, crew.workers, progress.advance):
+            report.here = settings.run.executor == "local"
+            done_by = phases.execute(settings, wrap(work), shards, crew.workers, progress.advance, self.deadline)
+            for outcome in done_by:
                 yield outcome
                 failed, done = failed + outcome.quarantined, done + outcome.done
                 hopeless(failed, done, work, work.max_failed)
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
 
     def _prior(self, planned: Planned) -> Prior | None:
-        """The prior of a model's letters: the recorded one, or it is estimated; None in a dry run without one."""
+        """The prior of a model's letters: the recorded one, or it is estimated.
+
+        None without one in a dry run, or where there is no time for all of it.
+        """
         query = "SELECT any_value(template_key), list(DISTINCT candidates) FROM prompt_to_rank"
         template_key, counts = self.db.execute(query).fetchall()[0]
         self.store.register(self.db, "model")
@@ -222,9 +233,10 @@ class Ranking(JobRun):
         self.report.phases.append(report)
         found = []
         for outcome in self._execute(asked, key, some, report, prior.Estimate):
-            report.done += outcome.done
-            report.quarantined += outcome.quarantined
+            report.add(outcome)
             found.append(outcome.found or {})
+        if self.out_of_time(report):  # of fewer prompts it would be another prior
+            return None
         return prior.of(template_key, found)
 
     def _tell_letters(self, name: str, key: str) -> None:
@@ -245,19 +257,24 @@ class Ranking(JobRun):
         """Of nightly prompts, what the last ranker chose as rows of `choice`. Errors: RunFailed without answers."""
         if self.kind != "nightly" or self.dry_run:
             return
+        if self.served is None and self.deadline.passed:
+            return
+        if self.served is None:
+            raise RunFailed("nothing is chosen: none of rank.rankers can rank nightly prompts")
         name, key = self.served
         if key in self.unanswered:
             raise RunFailed(f"{self.unanswered[key]}; so nothing is chosen by it")
-        written = choosing.choose(
-            self.db,
-            self.store,
-            self.recipe,
-            key,
-            seed=self.wanted.seed,
-            explores=self.explore.kind != "none",
-            origin=self.origin,
-            fence=self.lease.fence,
-        )
+        with self.report.spent.on("write_s"):
+            written = choosing.choose(
+                self.db,
+                self.store,
+                self.folder,
+                key,
+                seed=self.wanted.seed,
+                explores=self.explore.kind != "none",
+                origin=self.origin,
+                fence=self.lease.fence,
+            )
         self.report.counts["choices"] = written
         self.report.notes.append(f"table choice: what {name} chose, {key}")
 
@@ -267,6 +284,8 @@ class Ranking(JobRun):
         able = f"coalesce({needs or 'true'}, false)"
         self.db.execute(f"CREATE OR REPLACE TEMP VIEW asked AS SELECT *, {able} AS able FROM prompt_to_rank")
         unable = tables.scalar(self.db, "SELECT count(*) FROM asked WHERE NOT able")
+        if unable < self.report.counts["prompts"]:
+            self.served = (name, key)
         if unable:
             self.report.notes.append(f"{name}: leaves out {unable:,} prompts, as it can only rank where {needs}")
         self.store.register(self.db, "ranking", [key])

@@ -7,7 +7,7 @@ prompt that cannot be ranked is a row of `quarantine`, whose uri is `prompt:<pro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from featurize.errors import BadImage, RunFailed
 from featurize.execution.plan import Item, Shard
 from featurize.execution.run import Advance, Outcome, hold_threads, hopeless, refuse_other
+from featurize.execution.watch import Watch, here
 from featurize.inference.exploration import Explore
 from featurize.inference.ranker import PROMPT_COLUMNS, Given, Prompt, Ranked, Ranker, RankerSettings, prompts
 from featurize.intake.catalogue import quarantine_rows
@@ -76,10 +77,12 @@ class Phase:
 
         Errors: RunFailed when most of it fails, or the ranker breaks its contract.
         """
-        asked = read(self.store, shard.items)
+        watch, before = Watch(), self.store.written
+        with watch.on("read_s"):
+            asked = read(self.store, shard.items)
         done: dict[int, Ranked] = {}
         failed: dict[int, BadImage] = {}
-        for place, said in ranker.rank(asked):
+        for place, said in watch.model(ranker.rank(asked)):
             if isinstance(said, BadImage):
                 failed[place] = said
             else:
@@ -90,21 +93,24 @@ class Phase:
         reasons = Counter[str](error.reason for error in failed.values())
         example = next((f"prompt {asked[place].prompt_id}: {error.detail}" for place, error in failed.items()), "")
         hopeless(reasons, len(done), self, self.max_failed, example)
-        self._quarantine(shard, failed)
-        if done:
-            said_of = columns([(asked[place], done[place]) for place in sorted(done)], self.explore)
-            count = len(said_of["prompt_id"])
-            rows = tables.rows(
-                TABLE,
-                {
-                    **said_of,
-                    "model_key": [self.model_key] * count,
-                    **self.origin.columns(count),
-                    "computed_at": [datetime.now(UTC)] * count,
-                },
-            )
-            self.store.commit(TABLE, self.model_key, shard.id, rows, self.fence.check)
-        return Outcome(shard, len(done), reasons)
+        with watch.on("write_s"):
+            self._quarantine(shard, failed)
+            if done:
+                self._commit(shard, columns([(asked[place], done[place]) for place in sorted(done)], self.explore))
+        return Outcome(shard, len(done), reasons, spent=watch.stop(self.store.written - before), worker=here())
+
+    def _commit(self, shard: Shard, said_of: Mapping[str, Any]) -> None:
+        count = len(said_of["prompt_id"])
+        rows = tables.rows(
+            TABLE,
+            {
+                **said_of,
+                "model_key": [self.model_key] * count,
+                **self.origin.columns(count),
+                "computed_at": [datetime.now(UTC)] * count,
+            },
+        )
+        self.store.commit(TABLE, self.model_key, shard.id, rows, self.fence.check)
 
     def committed(self, shard: Shard) -> tuple[Outcome, Shard]:
         """What is committed of a shard, by a worker that may not have lived to report it, and what is left to do."""

@@ -19,10 +19,13 @@ import numpy as np
 from featurize.errors import BadImage, RunFailed
 from featurize.execution.plan import Shard
 from featurize.execution.run import Advance, Outcome
+from featurize.execution.watch import Watch, here
 from featurize.inference.exploration import softmax
 from featurize.inference.letters import LETTERS
 from featurize.inference.ranker import Prior, Ranked, Ranker, RankerSettings
 from featurize.ranking.phase import Phase, read
+from featurize.storage.store import Store
+from featurize.storage.tables import Origin
 
 SHARE = 0.05
 """Of the prompts, how many it is estimated on."""
@@ -52,6 +55,14 @@ class Estimate:
     def cpus(self) -> int:
         return self.phase.cpus
 
+    @property
+    def store(self) -> Store:
+        return self.phase.store
+
+    @property
+    def origin(self) -> Origin:
+        return self.phase.origin
+
     def load(self) -> Ranker:
         return self.phase.load()
 
@@ -60,7 +71,10 @@ class Estimate:
         sums: dict[int, Any] = {}
         done: Counter[int] = Counter()
         failed: Counter[str] = Counter()
-        for _, said in ranker.rank(read(self.phase.store, shard.items)):
+        watch = Watch()
+        with watch.on("read_s"):
+            asked = read(self.phase.store, shard.items)
+        for _, said in watch.model(ranker.rank(asked)):
             advance(1)
             if isinstance(said, Ranked) and said.by_letter is not None:
                 count = len(said.by_letter)
@@ -69,7 +83,7 @@ class Estimate:
             elif isinstance(said, BadImage):
                 failed[said.reason] += 1
         found = {count: (total.tolist(), done[count]) for count, total in sums.items()}
-        return Outcome(shard, done.total(), failed, found=found)
+        return Outcome(shard, done.total(), failed, spent=watch.stop(0), worker=here(), found=found)
 
     def committed(self, shard: Shard) -> tuple[Outcome, Shard]:
         return Outcome(shard), shard

@@ -7,6 +7,7 @@ old one had. Every change is a row there and a note of the run that made it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -105,7 +106,7 @@ def settle(store: Store, used: Collection[str], origin: Origin) -> list[str]:
     Told are changes, and what keeps a model among `used` from being current.
     """
     recorded = _recorded(store)
-    found = standings(store)
+    found = standings(store, used=used)
     now = {each.feature: each for each in found if each.current}
     chosen, notes = {}, []
     for feature, each in now.items():
@@ -128,11 +129,17 @@ def settle(store: Store, used: Collection[str], origin: Origin) -> list[str]:
 
 
 def standings(
-    store: Store, as_of: str = EVER, features: Collection[str] = FEATURES, *, pins: bool = True
+    store: Store,
+    as_of: str = EVER,
+    features: Collection[str] = FEATURES,
+    *,
+    pins: bool = True,
+    used: Collection[str] = (),
 ) -> list[Standing]:
     """Every model that has rows, by feature; of each feature the current one first.
 
-    Rows are read only where there is a choice, or where `as_of` is a moment.
+    Rows are read only where there is a choice, or where `as_of` is a moment. `used` are models of a run that is about
+    to be done, as a part of a night is.
     """
     keys = _keys(store, features)
     if not keys:
@@ -154,6 +161,9 @@ def standings(
         for table, moment in (("run", "started_at"), ("model", "computed_at"), ("production", "computed_at")):
             db.register("committed", store.dataset(table))
             db.execute(f"CREATE TEMP TABLE {table} AS FROM committed WHERE {moment} < $1::TIMESTAMPTZ", [as_of])
+        if used:
+            counts = json.dumps({"phases": [{"model_key": key} for key in used]})
+            db.execute("INSERT INTO run BY NAME SELECT now() AS started_at, 'done' AS outcome, $1 AS counts", [counts])
         if not pins:
             db.execute("DELETE FROM production")
         return [Standing(*row) for row in db.execute(sql("storage", "standing")).fetchall()]

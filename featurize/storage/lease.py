@@ -17,6 +17,7 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from types import TracebackType
 
 from pyarrow.fs import FileType
@@ -28,6 +29,7 @@ from featurize.storage.store import Store, patiently
 TTL = 60.0
 """Seconds without renewal after which a lease of another machine counts as dead."""
 ATTEMPTS = 10
+FOLDER = "_lease"
 SETTLE = {"local": 0.5, "remote": 5.0}
 """Seconds a worker of a dead run may take from asking the fence to its part's appearance: a link, or an upload."""
 
@@ -42,6 +44,8 @@ class Holder:
     pid: int
     born: str
     renewed: float
+    since: float = 0.0
+    """When it was taken; 0 in leases of older versions."""
 
     def dead(self) -> bool:
         if self.host == _host():
@@ -84,6 +88,9 @@ class Lease:
 
     def __init__(self, store: Store, job: str, run_id: str) -> None:
         self.store, self.job, self.run_id = store, job, run_id
+        self.since = time.time()
+        self.taken_from: Holder | None = None
+        """The dead run that held it before, if there was one."""
         self.fence = Fence(store, job, uuid.uuid4().hex)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
@@ -123,7 +130,9 @@ class Lease:
                     f"the lease {where} is empty, half-written or of another program; it counts as dead {TTL:g} s "
                     "after its last change, so try again then, or remove it"
                 )
-            raise LeaseHeld(f"{who} is working on {self.store.uri}; wait for it, or look at {where}")
+            since = f" since {datetime.fromtimestamp(holder.since, UTC):%Y-%m-%d %H:%M:%S} UTC" if holder.since else ""
+            raise LeaseHeld(f"{who} is working on {self.store.uri}{since}; wait for it, or look at {where}")
+        self.taken_from = holder if holder.token else None
         self.store.write(_name(self.job), self._text(), replace=True)
         time.sleep(SETTLE["local" if self.store.local else "remote"])
 
@@ -145,7 +154,9 @@ class Lease:
                 self.store.write(_name(self.job), self._text(), replace=True)
 
     def _text(self) -> bytes:
-        holder = Holder(self.fence.token, self.run_id, _host(), os.getpid(), _birth(os.getpid()), time.time())
+        holder = Holder(
+            self.fence.token, self.run_id, _host(), os.getpid(), _birth(os.getpid()), time.time(), self.since
+        )
         return json.dumps(asdict(holder)).encode()
 
 
@@ -166,7 +177,7 @@ def read(store: Store, job: str) -> Holder | None:
 
 
 def _name(job: str) -> str:
-    return f"_lease/{job}.json"
+    return f"{FOLDER}/{job}.json"
 
 
 def _host() -> str:

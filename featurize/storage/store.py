@@ -13,7 +13,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import reduce
@@ -153,6 +153,8 @@ class Store:
     def __init__(self, uri: str) -> None:
         self.uri = address(uri)
         self.fs, self.path = filesystem(self.uri)
+        self.written = 0
+        """Bytes of the parts that were committed through this object."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (self.uri,)
@@ -224,11 +226,16 @@ class Store:
         """
         data = encoded(rows)
         if not self.local:
-            return self.write(_name(table, folder, part), data, check=check)
+            return self._count(self.write(_name(table, folder, part), data, check=check), data)
         try:
-            return generations.commit(Path(self.path), Path(self.path, table, folder), part, data, check)
+            appeared = generations.commit(Path(self.path), Path(self.path, table, folder), part, data, check)
+            return self._count(appeared, data)
         except OSError as error:
             raise RunFailed(f"cannot write {self.uri}/{_name(table, folder, part)}: {error}") from error
+
+    def _count(self, appeared: bool, data: pa.Buffer) -> bool:
+        self.written += data.size * appeared
+        return appeared
 
     def part(self, table: str, folder: str, part: str) -> bytes | None:
         """Bytes of a part that this run committed, or None when it is absent."""
@@ -261,6 +268,12 @@ class Store:
         root = f"{self.path}/{table}/{folder}".rstrip("/")
         return (entry for entry in generations.walk(root) if entry.name.endswith(generations.SUFFIX))
 
+    def names(self, folder: str) -> list[str]:
+        """Files below a folder of the store, as names below the store, sorted."""
+        selector = pafs.FileSelector(f"{self.path}/{folder}", allow_not_found=True, recursive=True)
+        infos = patiently(f"listing {self.uri}/{folder}", lambda: self.fs.get_file_info(selector))
+        return sorted(info.path[len(self.path) + 1 :] for info in infos if info.is_file)
+
     def vacuum(self, tables: Iterable[str]) -> None:
         """Delete what killed writers left in these tables; for the holder of the lease of the job that fills them.
 
@@ -288,9 +301,12 @@ class Store:
             return ds.dataset(tables.empty(table))
         return ds.dataset(paths, schema=tables.contract(table).schema, format="parquet", filesystem=self.fs)
 
-    def has(self, table: str, **values: str) -> bool:
-        """Whether a row has these values: what stands for itself under a name of its own is written once."""
-        wanted = [ds.field(column) == value for column, value in values.items()]
+    def has(self, table: str, **values: str | Sequence[str]) -> bool:
+        """Whether a row has these values, or one of several: what stands for itself under a name is written once."""
+        wanted = [
+            ds.field(column).isin([value] if isinstance(value, str) else list(value))
+            for column, value in values.items()
+        ]
         return bool(self.dataset(table).count_rows(filter=reduce(and_, wanted)))
 
     def register(self, db: duckdb.DuckDBPyConnection, table: str, folders: Iterable[str] = ("",)) -> None:

@@ -13,10 +13,12 @@ from functools import cache
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurize.errors import RunFailed
 from featurize.storage import current, tables
+from featurize.storage.lease import FOLDER
 from featurize.storage.store import Store
 from featurize.storage.tables import sql
 
@@ -69,6 +71,11 @@ READABLE = (
     "similar_artwork",
 )
 """In this order: later ones read earlier ones."""
+SUPERSEDED = {
+    "run": "QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY outcome = 'started', started_at DESC) = 1"
+}
+"""Which rows of a table its view shows, where later ones supersede others."""
+LEASE = "lease"
 DATABASE = "catalog.duckdb"
 TEXT = "catalog.sql"
 
@@ -98,8 +105,16 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
         _execute(db, store, *_sections(store))
     else:
         for name in TABLES:
-            store.register(db, name)
-        _execute(db, store, "", _readable(store))
+            if name in SUPERSEDED:
+                db.register(f"all_{name}", store.dataset(name))
+                db.execute(f"CREATE VIEW {name} AS FROM all_{name} {SUPERSEDED[name]}")
+            else:
+                store.register(db, name)
+        leases = [
+            text.decode(errors="replace") for each in store.names(FOLDER) if (text := store.read(each)) is not None
+        ]
+        db.register("lease_file", pa.table({"content": pa.array(leases, pa.string())}))
+        _execute(db, store, sql("storage", "lease").replace("$files", "lease_file"), _readable(store))
     return db
 
 
@@ -115,7 +130,9 @@ def _sections(store: Store) -> tuple[str, str]:
     """Of `script`: the views of tables, and the readable ones."""
     header = f"-- Views of {store.uri}, written by its jobs. From a shell: duckdb -init <this file>"
     place = sql("storage", "place").replace("$written_for", _text(store.uri)).strip()
-    return "\n\n".join([header, place, *(_table(store, name) for name in TABLES)]), _readable(store)
+    files = f"read_text({_folder(store)}/{FOLDER}/*.json')"
+    lease = sql("storage", "lease").replace("$files", files).strip()
+    return "\n\n".join([header, place, *(_table(store, name) for name in TABLES), lease]), _readable(store)
 
 
 def _whole(sections: tuple[str, str]) -> str:
@@ -138,13 +155,17 @@ def _table(store: Store, name: str) -> str:
     """
     source = _nothing(name)
     if store.parts(name):
-        # In a glob, * ? and [ of the store's own path must stand for themselves.
-        folder = "store_folder() || '" if store.local else _text(re.sub(r"([*?\[])", r"[\1]", store.uri))[:-1]
         options = "hive_partitioning = false, union_by_name = true"
-        source += f"\nUNION ALL BY NAME SELECT * FROM read_parquet({folder}/{name}/**/*.parquet', {options})"
+        source += f"\nUNION ALL BY NAME SELECT * FROM read_parquet({_folder(store)}/{name}/**/*.parquet', {options})"
         source += " WHERE store_is_here()" if store.local else ""
+        source += f"\n{SUPERSEDED[name]}" if name in SUPERSEDED else ""
     comments = [line for line in tables.contract(name).ddl.splitlines() if line.startswith("COMMENT ON")]
     return "\n".join([f"CREATE OR REPLACE VIEW {name} AS SELECT {source};", *comments])
+
+
+def _folder(store: Store) -> str:
+    """The store's folder for a glob, in which * ? and [ of its own path must stand for themselves; a text left open."""
+    return "store_folder() || '" if store.local else _text(re.sub(r"([*?\[])", r"[\1]", store.uri))[:-1]
 
 
 def _readable(store: Store) -> str:

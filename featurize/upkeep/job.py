@@ -26,6 +26,7 @@ class Upkeep(JobRun):
         if not self.store.there():
             raise RefusedInput(f"{self.store.uri} is no store: run `make featurize` first")
         self.lease = Lease(self.store, LEASE, run_id)
+        self.leases = [self.lease]
         self.now = datetime.now(UTC)
 
     def compact(self) -> None:

@@ -124,10 +124,10 @@ def _rows(store: str, table: str, without: set[str]) -> list[tuple[Any, ...]]:
 
 
 def runs(store: Path | str) -> list[dict[str, Any]]:
-    """The rows of table `run` in order, with `counts` as an object."""
+    """The rows of table `run` in order, with `counts` as an object; of a run that has ended, the row that says how."""
     with tables.connect() as db:
         Store(str(store)).register(db, "run")
-        found = db.sql("SELECT * FROM run ORDER BY started_at").to_arrow_table().to_pylist()
+        found = db.sql("SELECT * FROM run WHERE outcome <> 'started' ORDER BY started_at").to_arrow_table().to_pylist()
     return [{**row, "counts": json.loads(row["counts"])} for row in found]
 
 

@@ -31,9 +31,23 @@ def test_both_give_the_same_rows(artwork: Path, tmp_path: Path, ray_cluster: Clu
     assert len(expected["quarantine"]) == 3
     for executor in ("tight", "ray"):
         assert rows(tmp_path / executor) == expected
-        (phase,) = runs(tmp_path / executor)[0]["counts"]["phases"]
+        phase, *_ = runs(tmp_path / executor)[0]["counts"]["phases"]
         assert phase["done"] == 40
         assert 2 <= phase["batch_size"] <= 5
+        whole, spent = runs(tmp_path / executor)[0]["counts"]["spent"], phase["spent"]
+        read = sum(path.stat().st_size for path in artwork.rglob("*") if path.is_file())
+        assert (spent["bytes_read"], whole["bytes_read"]) == (read, 2 * read)  # once by its hash
+        assert 0 < spent["bytes_written"] < whole["bytes_written"]
+        assert (
+            spent["model_s"] + spent["write_s"] + spent["wait_s"] <= spent["worker_s"]["cpu"] < whole["worker_s"]["cpu"]
+        )
+    assert said.count("phase=embed") == 3
+    late = {"run.executor": "ray", "embed.cpus": 1, "embed.seconds": 0.5, "run.shard_images": 4, "run.deadline": "9s"}
+    told = " ".join(run(tmp_path / "late", artwork, late, ray_cluster.address).split())
+    assert "are left for the next run, for run.deadline = 9s has passed" in told
+    assert len(rows(tmp_path / "late")["image_embedding"]) < 40
+    run(tmp_path / "late", artwork, {**late, "embed.seconds": 0, "run.deadline": "1h"}, ray_cluster.address)
+    assert rows(tmp_path / "late") == expected
 
 
 @pytest.mark.slow

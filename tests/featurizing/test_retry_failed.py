@@ -66,7 +66,7 @@ def describe(tmp_path, monkeypatch, capsys):
             sets = ["run.executor=local", "input.artwork=pictures", 'embed={backend = "fake"}', f"describe={{{table}}}"]
             arguments = [flag for setting in sets for flag in ("--set", setting)]
             assert cli.main("featurize", featurize.__doc__, featurize.featurize, arguments) == 0
-            run = "SELECT counts FROM 'store/run/**/*.parquet' ORDER BY started_at DESC LIMIT 1"
+            run = "SELECT counts FROM 'store/run/**/*.parquet' ORDER BY started_at DESC, outcome = 'started' LIMIT 1"
             ((counts,),) = duckdb.sql(run).fetchall()
             told.append((json.loads(counts)["phases"][-1]["failed"], " ".join(capsys.readouterr().out.split())))
             return ask("SELECT done, failed, failed_as, pending FROM coverage WHERE feature = 'description'")

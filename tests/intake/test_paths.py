@@ -459,7 +459,7 @@ def test_a_run_that_waits_for_such_a_file_can_be_interrupted(tmp_path, hundred, 
     assert (code, errors.count("\n")) == (1, 1), errors
     assert "interrupted" in errors
     assert seconds < 10
-    rows = duckdb.sql(f"SELECT outcome FROM '{tmp_path}/store/run/**/*.parquet'").fetchall()
+    rows = duckdb.sql(f"SELECT outcome FROM '{tmp_path}/store/run/**/*.parquet' WHERE outcome <> 'started'").fetchall()
     assert rows == [("interrupted",)]
 
 

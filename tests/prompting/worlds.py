@@ -308,5 +308,5 @@ def rows(folder):
 
 def counts(folder):
     """What the newest run counted."""
-    query = f"SELECT counts FROM '{folder}/store/run/**/*.parquet' ORDER BY started_at DESC LIMIT 1"
+    query = f"SELECT counts FROM '{folder}/store/run/**/*.parquet' ORDER BY started_at DESC, outcome LIMIT 1"
     return json.loads(duckdb.sql(query).fetchall()[0][0])

@@ -1,5 +1,5 @@
 -- Pictures without a row of this model, and those of table `failed`, less those that quarantine rules out; `attempts`
--- counts the earlier tries.
+-- counts the earlier tries. First what is wanted soonest: of high priority, then near its launch; last what is over.
 WITH tried AS (
     SELECT image_sha256, max(attempts) AS attempts, bool_or(NOT retryable OR attempts >= $max_attempts) AS given_up
     FROM quarantine
@@ -13,4 +13,4 @@ LEFT JOIN failed USING (image_sha256)
 WHERE NOT coalesce(tried.given_up, false)
   AND (failed.tries IS NOT NULL
        OR NOT EXISTS (SELECT 1 FROM features WHERE features.image_sha256 = picture.image_sha256))
-ORDER BY picture.image_sha256
+ORDER BY picture.over, picture.priority DESC NULLS LAST, picture.launch NULLS LAST, picture.image_sha256

@@ -11,7 +11,9 @@ WITH known AS (
     HAVING any_value(format) IS NOT NULL OR any_value(image_sha256) IN (SELECT image_sha256 FROM quarantine)
 )
 SELECT listed.*, files.size, files.modified, NULL::VARCHAR AS etag, files.kind_of_file, files.trouble,
-       known.image_sha256, known.format, known.width, known.height
+       known.image_sha256, known.format, known.width, known.height,
+       coalesce(listed.valid_to <= now(), false) AS over,
+       CASE WHEN NOT over THEN abs(epoch(listed.valid_from) - epoch(now())) END AS launch
 FROM listed
 JOIN files USING (uri)
 LEFT JOIN known ON known.uri = listed.uri AND known.size = files.size AND known.modified = files.modified

@@ -6,7 +6,7 @@ WITH featurize AS (
            settings->>'$.input.artwork' AS source,
            CAST(settings->'$.run.max_attempts' AS INTEGER) AS max_attempts
     FROM run
-    WHERE job = 'featurize'
+    WHERE job IN ('featurize', 'nightly')
 ),
 unread AS (
     FROM quarantine

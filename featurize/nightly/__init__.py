@@ -1,0 +1,1 @@
+"""The nightly job: the other jobs of one date as one run."""
