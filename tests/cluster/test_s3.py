@@ -86,7 +86,7 @@ def test_a_server_that_fails_now_and_then(manifest: str, clean: Rows, s3: Unreli
     assert runs(store)[-1]["counts"]["files read"] == 0
     assert rows(store, without=WHERE_IT_LIES) == clean
     s3.failed.clear()
-    s3.fault = now_and_then(0.2, seed=4)
+    s3.fault = now_and_then(0.05, seed=4)
     for name, upkeep in (("compact", compact.compact), ("vacuum", vacuum.vacuum)):
         assert cli.main(name, "doc", upkeep, [f"--set=store={store}"]) == 0
     s3.fault = never

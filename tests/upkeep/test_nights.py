@@ -27,6 +27,7 @@ def files(store):
     return {path for path in store.rglob("*.parquet") if "_superseded" not in path.parts}
 
 
+@pytest.mark.slow
 def test_the_catalogue_changes_from_night_to_night(tmp_path):
     pictures, kept, plain = tmp_path / "pictures", tmp_path / "kept", tmp_path / "plain"
     pictures.mkdir()
