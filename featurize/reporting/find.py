@@ -19,6 +19,7 @@ from featurize.execution import phases
 from featurize.images.decode import Limits, decode
 from featurize.inference.extractor import ModelSettings, model_key
 from featurize.intake.files import read_bytes
+from featurize.intake.web import Web, is_web
 from featurize.models import load_backend
 from featurize.report import shown
 from featurize.storage import tables, views
@@ -78,7 +79,9 @@ def by_text(settings: Settings, text: str, top: int) -> Answer:
 
 
 def by_likeness(settings: Settings, like: str, top: int) -> Answer:
-    """The `top` artworks nearest to an artwork of the catalogue, else to a picture file (a path, or s3://...).
+    """The `top` artworks nearest to an artwork of the catalogue, else to a picture file.
+
+    That is a path, or an address as a manifest may hold.
 
     Errors: RefusedInput when it is neither, when the artwork has no vector, or the file is no picture.
     """
@@ -88,8 +91,10 @@ def by_likeness(settings: Settings, like: str, top: int) -> Answer:
         known = stored.artworks([like])
         if known:
             return stored.answer(like, "artwork", (known[0].uri, known[0].image_sha256), stored.nearest_to(like, top))
+        limits = Limits(**settings.limits.model_dump())
+        web = Web.of(settings.input, limits)
         try:
-            data = read_bytes(like)
+            data = read_bytes(web.address(like) if is_web(like) else like, web)
         except BadImage as error:
             if error.reason != "not_found":
                 raise RefusedInput(f"{like} cannot be read: {error.detail}") from error
@@ -98,7 +103,6 @@ def by_likeness(settings: Settings, like: str, top: int) -> Answer:
         sha = hashlib.sha256(data).hexdigest()
         vector = stored.vector(sha)
         if vector is None:
-            limits = Limits(**settings.limits.model_dump())
             try:
                 vector = _computed(stored.model(), lambda extractor: decode(data, limits, extractor.at_least))
             except BadImage as error:

@@ -146,15 +146,23 @@ def test_a_picture_that_is_gone_or_replaced_says_so_on_the_page(here, capsys, tm
         ),
         (["--like", "broken.png"], "artwork 'broken.png' has no embedding by open_clip_image-.*quarantine_open"),
         (["--like", "art/broken.png"], "art/broken.png cannot be used: not_an_image, the bytes start like no"),
-        (["--like", "art"], "art cannot be read: .*Is a directory"),
-        (["--like", "ftp://host/a.jpg"], "'ftp://host/a.jpg': only local paths"),
-        (["--text", "x", "--set", "embed=null"], "the embeddings of .* are by open_clip_image-.*names no model"),
+        pytest.param(["--like", "art"], "art cannot be read: .*Is a directory", marks=pytest.mark.slow),
+        (["--like", "https://host/a.jpg"], "'https://host/a.jpg': only local paths.*hosts that input.hosts names"),
+        pytest.param(
+            ["--text", "x", "--set", "embed=null"],
+            "the embeddings of .* are by open_clip_image-.*names no model",
+            marks=pytest.mark.slow,
+        ),
         (["--text", "x", "--set", "embed.model=no/such/folder"], "model 'no/such/folder' is neither"),
         (
             ["--text", "x", "--set", "embed.backend=fake"],
             r"section embed is fake-\w+ \(backend differs\): find with the",
         ),
-        (["--text", "x", "--set", "embed.device=cuda"], "ask for device 'cuda' and torch finds no GPU"),
+        pytest.param(
+            ["--text", "x", "--set", "embed.device=cuda"],
+            "ask for device 'cuda' and torch finds no GPU",
+            marks=pytest.mark.slow,
+        ),
         (["--text", "x", "--html", "nowhere/page.html"], r"HTML=nowhere/page.html: there is no folder \S+/nowhere$"),
         (["--text", "x", "--html", "art"], "HTML=art is a folder; name a file in it"),
         (["--text", "x\udce9"], "the text to find is no UTF-8"),
@@ -175,11 +183,11 @@ def test_a_store_without_embeddings_is_refused(tmp_path, capsys):
         assert "has no embeddings: run `make featurize` with a model in section embed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_same_weights_in_another_number_type_may_ask(here, capsys):
     with views.connect(Store("store")) as db:
-        stored = db.execute("SELECT fingerprint->>'dtype' FROM model WHERE backend = 'open_clip_image'").fetchall()[0][
-            0
-        ]
+        asked = "SELECT fingerprint->>'dtype' FROM model WHERE backend = 'open_clip_image'"
+        ((stored,),) = db.execute(asked).fetchall()
     other = "float32" if stored == "bfloat16" else "bfloat16"
     rows, _ = found(capsys, "--text", "a snowfield", "--set", f"embed.dtype={other}", "--top", "1")
     assert rows[0][2] == "snow.png"
