@@ -4,6 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 POSTTRAIN := $(VENV)/.posttrain
+CLUSTER := $(VENV)/cluster/.ready
 
 # The variables that a target knows. Any other is refused: a misspelt ARTWORK would fill a store with the demo.
 JOB := TITLES STORE PROFILE SET DEMO RUN_ID DRY_RUN
@@ -36,7 +37,7 @@ $(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank) $(KNOWN_
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts posttrain base-model rank evaluate nightly paper compact vacuum settings sql find test test-slow check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain base-model rank evaluate nightly paper compact vacuum settings sql find test test-slow check infra-check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +64,14 @@ $(READY): pyproject.toml infra/constraints.txt
 # What only post-training needs, and the tests of it.
 $(POSTTRAIN): $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[posttrain]'
+	@touch $@
+
+# The tools of infra-check, and what a Ray cluster has beside Ray. In an environment of its own that sees the packages of
+# the other: where Ray finds its dashboard's agents it starts them, which would slow every other test.
+$(CLUSTER): $(READY)
+	@$(PY) -m venv --without-pip $(VENV)/cluster
+	@$(PY) -c 'import site; print(site.getsitepackages()[0])' > "$$($(VENV)/cluster/bin/python -c 'import site; print(site.getsitepackages()[0])')/beside.pth"
+	@$(VENV)/cluster/bin/python -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[cluster,infra]'
 	@touch $@
 
 featurize: $(READY) ## artwork files to embeddings, tags and descriptions in Parquet
@@ -118,6 +127,9 @@ check: $(POSTTRAIN) ## lint, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+infra-check: $(CLUSTER) ## container, Ray, Kubernetes, systemd, Airflow and Grafana files, by the tools that need no cluster
+	OMP_NUM_THREADS=1 $(VENV)/cluster/bin/python -m pytest -m 'slow or not slow' -rs tests/infra
 
 bench: $(READY) ## speed and memory, as a table and in bench.json [ARTWORK=folder] [ONLY="efficiency ..."]
 	@$(PY) -m jobs.from_make bench

@@ -139,6 +139,17 @@ class Run(Section):
         "many threads and large pictures, lower it where memory is short",
     )
     stall_seconds: float = Field(300, gt=0, description="a worker without progress for so long is ended")
+    wait_for_nodes: float = Field(
+        0,
+        ge=0,
+        description="on a cluster whose nodes come when they are asked for, the seconds to wait for one: MODEL.workers"
+        " workers are asked for, and work as they get a place",
+    )
+    metrics_file: str | None = Field(
+        None,
+        description="file for node-exporter's textfile collector, such as /var/lib/metrics/artwork.prom; on a Ray"
+        " cluster metrics go to Ray, too",
+    )
     max_attempts: int = Field(3, ge=1, description="how many runs try a picture that failed in a way that may pass")
     max_failed: float = Field(0.5, gt=0, le=1, description="share of pictures failing at which the run stops")
     when_held: Literal["fail", "skip"] = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from datetime import UTC, datetime
@@ -9,13 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from featurize import config
+from featurize import config, metrics
 from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.execution import phases
 from featurize.execution.deadline import Deadline
 from featurize.report import ENDED, PhaseReport, Report, code_version
-from featurize.storage import compaction, current, views
+from featurize.storage import compaction, current, tables, views
 from featurize.storage.lease import Lease
 from featurize.storage.store import Store
 from featurize.storage.tables import Origin
@@ -70,6 +71,7 @@ class JobRun:
         """Take the leases, and leave a trace. Errors: LeaseHeld, RunFailed."""
         for lease in self.leases:
             held.enter_context(lease)
+        metrics.begin(self.report.job, self.settings.run.metrics_file, self._last_success())
         self.report.begin(self.store, config.as_json(self.settings), self.lease.fence.check)
         for dead in {lease.taken_from.run_id: lease.taken_from for lease in self.leases if lease.taken_from}.values():
             last = datetime.fromtimestamp(dead.renewed, UTC)
@@ -108,8 +110,20 @@ class JobRun:
         with suppress(Exception) if error else nullcontext():
             price = self.settings.cost.per_gpu_hour
             self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""), price)
+        metrics.end(outcome)
         with suppress(Exception) if error else nullcontext():
             views.refresh(self.store)
+
+    def _last_success(self) -> float | None:
+        """When a run of this job last ended well, in seconds since 1970, where somebody is told of it."""
+        on_cluster = self.settings.run.executor == "ray" and "RAY_ADDRESS" in os.environ
+        if not (self.settings.run.metrics_file or on_cluster):
+            return None
+        with tables.connect() as db:
+            self.store.register(db, "run")
+            found = "SELECT max(epoch(started_at) + seconds) FROM run WHERE job = $job AND outcome = 'done'"
+            (row,) = db.execute(found, {"job": self.report.job}).fetchall()
+        return None if row[0] is None else float(row[0])
 
     def out_of_time(self, report: PhaseReport) -> bool:
         """Whether the deadline has passed with work left in a phase; then a note says so."""

@@ -26,6 +26,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 import featurize
+from featurize import metrics
 from featurize.errors import RunFailed
 from featurize.storage import secrets, tables
 from featurize.storage.store import Store, part_name
@@ -203,9 +204,10 @@ class Progress:
             self._bar.set_description(self.name, refresh=False)
         self.finished += items
         self._bar.update(items)
+        rate = self.finished / (now - self.ready) if now > self.ready else 0.0
+        metrics.progress(self.name, self.finished, self.total - self.finished, rate)
         if self._bar.disable and items and now - self._said >= LINE_SECONDS:
             self._said = now
-            rate = self.finished / max(now - self.ready, 1e-9)
             left = (self.total - self.finished) / rate if rate > 0 else 0
             print(
                 f"{self.name}: {self.finished}/{self.total} {self.unit}s, {rate:.1f}/s, {left:.0f} s left", flush=True

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = sorted((ROOT / "featurize").rglob("*.py"))
 ORDER = [
     "errors",
+    "metrics",
     "storage",
     "images",
     "inference",
@@ -89,7 +90,7 @@ def test_the_order_names_every_room():
     rooms = {path.relative_to(ROOT).with_suffix("").parts[1] for path in LIBRARY} - {"__init__"}
     assert rooms == set(ORDER)
     hall = {path.stem for path in (ROOT / "featurize").glob("*.py")}
-    assert hall == {"__init__", "config", "errors", "job_run", "report"}
+    assert hall == {"__init__", "config", "errors", "job_run", "metrics", "report"}
 
 
 def test_only_ray_run_imports_ray():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from featurize import metrics
 from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.execution import lines, run
@@ -79,7 +80,7 @@ def crew(settings: Settings, model: Placement) -> Crew:
     except ImportError as error:
         raise RefusedInput("run.executor = 'ray' needs Ray, which is not installed; there is also 'local'") from error
     ray_run.start()
-    return Crew(*ray_run.places(model))
+    return Crew(*ray_run.places(model, settings.run.wait_for_nodes))
 
 
 def execute(
@@ -99,12 +100,30 @@ def execute(
     else:
         from featurize.execution import ray_run
 
-        seconds = settings.run.stall_seconds
-        executor = ray_run.RayExecutor(phase, advance, workers=workers, stall_seconds=seconds, deadline=deadline)
+        executor = ray_run.RayExecutor(
+            phase,
+            advance,
+            workers=workers,
+            stall_seconds=settings.run.stall_seconds,
+            wait_for_nodes=settings.run.wait_for_nodes,
+            deadline=deadline,
+        )
         found = _counted(phase.store, executor.outcomes(shards))
     for outcome in found:
         lines.tell(phase, outcome, as_json=settings.run.log_json)
+        _measure(phase.name, outcome)
         yield outcome
+
+
+def _measure(phase: str, outcome: Outcome) -> None:
+    """What the metrics tell of a shard."""
+    for reason, count in outcome.quarantined.items():
+        metrics.add("artwork_items_failed_total", count, phase, reason)
+    for stage in metrics.STAGES:
+        metrics.add("artwork_stage_seconds_total", vars(outcome.spent)[f"{stage}_s"], phase, stage)
+    for kind, tokens in outcome.tokens.items():
+        metrics.add("artwork_tokens_total", tokens, phase, kind)
+    metrics.most("artwork_worker_memory_bytes", outcome.memory, phase)
 
 
 def _counted(store: Store, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:

@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -23,10 +23,13 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.metrics import Gauge
 
+from featurize import metrics
 from featurize.errors import ArtworkError, BadImage, Reason, RefusedInput, RunFailed
 from featurize.execution import ray_guard
 from featurize.execution.deadline import NEVER, Deadline
+from featurize.execution.fitting import CPUS_OF_A_WORKER, fit, named
 from featurize.execution.plan import Shard
 from featurize.execution.run import Advance, Outcome, Work
 from featurize.execution.watch import Shift
@@ -36,8 +39,6 @@ from featurize.inference.server_guard import RAY_MARK
 log = logging.getLogger("featurize")
 
 POLL_SECONDS = 0.5
-CPUS_OF_A_WORKER = 8
-"""Default upper bound; decoding and small models gain little from more."""
 DEATHS_ALONE = 2
 """How often a picture alone in its shard may end a worker before it is blamed: a node can be lost by chance."""
 DEATHS_AT_START = 3
@@ -65,6 +66,22 @@ def start() -> None:
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, RayError) as error:
             raise RunFailed(f"the Ray cluster at RAY_ADDRESS={address} does not answer: {error}") from error
+    if address:
+        _tell_of_metrics()
+
+
+def _tell_of_metrics() -> None:
+    """From now on the cluster is told of metrics. A gauge for counters too: it is set, not added to."""
+    gauges: dict[str, Gauge] = {}
+
+    def tell(samples: metrics.Samples) -> None:
+        for name, values in samples.items():
+            told = metrics.METRICS[name]
+            gauge = gauges.setdefault(name, Gauge(name, description=told.words, tag_keys=told.labels))
+            for labels, value in values.items():
+                gauge.set(value, tags=dict(zip(told.labels, labels, strict=True)))
+
+    metrics.also.append(tell)
 
 
 @contextmanager
@@ -107,41 +124,23 @@ def _refuse_deaf(address: str) -> None:
 def stop() -> None:
     """Leave the cluster; ends the Ray that `start` started."""
     _idle.clear()
+    metrics.also.clear()
     ray.shutdown()
 
 
-def places(settings: Placement) -> tuple[int, int]:
-    """(workers, CPUs of each) that the nodes of the cluster hold. Errors: RefusedInput when they hold none."""
-    return fit(settings, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+def places(settings: Placement, wait: float = 0) -> tuple[int, int]:
+    """(workers, CPUs of each) that the nodes of the cluster hold. Errors: RefusedInput when they hold none.
 
-
-def fit(settings: Placement, nodes: Sequence[Mapping[str, float]]) -> tuple[int, int]:
-    """(workers, CPUs of each) for nodes that offer `CPU` and `GPU`. Errors: RefusedInput naming what is missing."""
-    usable = [node for node in nodes if node.get("GPU", 0) >= settings.gpus and node.get("CPU", 0) >= 1]
-    if not usable:
-        most = max((node.get("GPU", 0) for node in nodes), default=0)
-        raise RefusedInput(
-            f"a worker of {_named(settings)} needs {settings.gpus:g} GPU and no node has that many "
-            f"(the most is {most:g}); use the profile 'local' to run on CPUs"
-        )
-
-    def share(node: Mapping[str, float]) -> int:
-        replicas = node["GPU"] // settings.gpus if settings.gpus else 1
-        return max(1, int(min(CPUS_OF_A_WORKER, node["CPU"] // max(1, replicas))))
-
-    cpus = settings.cpus or min(share(node) for node in usable)
-    room = sum(
-        int(min(node["CPU"] // cpus, node["GPU"] // settings.gpus if settings.gpus else node["CPU"])) for node in usable
-    )
-    if room == 0:
-        most = max(node["CPU"] for node in usable)
-        raise RefusedInput(f"a worker of {_named(settings)} needs {cpus} CPUs and no node has more than {most:g}")
-    return min(settings.workers or room, room), cpus
-
-
-def _named(settings: Placement) -> str:
-    backend = getattr(settings, "backend", None)
-    return f"backend '{backend}'" if backend else "the ranker"
+    With `wait` seconds for nodes to come, as many workers as the settings say: what waits for a place is what makes a
+    cluster grow, and those that get none until the work is done are never missed.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not (wait and os.environ.get("RAY_ADDRESS")):
+        return fit(settings, nodes)
+    with suppress(RefusedInput):
+        room, cpus = fit(settings, nodes)
+        return settings.workers or room, cpus
+    return settings.workers or 1, settings.cpus or CPUS_OF_A_WORKER
 
 
 class Worker:
@@ -191,6 +190,8 @@ class _Slot:
     pending: Any
     """Reference of the call waited for: `load` first, then `run` of `shard`."""
     shard: Shard | None = None
+    placed: bool = False
+    """Whether a node has room for the worker, and it has answered."""
     poll: Any = None
     counted: int = 0
     moved_at: float = 0.0
@@ -200,10 +201,18 @@ class RayExecutor:
     """Runs the shards of a phase on up to `workers` actors. Use `outcomes` once."""
 
     def __init__(
-        self, phase: Work, advance: Advance, *, workers: int, stall_seconds: float, deadline: Deadline = NEVER
+        self,
+        phase: Work,
+        advance: Advance,
+        *,
+        workers: int,
+        stall_seconds: float,
+        wait_for_nodes: float = 0,
+        deadline: Deadline = NEVER,
     ) -> None:
         self.phase, self.advance, self.workers, self.stall_seconds = phase, advance, workers, stall_seconds
-        self.deadline = deadline
+        self.deadline, self.patience = deadline, max(stall_seconds, wait_for_nodes)
+        self.placed_at = time.monotonic()
         self.slots: list[_Slot] = []
         self.closing: list[tuple[Any, Any]] = []
         self.todo: Iterator[Shard] = iter(())
@@ -235,6 +244,7 @@ class RayExecutor:
                     yield from self._collect(pending[reference])
                 for slot in list(self.slots):
                     yield from self._watch(slot)
+                self._refuse_to_wait()
             closed, _ = ray.wait([closed for _, closed in self.closing], num_returns=len(self.closing), timeout=30)
             if not self.phase.settings.gpus:
                 _idle.extend((self.phase.cpus, actor) for actor, reference in self.closing if reference in closed)
@@ -269,6 +279,7 @@ class RayExecutor:
             yield from self._replace(slot, "worker_crashed", died)
             return
         self.deaths_at_start = 0
+        slot.placed = True
         if slot.shard is None:
             self.advance(0)
         else:
@@ -290,19 +301,48 @@ class RayExecutor:
 
     def _watch(self, slot: _Slot) -> Iterator[Outcome]:
         """Ask a worker how far it is; end one that has made no progress for too long."""
-        if slot.shard is None:
-            return
         if slot.poll is None:
             slot.poll = slot.actor.progress.remote()
         elif ray.wait([slot.poll], timeout=0)[0]:
             with suppress(RayError):  # dead: `_collect` finds out
                 shard_id, finished = ray.get(slot.poll)
-                if shard_id == slot.shard.id:
+                slot.placed = True
+                if slot.shard is not None and shard_id == slot.shard.id:
                     self._count(slot, finished)
             slot.poll = None
-        if time.monotonic() - slot.moved_at > self.stall_seconds:
+        if slot.shard is not None and time.monotonic() - slot.moved_at > self.stall_seconds:
             stalled = f"no progress for {self.stall_seconds:g} s with this {self.phase.unit}"
             yield from self._replace(slot, "timeout", stalled)
+
+    def _refuse_to_wait(self) -> None:
+        """Do not wait for workers that have no place: not when nothing is left to do, nor for ever.
+
+        Errors: RunFailed when no worker has had one for too long, as when the nodes are lost and none come.
+        """
+        waiting = [slot for slot in self.slots if slot.shard is None and not slot.placed]
+        if not waiting:
+            self.placed_at = time.monotonic()
+            return
+        if not self._work_is_left():
+            for slot in waiting:
+                ray.kill(slot.actor)
+                self.slots.remove(slot)
+            return
+        if len(waiting) < len(self.slots):
+            self.placed_at = time.monotonic()
+        elif time.monotonic() - self.placed_at > self.patience:
+            raise RunFailed(
+                f"no node has had room for a worker of {named(self.phase.settings)} "
+                f"({self.phase.settings.gpus:g} GPU, {self.phase.cpus} CPUs) for {self.patience:g} s; "
+                "where nodes come when they are asked for, run.wait_for_nodes says how long to wait for them"
+            )
+
+    def _work_is_left(self) -> bool:
+        """Whether a shard waits for a worker."""
+        following = self._next()
+        if following is not None:
+            self.again.appendleft(following)
+        return following is not None
 
     def _count(self, slot: _Slot, finished: int) -> None:
         if finished > slot.counted:
@@ -320,13 +360,20 @@ class RayExecutor:
         else:
             self.deaths_at_start += 1
             if self.deaths_at_start >= DEATHS_AT_START:
-                raise RunFailed(f"{self.deaths_at_start} workers died while loading {_named(self.phase.settings)}")
-        following = self._next()
-        if following is not None:
-            self.again.appendleft(following)
+                raise RunFailed(f"{self.deaths_at_start} workers died while loading {named(self.phase.settings)}")
+        if self._work_is_left():
+            self._let_go()
             slot.actor, slot.pending = self._hire()
+            slot.placed, slot.poll = False, None
         else:
             self.slots.remove(slot)
+
+    def _let_go(self) -> None:
+        """End the workers that are done, for they hold CPUs: after the loss of a node there may be no others."""
+        ray.wait([closed for _, closed in self.closing], num_returns=len(self.closing), timeout=30)
+        for actor, _ in self.closing:
+            ray.kill(actor)
+        self.closing = []
 
     def _salvage(self, shard: Shard, reason: Reason, detail: str) -> Iterator[Outcome]:
         """A lost shard, less what is committed of it, is cut up and tried again; one picture alone is blamed."""

@@ -33,6 +33,7 @@ from featurize.inference.extractor import Extractor, ModelSettings, Placement, m
 from featurize.intake.catalogue import quarantine_rows
 from featurize.intake.files import read_bytes
 from featurize.intake.web import NOWHERE, Web
+from featurize.metrics import memory
 from featurize.models import load_backend
 from featurize.report import Spent
 from featurize.storage import secrets, tables
@@ -132,6 +133,10 @@ class Outcome:
     batch_size: int = 0
     spent: Spent = field(default_factory=Spent)
     worker: str = ""
+    tokens: Counter[str] = field(default_factory=Counter)
+    """Of prompts and of answers (`output`), where the model has any."""
+    memory: float = 0.0
+    """The most bytes that its worker has held."""
     found: Any = None
     """What a phase that commits nothing hands back."""
 
@@ -209,7 +214,10 @@ def run_shard(shard: Shard, extractor: Extractor, phase: Phase, advance: Advance
     with watch.on("write_s"):
         _commit(shard, rows, failures, phase, damage)
     spent = watch.stop(phase.store.written - before)
-    return Outcome(shard, len(rows), quarantined, extractor.batch_size, spent, here())
+    outcome = Outcome(shard, len(rows), quarantined, extractor.batch_size, spent, here(), memory=memory())
+    for kind in ("prompt", "output"):
+        outcome.tokens[kind] = sum(int(row.get(f"{kind}_tokens", 0)) for row in rows.values())
+    return outcome
 
 
 def hopeless(

@@ -152,6 +152,18 @@ def test_a_cluster_that_does_not_answer(artwork: Path, tmp_path: Path) -> None:
     assert "RAY_ADDRESS=127.0.0.1:9 does not answer: [Errno 111] Connection refused" in error(said)
 
 
+@pytest.mark.slow
+def test_a_cluster_whose_nodes_do_not_come(artwork: Path, tmp_path: Path, ray_cluster: Cluster) -> None:
+    """More workers than there is room for do no harm; none at all is told of, and not waited for for ever."""
+    settings = {"run.executor": "ray", "embed.workers": 5}
+    more = {**settings, "run.wait_for_nodes": 100, "embed.cpus": 1}
+    run(tmp_path / "some", artwork, more, ray_cluster.address)
+    assert len(rows(tmp_path / "some")["image_embedding"]) == 40
+    none = {**settings, "run.wait_for_nodes": 2, "run.stall_seconds": 2, "embed.cpus": 3}
+    said = run(tmp_path / "none", artwork, none, ray_cluster.address, code=1)
+    assert "no node has had room for a worker of backend 'fake' (0 GPU, 3 CPUs) for 2 s" in error(said)
+
+
 def node(cpus: float, gpus: float = 0) -> dict[str, float]:
     return {"CPU": cpus, "GPU": gpus}
 
