@@ -308,6 +308,7 @@ def full(folder):
         phase("describe", WORDS, 14, spent={"model_s": 18.5, "worker_s": {"cpu": 24.0}}),
     ]
     runs = [
+        run_row("r0", 4, "featurize", "started", seconds=0.0),  # and nothing after it: killed
         run_row("r1", 3, "featurize", phases=[phase("embed", CLIP, 15, work=10.0)], found=15),
         run_row("r2", 2, "featurize", "failed", HOSTILE),
         run_row("r3", 1, "featurize", phases=phases, found=15, removed=0),

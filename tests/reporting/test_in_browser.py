@@ -177,7 +177,7 @@ def test_ten_thousand_artworks(page, tmp_path):
     page.type("/")
     begun = time.monotonic()
     page.type("number 9")
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 10
     assert f" of {shown} titles" in page.ask(FOUND)
     assert page.problems == []
     print(f"{seconds:.1f} s of CPU, {path.stat().st_size / 1e6:.1f} MB, opened in {took:.2f} s, {shown} titles")

@@ -59,7 +59,8 @@ def everything(tmp_path_factory):
 def test_what_ran_and_how_it_ended(everything):
     page, _, _ = everything
     told = [attrs["data-tip"] for tag, attrs in page.tags if tag == "a" and "cell" in attrs.get("class", "")]
-    assert len(told) == 5
+    assert len(told) == 6
+    assert any(f"{stores.night(4):%a %d %b}, featurize: 1 killed" in each for each in told)
     assert f"{stores.night(3):%a %d %b}, featurize: 1 done, 1 min 0 s" in told
     assert any(f"{stores.night(2):%a %d %b}, featurize: 1 failed" in each and stores.HOSTILE in each for each in told)
     assert any("rank: 1 interrupted" in each for each in told)
