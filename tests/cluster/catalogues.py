@@ -168,7 +168,7 @@ class Reader:
         self.reads += 1
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 120) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 300) -> Any:
     """The first true value of `condition`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

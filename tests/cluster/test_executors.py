@@ -1,6 +1,7 @@
 """The two executors do the same, and both stop with one sentence where going on is pointless."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ def test_both_give_the_same_rows(artwork: Path, tmp_path: Path, ray_cluster: Clu
     """On Ray with two workers, and a batch that does not fit: it is halved, and the size found is told."""
     run(tmp_path / "local", artwork)
     said = run(tmp_path / "tight", artwork, {"embed.most_at_once": 5, "run.shard_images": 20})
-    assert "out of memory with 14 pictures; the batch size is now 7" in said
+    found = re.findall(r"out of memory with (\d+) pictures; the batch size is now (\d+)", said)
+    assert found  # how many were ready when a batch was made is a matter of time
+    assert all(int(halved) == int(tried) // 2 for tried, halved in found)
     tight = {"embed.most_at_once": 5, "embed.cpus": 1, "run.shard_images": 20, "run.executor": "ray"}
     run(tmp_path / "ray", artwork, tight, ray_cluster.address)
     expected = rows(tmp_path / "local")

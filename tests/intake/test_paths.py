@@ -447,7 +447,7 @@ def interrupted(folder, number, artwork, **environment):
     time.sleep(1.5)  # by now it has read all that can be read
     run.send_signal(number)
     begun = time.monotonic()
-    _, errors = run.communicate(timeout=40)
+    _, errors = run.communicate(timeout=200)
     return run.returncode, time.monotonic() - begun, errors
 
 
