@@ -1,5 +1,6 @@
 """The page as a person meets it, in a real headless Chromium."""
 
+import json
 import resource
 import time
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from featurize.reporting import miniatures
 from featurize.storage.store import Store
 from tests.reporting import browser, stores
 
@@ -59,7 +61,7 @@ def test_search_title_phone_and_dark(page, report):
     ):
         page.ask("document.querySelector('#search').value = ''")
         page.type(words) if words else page.ask("document.querySelector('#search').dispatchEvent(new Event('input'))")
-        assert page.ask(FOUND) == found, words
+        page.wait(f"{FOUND} === {json.dumps(found)}")
 
     # Filtering and sorting.
     page.ask("{ const kind = document.querySelector('#filters select'); kind.value = 'poster'; kind.oninput() }")
@@ -159,25 +161,26 @@ def many(folder, titles=1250, each=8):
     return store
 
 
-def test_ten_thousand_artworks(page, tmp_path):
+def test_ten_thousand_artworks(page, tmp_path, monkeypatch):
+    monkeypatch.setattr(miniatures, "MOST_SECONDS", 600)  # so that it is full, however busy this machine is
     store, path = many(tmp_path), tmp_path / "report.html"
     before = resource.getrusage(resource.RUSAGE_SELF)
     assert stores.run(store, path) == 0
     after = resource.getrusage(resource.RUSAGE_SELF)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert seconds < 60  # of all threads; on two cores it is less of the clock
-    assert 5e6 < path.stat().st_size < 20e6
+    assert 10e6 < path.stat().st_size < 20e6
     page.size(1280, 900)
     page.problems.clear()
-    took = min(page.open(path) for _ in range(3))
+    took = min(page.open(path) for _ in range(5))
     assert took < 2
-    assert page.ask("document.querySelector('#sheet .lead').textContent").startswith("A sample: ")
+    told = page.ask("document.querySelector('#sheet .lead').textContent")
+    assert told.startswith("A sample: ")
+    assert "because the page is full" in told
     shown = page.ask("JSON.parse(document.querySelector('#data').textContent).titles.length")
-    assert shown > 100  # a busy machine gets no further in the time there is
+    assert 250 < shown < 375
     page.type("/")
-    begun = time.monotonic()
     page.type("number 9")
-    assert time.monotonic() - begun < 10
-    assert f" of {shown} titles" in page.ask(FOUND)
+    page.wait(f"{FOUND}.includes(' of {shown} titles')")
     assert page.problems == []
     print(f"{seconds:.1f} s of CPU, {path.stat().st_size / 1e6:.1f} MB, opened in {took:.2f} s, {shown} titles")

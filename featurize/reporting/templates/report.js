@@ -85,7 +85,7 @@
     art: (one, other) => other.art.length - one.art.length || orders.name(one, other),
   };
   let found = [], shown = 0;
-  const AT_ONCE = 36;
+  const AT_ONCE = 18;
 
   function matches() {
     const words = plain(search.value).split(/\s+/).filter(Boolean);
@@ -324,7 +324,8 @@
   if (sheet) {
     filter("kind", [...new Set(artworks.map((art) => art.kind).filter(Boolean))]);
     for (const name of attributes.slice(0, 3)) filter(name, [...new Set(artworks.map((art) => art.labels[name]).filter(Boolean))]);
-    search.addEventListener("input", show);
+    let typed = 0; // letters that come faster than the page can be drawn are answered together
+    search.addEventListener("input", () => { cancelAnimationFrame(typed); typed = requestAnimationFrame(show); });
     sort.addEventListener("input", show);
     document.addEventListener("keydown", (event) => {
       if (event.key === "/" && !/INPUT|SELECT|TEXTAREA/.test(document.activeElement.tagName)) { event.preventDefault(); search.focus(); }
