@@ -60,7 +60,7 @@ def test_a_killed_night_is_told_of_and_the_next_one_takes_over(tmp_path, capsys)
     assert "note: took over from run killed (process" in told
     assert nights.ask(tmp_path, "SELECT run_id, outcome, done FROM runs") == [
         ("killed", "killed", done),
-        ("next", "done", 54 - committed["image_embedding"] + 20 + 20),
+        ("next", "done", 54 - committed["image_embedding"] + 54 + 20 + 20),  # embedded, compared, asked, ranked
     ]
     assert len(nights.rows(tmp_path, "image_embedding")) == 54
     assert len(nights.rows(tmp_path, "choice")) == 20
