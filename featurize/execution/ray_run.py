@@ -211,7 +211,8 @@ class RayExecutor:
         deadline: Deadline = NEVER,
     ) -> None:
         self.phase, self.advance, self.workers, self.stall_seconds = phase, advance, workers, stall_seconds
-        self.deadline, self.patience = deadline, max(stall_seconds, wait_for_nodes)
+        self.deadline, self.wait_for_nodes = deadline, wait_for_nodes
+        self.patience = max(stall_seconds, wait_for_nodes)
         self.placed_at = time.monotonic()
         self.slots: list[_Slot] = []
         self.closing: list[tuple[Any, Any]] = []
@@ -315,10 +316,12 @@ class RayExecutor:
             yield from self._replace(slot, "timeout", stalled)
 
     def _refuse_to_wait(self) -> None:
-        """Do not wait for workers that have no place: not when nothing is left to do, nor for ever.
+        """Where nodes come when asked for, do not wait for workers without a place when nothing is left, nor for ever.
 
         Errors: RunFailed when no worker has had one for too long, as when the nodes are lost and none come.
         """
+        if not self.wait_for_nodes:  # all that were asked for had room, and one that only starts may take long
+            return
         waiting = [slot for slot in self.slots if slot.shard is None and not slot.placed]
         if not waiting:
             self.placed_at = time.monotonic()
