@@ -81,6 +81,22 @@ def heard(work: Callable[[], int]) -> int:
     return code
 
 
+def answered(work: Callable[[], int], interrupted: str = "interrupted") -> int:
+    """`heard`, of a command that leaves no run: where `work` fails, its exit code and one sentence on stderr."""
+    try:
+        return heard(work)
+    except KeyboardInterrupt:
+        return _say(interrupted, 1)
+    except ArtworkError as error:
+        return _say(error, _code(error))
+    except (OSError, duckdb.IOException) as error:
+        return _say(sentence(f"the storage failed: {error}"), 1)
+
+
+def _code(error: ArtworkError) -> int:
+    return next(code for kind, code in CODES.items() if isinstance(error, kind))
+
+
 def _deaf(stream: TextIO) -> bool:
     """Whether the other end of a pipe is closed."""
     poll = select.poll()
@@ -126,12 +142,12 @@ def _attempt(arguments: argparse.Namespace, work: Callable[[config.Settings, str
         return _say(error, CODES[LeaseHeld], told)
     except BrokenPipeError:
         raise
-    except (ArtworkError, OSError, duckdb.Error) as error:
-        if _interrupted.is_set():  # DuckDB makes an error of its own of an interrupt that comes while it calls Python
+    except (ArtworkError, OSError, duckdb.Error, RuntimeError) as error:
+        # DuckDB makes an error of its own of an interrupt that comes while it works or calls Python.
+        if _interrupted.is_set():
             return _say(INTERRUPTED, 1, told)
-        for kind, code in CODES.items():
-            if isinstance(error, kind):
-                return _say(error, code, told)
+        if isinstance(error, ArtworkError):
+            return _say(error, _code(error), told)
         if isinstance(error, OSError | duckdb.IOException):
             return _say(sentence(f"the storage failed: {error}"), 1, told)
         raise

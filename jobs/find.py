@@ -6,17 +6,12 @@ Reads a store and changes nothing in it.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from functools import partial
 
-import duckdb
-
 from featurize import config
-from featurize.errors import ArtworkError, RefusedInput, sentence
 from featurize.report import shown
 from featurize.reporting import find, find_page
-from featurize.storage import secrets
 from jobs import cli
 
 MOST = 1000
@@ -25,16 +20,7 @@ MOST = 1000
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0; 1 when the storage or a GPU failed, 2 when what is asked has no answer, each with a sentence why."""
     asked = parser().parse_args(argv)
-    try:
-        return cli.heard(partial(_find, asked))
-    except KeyboardInterrupt:
-        problem, code = "interrupted", 1
-    except ArtworkError as error:
-        problem, code = str(error), 2 if isinstance(error, RefusedInput) else 1
-    except (OSError, duckdb.IOException) as error:
-        problem, code = sentence(f"the storage failed: {error}"), 1
-    print(f"error: {secrets.redact(problem)}", file=sys.stderr)
-    return code
+    return cli.answered(partial(_find, asked))
 
 
 def _find(asked: argparse.Namespace) -> int:

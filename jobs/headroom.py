@@ -9,33 +9,30 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from featurize.demo import world
 from featurize.demo.titles import titles
 from featurize.demo.values import values
-from featurize.errors import ArtworkError, RefusedInput
 from jobs import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0; 1 when it was interrupted; 2 when the folder of the world holds something else, or not all of it."""
     size = parser().parse_args(argv).size
-    try:
-        folder = Path("demo") / size
-        if world.is_complete(folder, size):
-            print(values(folder))
-            return 0
-        with tempfile.TemporaryDirectory() as made:
-            amounts = world.SIZES[size]
-            world.write_tables(Path(made), list(titles(amounts.titles, 0)), amounts, 0)
-            print(values(Path(made)))
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 1
-    except ArtworkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, RefusedInput) else 1
+    return cli.answered(partial(_headroom, size))
+
+
+def _headroom(size: str) -> int:
+    folder = Path("demo") / size
+    if world.is_complete(folder, size):
+        print(values(folder))
+        return 0
+    with tempfile.TemporaryDirectory() as made:
+        amounts = world.SIZES[size]
+        world.write_tables(Path(made), list(titles(amounts.titles, 0)), amounts, 0)
+        print(values(Path(made)))
     return 0
 
 
@@ -46,4 +43,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.heard(main))
+    sys.exit(main())

@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from featurize.errors import ArtworkError, RefusedInput
 from featurize.paper import stages
 from jobs import cli
 
@@ -18,16 +18,13 @@ from jobs import cli
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 when all stages are done; else 1, or 2 for what cannot be read."""
     asked = parser().parse_args(argv)
-    try:
-        for stage in stages.stages(asked.work, asked.set):
-            stages.run(stage, asked.work)
-        stages.publish(asked.work, asked.out)
-    except KeyboardInterrupt:
-        print("error: interrupted; the next run goes on from there", file=sys.stderr)
-        return 1
-    except ArtworkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, RefusedInput) else 1
+    return cli.answered(partial(_paper, asked), "interrupted; the next run goes on from there")
+
+
+def _paper(asked: argparse.Namespace) -> int:
+    for stage in stages.stages(asked.work, asked.set):
+        stages.run(stage, asked.work)
+    stages.publish(asked.work, asked.out)
     print(f"\nthe records of all stages: {asked.out}")
     return 0
 
@@ -43,4 +40,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.heard(main))
+    sys.exit(main())
