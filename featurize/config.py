@@ -37,6 +37,7 @@ from featurize.errors import RefusedInput, did_you_mean
 from featurize.images.decode import Limits
 from featurize.inference.exploration import Explore
 from featurize.inference.extractor import ModelSettings
+from featurize.media.decode import Limits as ClipLimits
 from featurize.models import backends, load_backend
 from featurize.rankers import load_ranker
 from featurize.rankers.linucb import Settings as LinucbSettings
@@ -50,7 +51,11 @@ NEAR = 0.6
 """How much alike (0 to 1) an unknown setting must be to the one that is suggested."""
 ALIKE = 0.75
 """The same for one of a few words: `gpu` is not meant to be `cpu`."""
-SECTION_OF = {"image_embedding": "embed", "description": "describe"}
+SECTION_OF = {
+    "image_embedding": "embed",
+    "description": "describe",
+    "clip_description": "describe_clips",
+}
 """By the table that a backend fills, the section that names it."""
 
 
@@ -126,6 +131,23 @@ class LimitSettings(Section):
     max_pixels: int = Field(Limits.max_pixels, ge=1, description="pixels of a picture, by its header, before decoding")
 
 
+class Clips(Section):
+    """Videos and sound of the catalogue: what decodes them, and what a clip may be, at most."""
+
+    ffmpeg: str = Field("ffmpeg", min_length=1, description="command that decodes clips, by name or path")
+    ffprobe: str = Field("ffprobe", min_length=1, description="command that looks into them; comes with ffmpeg")
+    max_bytes: int = Field(
+        ClipLimits.max_bytes, ge=1, description="bytes of a file whose name ends as those of clips do, such as .mp4"
+    )
+    max_seconds: float = Field(ClipLimits.max_seconds, gt=0, description="length of a clip; longer ones are too_long")
+    max_pixels: int = Field(ClipLimits.max_pixels, ge=1, description="pixels of one frame, before it is reduced")
+    decode_seconds: float = Field(
+        ClipLimits.decode_seconds,
+        gt=0,
+        description="time that decoding one clip may take, after which it is killed; less than run.stall_seconds",
+    )
+
+
 class Run(Section):
     """How the work is done; nothing here changes the numbers that come out."""
 
@@ -173,10 +195,12 @@ def _backend_settings(value: Any, info: ValidationInfo) -> Any:
     if value.get("backend") is None:
         raise ValueError("the key 'backend' is missing")
     backend = load_backend(str(value["backend"]))
-    if info.field_name == "embed" and backend.Extractor.table != "image_embedding":  # the tags are made of its vectors
-        raise ValueError(
-            f"backend '{value['backend']}' makes rows of {backend.Extractor.table}, not of image_embedding"
-        )
+    section = info.field_name
+    wanted = next(table for table, name in SECTION_OF.items() if name == section)
+    made = backend.Extractor.table
+    takes_pictures = section == "describe" and backend.Extractor.input == "image"
+    if made != wanted and not takes_pictures:  # tags are made of the vectors of embed, for one
+        raise ValueError(f"backend '{value['backend']}' makes rows of {made}, not of {wanted}")
     return backend.Settings.model_validate(value)
 
 
@@ -571,6 +595,7 @@ class Settings(Section):
     input: Input = Input()
     store: str = Field("store", description="folder or s3:// address")
     limits: LimitSettings = LimitSettings()
+    clips: Clips = Clips()
     run: Run = Run()
     embed: Model = Field(None, description="model of the vectors and tags: a section, or null for none")
     labels: str = Field(
@@ -584,6 +609,9 @@ class Settings(Section):
         " tells pictures apart sharply, higher where too many look alike; another value compares all again; null: none",
     )
     describe: Model = Field(None, description="model of the descriptions: a section, or null for none")
+    describe_clips: Model = Field(
+        None, description="model that describes the frames of videos: a section, or null for none"
+    )
     prompts: Prompts = Prompts()
     posttrain: Posttrain = Posttrain()
     rank: Rank = Rank()

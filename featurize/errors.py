@@ -31,6 +31,9 @@ Reason = Literal[
     "timeout",
     "worker_crashed",
     "model_error",
+    "not_a_clip",
+    "no_video_stream",
+    "too_long",
 ]
 REASONS: tuple[str, ...] = get_args(Reason)
 

@@ -1,8 +1,8 @@
-"""Artwork files to embeddings, tags and descriptions.
+"""Artwork files to embeddings, tags and descriptions; videos and sound to words.
 
 Look at the catalogue, then for each model compute what is missing: embed the pictures, embed the labels, tag the
-pictures, compare them with each other, describe them. Every step asks the committed rows what is left to do, so a rerun
-goes on where a run stopped.
+pictures, compare them with each other, describe them, then the clips. Every step asks the committed rows what is left
+to do, so a rerun goes on where a run stopped.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ def steps(job: Featurizing) -> None:
         job.compare(embed, images)
     if describe:
         job.compute("describe", describe)
+    job.compute_clips()
 
 
 def featurize(settings: Settings, run_id: str, dry_run: bool) -> None:

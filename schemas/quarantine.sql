@@ -6,7 +6,8 @@ CREATE TABLE quarantine (
     model_key VARCHAR NOT NULL,
     reason VARCHAR NOT NULL CHECK (reason IN (
         'not_found', 'unreadable', 'forbidden', 'web_page', 'changed', 'empty', 'not_an_image', 'unsupported', 'truncated', 'too_many_pixels',
-        'too_many_bytes', 'decode_error', 'timeout', 'worker_crashed', 'model_error')),
+        'too_many_bytes', 'decode_error', 'timeout', 'worker_crashed', 'model_error',
+        'not_a_clip', 'no_video_stream', 'too_long')),
     detail VARCHAR NOT NULL,
     retryable BOOLEAN NOT NULL,
     attempts INTEGER NOT NULL CHECK (attempts >= 1),
@@ -15,9 +16,9 @@ CREATE TABLE quarantine (
     computed_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (image_sha256, uri, stage, model_key, attempts)
 );
-COMMENT ON COLUMN quarantine.image_sha256 IS 'SHA-256 of the file; empty where its bytes could not be read, and of a prompt';
+COMMENT ON COLUMN quarantine.image_sha256 IS 'SHA-256 of the file, a picture or a clip; empty where its bytes could not be read, and of a prompt';
 COMMENT ON COLUMN quarantine.uri IS 'A file with that content; of a prompt that could not be ranked, prompt:<prompt_id>';
-COMMENT ON COLUMN quarantine.stage IS 'read (storage), decode (bytes to pixels) or model';
+COMMENT ON COLUMN quarantine.stage IS 'read (storage), decode (bytes to pixels, frames or sound) or model';
 COMMENT ON COLUMN quarantine.model_key IS 'Model that failed; of read and decode, the decoder, which no model can do without';
 COMMENT ON COLUMN quarantine.reason IS 'Reason code';
 COMMENT ON COLUMN quarantine.detail IS 'The same in words';

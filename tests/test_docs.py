@@ -43,7 +43,7 @@ def test_every_setting_of_every_section_and_backend_is_in_the_reference_with_all
     declared = [{key} for key in keys_below(config.Settings, "")]
     for backend in backends():
         fields = load_backend(backend).Settings.model_fields
-        declared += [{f"{section}.{each}" for section in ("embed", "describe", "MODEL")} for each in fields]
+        declared += [{f"{section}.{each}" for section in (*config.SECTION_OF.values(), "MODEL")} for each in fields]
     for keys in declared:
         assert keys & told.keys(), keys
     for setting in told.values():

@@ -20,6 +20,7 @@ ORDER = [
     "metrics",
     "storage",
     "images",
+    "media",
     "inference",
     "models",
     "rankers",

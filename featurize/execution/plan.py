@@ -54,19 +54,24 @@ def missing_pictures(
     decode_key: str,
     max_attempts: int,
     retry_failed: bool = False,
+    wanted: str = "FROM picture",
 ) -> pa.Table:
-    """Pictures of table `picture` in `db` that `table` has no row of: key, source (uri), attempts; most wanted first.
+    """Pictures of table `wanted` in `db` that `table` has no row of: key, source (uri), attempts; most wanted first.
 
     With `retry_failed`, which is for descriptions, also those with only rows that say that it failed.
     """
-    db.register("features", store.dataset(table, [model_key]))
+    db.register("feature_rows", store.dataset(table, [model_key]))
+    key = tables.contract(table).key[0]
+    db.execute(f"CREATE OR REPLACE TEMP VIEW features AS SELECT * RENAME ({key} AS image_sha256) FROM feature_rows")
+    db.execute(f"CREATE OR REPLACE TEMP VIEW wanted AS {wanted}")
     db.execute("CREATE OR REPLACE TEMP TABLE failed (image_sha256 VARCHAR, tries INTEGER)")
     if retry_failed:
         db.execute(sql("execution", "failed"), {"max_attempts": max_attempts})
     store.register(db, "quarantine", [model_key, decode_key])
     parameters = {"model_key": model_key, "decode_key": decode_key, "max_attempts": max_attempts}
     found = tables.arrow(db, sql("execution", "missing"), parameters)
-    db.unregister("features")
+    db.execute("DROP VIEW features")
+    db.unregister("feature_rows")
     return found
 
 

@@ -7,7 +7,6 @@ row of `quarantine`; only what is wrong with the run is raised.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import socket
@@ -25,18 +24,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurize.errors import ArtworkError, BadImage, RunFailed
-from featurize.execution.plan import Item, Shard
+from featurize.execution.plan import Shard
+from featurize.execution.prepare import Failure, Ready, in_words, prepare
 from featurize.execution.room import Room
 from featurize.execution.watch import Shift, Watch, here
-from featurize.images.decode import Limits, open_picture
+from featurize.images.decode import Limits
 from featurize.inference.extractor import Extractor, ModelSettings, Placement, model_key
 from featurize.intake.catalogue import quarantine_rows
-from featurize.intake.files import read_bytes
 from featurize.intake.web import NOWHERE, Web
+from featurize.media.decode import Decoder
 from featurize.metrics import memory
 from featurize.models import load_backend
 from featurize.report import Spent
-from featurize.storage import secrets, tables
+from featurize.storage import tables
 from featurize.storage.lease import Fence
 from featurize.storage.store import Store
 from featurize.storage.tables import Origin
@@ -47,6 +47,7 @@ HOPELESS_FROM = 20
 """Failures below which a run never counts as hopeless."""
 NO_PICTURE = frozenset({"empty", "not_an_image", "unsupported"})
 """Of files that a folder holds and no manifest calls pictures: folders hold all sorts of things."""
+ANY_CLIP = Decoder()
 
 Row = dict[str, Any]
 Advance = Callable[[int], None]
@@ -106,6 +107,7 @@ class Phase:
     web: Web = NOWHERE
     uncounted: frozenset[str] = frozenset()
     """Reasons for which a picture may fail without being a sign that something is wrong."""
+    clips: Decoder = ANY_CLIP
 
     def load(self) -> Extractor:
         """The loaded model. Errors: RefusedInput, RunFailed."""
@@ -121,6 +123,13 @@ class Phase:
         """Quarantine every item of a shard that no worker survives."""
         _commit(shard, {}, dict.fromkeys(range(len(shard.items)), ("model", error)), self)
         return Outcome(shard, quarantined=Counter({error.reason: len(shard.items)}))
+
+
+@dataclass(frozen=True)
+class ClipPhase(Phase):
+    """The `Work` of one model on clips."""
+
+    unit: ClassVar[str] = "clip"
 
 
 @dataclass
@@ -194,8 +203,8 @@ def run_shard(shard: Shard, extractor: Extractor, phase: Phase, advance: Advance
     damage: dict[int, str] = {}
     room, watch, before = Room(phase.decode_pixels), Watch(), phase.store.written
     with ThreadPoolExecutor(phase.threads, thread_name_prefix="decode") as decoders:
-        depth = 2 * (extractor.batch_size + phase.threads)
-        ready = _prefetch(decoders, lambda item: _prepare(item, extractor, phase, room, watch), shard.items, depth)
+        depth = (extractor.batch_size + phase.threads) * (2 if extractor.input in ("image", "text") else 1)
+        ready = _prefetch(decoders, lambda item: prepare(item, extractor, phase, room, watch), shard.items, depth)
         prepared = _without_failures(ready, failures, damage, advance)
         with ThreadPoolExecutor(extractor.concurrency, thread_name_prefix="model") as callers:
             batches = _batches(prepared, extractor, depth)
@@ -260,56 +269,14 @@ def committed(shard: Shard, phase: Phase) -> tuple[Outcome, Shard]:
     return Outcome(shard, len(done), Counter(reasons)), shard.without({*done, *failed})
 
 
-@dataclass(frozen=True)
-class _Failure:
-    stage: str
-    error: BadImage
-
-
-@dataclass(frozen=True)
-class _Ready:
-    prepared: Any
-    damage: str | None = None
-
-
-def _prepare(item: Item, extractor: Extractor, phase: Phase, room: Room, watch: Watch) -> _Ready | _Failure:
-    """What the model eats. Pixels are held no longer than that takes."""
-    if extractor.input == "text":
-        return _Ready(extractor.prepare(item.source))  # type: ignore[arg-type]
-    stage = "read"
-    try:
-        with watch.on("read_s"):
-            data = read_bytes(item.source, phase.web)
-            watch.has_read(len(data))
-            if hashlib.sha256(data).hexdigest() != item.key:
-                raise BadImage("changed", "the file changed while the run was going on", retryable=True)
-        stage = "decode"
-        with watch.on("decode_s"):
-            picture = open_picture(data, phase.limits, extractor.at_least)
-        with room.held(picture.weight), watch.on("decode_s"):
-            pixels, damage = picture.rgb(), picture.header.damage
-            del picture  # with what it has decoded: it must not outlast its room
-            stage = "model"
-            ready = _Ready(extractor.prepare(pixels), damage)
-            del pixels
-        return ready
-    except BadImage as error:
-        return _Failure(stage, error)
-    except ArtworkError:
-        raise
-    except Exception as error:
-        log.debug("preparing %s", item.source, exc_info=True)
-        return _Failure(stage, BadImage("model_error" if stage == "model" else "decode_error", _sentence(error)))
-
-
 def _without_failures(
-    ready: Iterable[_Ready | _Failure],
+    ready: Iterable[Ready | Failure],
     failures: dict[int, tuple[str, BadImage]],
     damage: dict[int, str],
     advance: Advance,
 ) -> Iterator[tuple[int, Any]]:
     for index, result in enumerate(ready):
-        if isinstance(result, _Failure):
+        if isinstance(result, Failure):
             failures[index] = (result.stage, result.error)
             advance(1)
         else:
@@ -384,7 +351,7 @@ def _extract(batch: list[tuple[int, Any]], extractor: Extractor) -> list[tuple[i
         return list(zip((index for index, _ in batch), _rows(columns, len(batch)), strict=True))
     except extractor.out_of_memory as error:
         if len(batch) == 1:
-            why = f"out of memory with one picture: {_sentence(error)}"
+            why = f"out of memory with one picture: {in_words(error)}"
             return [(batch[0][0], BadImage("model_error", why, retryable=True))]
         if extractor.batch_size > len(batch) // 2:
             extractor.batch_size = len(batch) // 2
@@ -397,17 +364,13 @@ def _extract(batch: list[tuple[int, Any]], extractor: Extractor) -> list[tuple[i
     except Exception as error:
         if len(batch) == 1:
             log.debug("model", exc_info=True)
-            return [(batch[0][0], BadImage("model_error", _sentence(error), retryable=True))]
+            return [(batch[0][0], BadImage("model_error", in_words(error), retryable=True))]
     half = len(batch) // 2
     return _extract(batch[:half], extractor) + _extract(batch[half:], extractor)
 
 
 def _rows(columns: Mapping[str, Sequence[Any]], length: int) -> list[Row]:
     return [{name: values[i] for name, values in columns.items()} for i in range(length)]
-
-
-def _sentence(error: BaseException) -> str:
-    return secrets.redact(f"{type(error).__name__}: {error}")[:500]  # before a cut that might leave half of one
 
 
 def _commit(

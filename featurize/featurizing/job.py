@@ -11,8 +11,8 @@ from typing import Any
 from featurize.config import Settings
 from featurize.errors import ArtworkError, RefusedInput
 from featurize.execution import phases, plan
-from featurize.execution.run import NO_PICTURE, Phase, hopeless
-from featurize.featurizing import near_duplicates, tags
+from featurize.execution.run import NO_PICTURE, ClipPhase, Phase, hopeless
+from featurize.featurizing import clips, near_duplicates, tags
 from featurize.images.decode import Limits
 from featurize.inference.captions import CaptionerSettings
 from featurize.inference.extractor import ModelSettings, model_key
@@ -28,7 +28,7 @@ from featurize.storage.tables import sql
 JOB = "featurize"
 TABLES = (
     *("artwork", "image_embedding", "text_embedding", "image_tag", "near_picture"),
-    *("description", "damage", "quarantine", "model"),
+    *("description", "damage", "quarantine", "model", *clips.TABLES),
 )
 _MEANINGLESS = "their words and numbers mean nothing (the profile 'gpu' has models for photographs)"
 
@@ -40,6 +40,7 @@ class Featurizing(JobRun):
         super().__init__(JOB, TABLES, settings, run_id, dry_run, night)
         self.limits = Limits(**settings.limits.model_dump())
         self.decoder = plan.decoder(self.limits)
+        self.clips = clips.decoder(settings)
         self._gpus_found = self.assorted = False
         self.db = tables.connect()
         self._refuse_early()
@@ -50,9 +51,8 @@ class Featurizing(JobRun):
         if artwork is not None and address(artwork) == self.store.uri:
             raise RefusedInput(f"artwork '{artwork}' is the store; give the store a folder of its own")
         self.labels = tags.load_labels(self.settings.labels) if self.settings.embed else None
-        for model in (self.settings.embed, self.settings.describe):
-            if model is not None:
-                phases.fingerprint_of(model)
+        for model in self._models():
+            phases.fingerprint_of(model)
         if self.dry_run:
             if self._models_on_gpus():
                 self.report.notes.append(
@@ -98,6 +98,7 @@ class Featurizing(JobRun):
                 advance=advance,
                 tell=progress.say,
                 late=lambda: self.deadline.passed,
+                clips=self.clips.limits,
             )
         self.assorted = scan.assorted
         self.report.spent.bytes_read += scan.bytes_read
@@ -112,6 +113,9 @@ class Featurizing(JobRun):
             "removed": scan.removed,
             "distinct pictures": scan.pictures,
         }
+        if scan.clips:
+            self.report.counts["distinct clips"] = scan.clips
+            self.report.notes += clips.ready(self.settings, self.clips)
         self.report.notes += scan.notes
 
     def compute(self, name: str, model: ModelSettings) -> str:
@@ -206,6 +210,23 @@ class Featurizing(JobRun):
         if row[0]:
             self.report.counts["damaged"], self.report.examples["damaged"] = row
 
+    def compute_clips(self) -> None:
+        """What each model for clips has to say of those that it has no row of."""
+        for name, model in clips.models(self.settings).items():
+            if tables.scalar(self.db, "SELECT count(*) FROM clip_file"):
+                self.compute(name, model)
+                self._count_statuses(self.report.phases[-1], load_backend(model.backend).Extractor.table)
+
+    def _count_statuses(self, report: PhaseReport, table: str) -> None:
+        """What became of this run's clips, where it is not plainly words."""
+        self.store.register(self.db, table, [report.model_key])
+        asked = f"""SELECT status, count(*) FROM {table} WHERE run_id = $run_id AND status <> 'ok'
+            GROUP BY ALL ORDER BY ALL"""
+        found = self.db.execute(asked, {"run_id": self.origin.run_id}).fetchall()
+        if found:
+            told = ", ".join(f"{status} {count:,}" for status, count in found)
+            self.report.notes.append(f"{report.name}: of {report.done:,} clips {told}")
+
     def _count_failed(self, report: PhaseReport, model: ModelSettings) -> None:
         """Answers of this run that could not be used: rows all the same, so no quarantine tells of them."""
         self.store.register(self.db, "description", [report.model_key])
@@ -235,16 +256,25 @@ class Featurizing(JobRun):
         self._gpus_found = True
 
     def _models_on_gpus(self) -> list[ModelSettings]:
-        models = (self.settings.embed, self.settings.describe)
-        return [model for model in models if model is not None and (model.gpus or model.device == "cuda")]
+        return [model for model in self._models() if model.gpus or model.device == "cuda"]
+
+    def _models(self) -> list[ModelSettings]:
+        models = (self.settings.embed, self.settings.describe, *clips.models(self.settings).values())
+        return [model for model in models if model is not None]
 
     def _missing(self, model: ModelSettings) -> Any:
-        """The pictures that this model has no row of, or none that worked."""
-        table = load_backend(model.backend).Extractor.table
-        key = model_key(phases.fingerprint_of(model))
-        decode_key = model_key(self.decoder)
+        """The pictures or clips that this model has no row of, or none that worked."""
+        extractor = load_backend(model.backend).Extractor
+        table, key = extractor.table, model_key(phases.fingerprint_of(model))
+        decode_key = model_key(self._decoder_for(model))
         attempts, again = self.settings.run.max_attempts, isinstance(model, CaptionerSettings) and model.retry_failed
-        return plan.missing_pictures(self.db, self.store, table, key, decode_key, attempts, again)
+        wanted = clips.WANTED.get(extractor.input, "FROM picture")
+        return plan.missing_pictures(self.db, self.store, table, key, decode_key, attempts, again, wanted)
+
+    def _decoder_for(self, model: ModelSettings) -> dict[str, object]:
+        """The fingerprint of what decodes for it."""
+        gives = load_backend(model.backend).Extractor.input
+        return self.clips.fingerprint(gives) if gives in clips.WANTED else self.decoder
 
     def _execute(self, name: str, model: ModelSettings, key: str, table: str, missing: Any) -> None:
         report = PhaseReport(name, key, new=missing.num_rows)
@@ -252,23 +282,25 @@ class Featurizing(JobRun):
         if self.dry_run or not report.new or self.out_of_time(report):
             return
         self._refuse_missing_gpus()
-        phases.record_model(self.store, self.lease.fence, self.decoder, self.origin)
-        unit = "text" if table == "text_embedding" else "image"
+        decode_key = phases.record_model(self.store, self.lease.fence, self._decoder_for(model), self.origin)
+        of_clips = table in clips.TABLES
+        unit = "text" if table == "text_embedding" else "clip" if of_clips else "image"
         with Progress(name, report.new, unit, loading=model.backend) as progress:
             crew = phases.crew(self.settings, model)
-            phase = Phase(
+            phase = (ClipPhase if of_clips else Phase)(
                 name=name,
                 settings=model.model_copy(update={"cpus": crew.cpus}),
                 table=table,
                 model_key=key,
-                decode_key=model_key(self.decoder),
+                decode_key=decode_key,
                 limits=self.limits,
                 threads=self.settings.run.threads or crew.cpus,
                 cpus=crew.cpus,
                 max_failed=self.settings.run.max_failed,
                 decode_pixels=self.settings.run.decode_pixels,
                 web=Web.of(self.settings.input, self.limits).shared(crew.workers, self.settings.run.stall_seconds),
-                uncounted=NO_PICTURE if self.assorted else frozenset(),
+                uncounted=NO_PICTURE if self.assorted else frozenset({"no_video_stream"}) if of_clips else frozenset(),
+                clips=self.clips,
                 store=self.store,
                 fence=self.lease.fence,
                 origin=self.origin,

@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Literal, Protocol
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from featurize.media.decode import Frames, Sound
+
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -44,13 +46,16 @@ class Extractor(Protocol):
     """
 
     table: ClassVar[str]
-    input: ClassVar[Literal["image", "text"]]
+    input: ClassVar[Literal["image", "text", "frames", "audio"]]
+    """What `prepare` is given: an RGB image, a string, or of a clip its `Frames` or its `Sound`."""
 
     batch_size: int
     concurrency: int
     """How many `extract` calls run at once; above 1 only where a server does the work."""
     at_least: tuple[int, int] | None
     """(width, height) in pixels below which the decoder must not reduce a picture; None keeps every pixel."""
+    frames: tuple[int, int]
+    """Of a backend for frames: how many, and the pixels of one at most."""
     out_of_memory: tuple[type[BaseException], ...]
     """What this backend raises when a batch does not fit."""
 
@@ -60,8 +65,8 @@ class Extractor(Protocol):
     def fingerprint(settings: Any) -> dict[str, Any]:
         """JSON-able identity of the model. Errors: RefusedInput when weights or files are missing."""
 
-    def prepare(self, image: Image.Image) -> Any:
-        """An RGB image to what the model eats, on the CPU. Text backends get the string."""
+    def prepare(self, given: Image.Image | str | Frames | Sound) -> Any:
+        """One item to what the model eats, on the CPU."""
 
     def group(self, prepared: Any) -> Hashable:
         """Only items of equal group share a batch (for example the visual-token count)."""

@@ -6,6 +6,7 @@ has changed. What was read is committed as it goes, so a run that dies while has
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from featurize.images.decode import Limits
 from featurize.intake import files, hashing, inputs, waiting
 from featurize.intake.files import Confines
 from featurize.intake.web import Web, is_web
+from featurize.media import formats as clip_formats
+from featurize.media.decode import Limits as ClipLimits
 from featurize.storage import secrets, tables
 from featurize.storage.lease import Fence
 from featurize.storage.store import Store, address, part_name
@@ -28,19 +31,24 @@ from featurize.storage.tables import Origin, sql
 
 LOST_FROM = 20
 """Artworks gone or unreadable below which a catalogue never counts as lost."""
+CATALOGUES = ("artwork", "clip")
+"""The tables of what a catalogue lists: pictures, and videos and sound."""
+CLIP_NAMES = f"({'|'.join(map(re.escape, clip_formats.ENDINGS))})$"
+ANY_CLIP = ClipLimits()
 CLOCK_SLACK = timedelta(minutes=1)
 """How far the clocks of two machines may differ before a run says so."""
 
 
 @dataclass
 class Scan:
-    """What a look at the catalogue found; counts are of artworks, but for `pictures`."""
+    """What a look at the catalogue found; counts are of artworks, but for `pictures` and `clips`."""
 
     found: int = 0
     read: int = 0
     changed: int = 0
     removed: int = 0
     pictures: int = 0
+    clips: int = 0
     unread: int = 0
     """Of those to read, files that there was no time for."""
     bytes_read: int = 0
@@ -65,8 +73,10 @@ def scan(
     advance: Callable[[int, int], None] = lambda done, total: None,
     tell: Callable[[str], None] = lambda sentence: None,
     late: Callable[[], bool] = lambda: False,
+    clips: ClipLimits = ANY_CLIP,
 ) -> Scan:
-    """Bring `artwork` up to date with the catalogue and leave the table `picture` (image_sha256, uri) in `db`.
+    """Bring `artwork` and `clip` up to date with the catalogue and leave the tables `picture` and `clip_file`
+    (image_sha256, uri) in `db`.
 
     Without a fence nothing is read or written and files that would be read count as pictures of their own: this is
     the dry run. A folder is listed without what lies below the addresses `leave_out`. `advance` is told how many files
@@ -78,7 +88,7 @@ def scan(
     listing = files.listed(artwork, confines, leave_out, wanted.time_zone, web)
     result = Scan(found=listing.rows.num_rows, notes=list(listing.notes), assorted=listing.assorted)
     db.register("listed", listing.rows)
-    store.register(db, "artwork")
+    _register(db, store)
     sources = _spellings(db, listing.source)
     _refuse_lost(db, listing.source, sources, wanted.max_removed)
     if wanted.titles is not None:
@@ -86,9 +96,11 @@ def scan(
     seen = files.look(listing, confines)
     db.register("files", seen)
     store.register(db, "quarantine", [decode_key])
-    db.execute(sql("intake", "unread"), {"verify": wanted.verify})
+    db.execute(sql("intake", "unread"), {"verify": wanted.verify, "clips": CLIP_NAMES})
     unread = hashing.unread(db, wanted.verify)
-    failed = {file.uri: error for file in unread if (error := hashing.unreadable(file, limits, wanted)) is not None}
+    failed = {
+        file.uri: error for file in unread if (error := hashing.unreadable(file, limits, clips, wanted)) is not None
+    }
     due = [file for file in unread if file.uri not in failed]
     on_hosts = sum(is_web(file.uri) for file in due)
     if fence is None:
@@ -100,15 +112,17 @@ def scan(
                 f"from input.hosts {on_hosts - asked:,} pictures would be fetched; they would be asked whether "
                 f"{asked:,} more have changed"
             )
-        _count_changes(result, _changes(db, listing.source, sources, origin))
+        for table in CATALOGUES:
+            _count_changes(result, _changes(db, table, listing.source, sources, origin))
         _refuse_hopeless(failed, seen.num_rows, run.max_failed)
     else:
 
         def commit() -> None:
-            changes = _changes(db, listing.source, sources, origin)
-            _count_changes(result, changes)
-            _append(store, changes, fence)
-            store.register(db, "artwork")
+            for table in CATALOGUES:
+                changes = _changes(db, table, listing.source, sources, origin)
+                _count_changes(result, changes)
+                _append(store, table, changes, fence)
+            _register(db, store)
 
         hashed = hashing.hash_all(db, due, limits, wanted.read_seconds, web, commit, advance, late)
         failed |= hashed.failed
@@ -127,13 +141,21 @@ def scan(
     examples = {failed[uri].reason: f"{uri}: {failed[uri].detail}" for uri in sorted(failed, reverse=True)}
     result.notes += [f"{reason}, for example {example}" for reason, example in sorted(examples.items())]
     db.execute(sql("intake", "pictures"))
+    db.execute(sql("intake", "clip_files"), {"sound": list(clip_formats.SOUND)})
     result.pictures = tables.scalar(db, "SELECT count(*) FROM picture")
+    result.clips = tables.scalar(db, "SELECT count(*) FROM clip_file")
     return result
+
+
+def _register(db: duckdb.DuckDBPyConnection, store: Store) -> None:
+    for table in CATALOGUES:
+        store.register(db, table)
+    db.execute(sql("intake", "seen_before"))
 
 
 def _spellings(db: duckdb.DuckDBPyConnection, source: str) -> list[str]:
     """Every way in which this source is written in `artwork`: earlier versions kept it as it was given."""
-    known = [each for (each,) in db.execute("SELECT DISTINCT source FROM artwork").fetchall()]
+    known = [each for (each,) in db.execute("SELECT DISTINCT source FROM seen_before").fetchall()]
     return [source, *(each for each in known if each.startswith("file:") and address(each) == source)]
 
 
@@ -228,11 +250,11 @@ def quarantine_rows(
     )
 
 
-def _changes(db: duckdb.DuckDBPyConnection, source: str, sources: list[str], origin: Origin) -> pa.Table:
-    """Rows of `artwork` that the catalogue adds to what it said before."""
+def _changes(db: duckdb.DuckDBPyConnection, table: str, source: str, sources: list[str], origin: Origin) -> pa.Table:
+    """Rows of `artwork` or `clip` that the catalogue adds to what it said before."""
     asked = {"source": source, "sources": sources, "now": datetime.now(UTC)}
-    found = tables.arrow(db, sql("intake", "artwork_changes"), asked)
-    schema = tables.contract("artwork").schema
+    found = tables.arrow(db, sql("intake", f"{table}_changes"), asked)
+    schema = tables.contract(table).schema
     extra = origin.columns(found.num_rows)
     columns = [pa.array(extra[f.name], f.type) if f.name in extra else found[f.name].cast(f.type) for f in schema]
     return pa.table(columns, schema)
@@ -240,7 +262,7 @@ def _changes(db: duckdb.DuckDBPyConnection, source: str, sources: list[str], ori
 
 def _fast_clock(db: duckdb.DuckDBPyConnection) -> list[str]:
     """What to tell where the newest look at an artwork lies in the future."""
-    question = "SELECT strftime(max(seen_at), '%Y-%m-%d %H:%M UTC') FROM artwork WHERE seen_at > $soon::TIMESTAMPTZ"
+    question = "SELECT strftime(max(seen_at), '%Y-%m-%d %H:%M UTC') FROM seen_before WHERE seen_at > $soon::TIMESTAMPTZ"
     ((latest,),) = db.execute(question, {"soon": datetime.now(UTC) + CLOCK_SLACK}).fetchall()
     if latest is None:
         return []
@@ -250,13 +272,14 @@ def _fast_clock(db: duckdb.DuckDBPyConnection) -> list[str]:
     ]
 
 
-def _append(store: Store, changes: pa.Table, fence: Fence) -> None:
+def _append(store: Store, table: str, changes: pa.Table, fence: Fence) -> None:
     if not changes.num_rows:
         return
-    tables.check("artwork", changes)
-    states = changes.select(["artwork_id", "uri", "image_sha256", "present", "seen_at"]).sort_by("artwork_id")
+    tables.check(table, changes)
+    key = tables.contract(table).key
+    states = changes.select([*key[:3], "present", "seen_at"]).sort_by(key[0])
     name = part_name(map(str, states.to_pylist()))
-    store.commit("artwork", "", name, changes.sort_by("artwork_id"), check=fence.check)
+    store.commit(table, "", name, changes.sort_by(key[0]), check=fence.check)
 
 
 def _count_changes(result: Scan, changes: pa.Table) -> None:

@@ -30,6 +30,8 @@ HEAD_BELOW = 50
 """Of an object-store folder, so many wanted files are asked for one by one; more, and the folder is listed."""
 READERS = 16
 """Threads that ask the storage."""
+PIECE = 4 * 2**20
+"""Bytes of a large file that are held at once."""
 BLOCK = 1000
 """Files of a disk that one thread looks at before it says so."""
 
@@ -379,6 +381,22 @@ def _look_at_key(uri: str) -> Seen:
     except FileNotFoundError:
         return uri, None, None, "not_found", None
     return uri, size, int(modified.timestamp() * 1_000_000), "file", None
+
+
+def pieces(uri: str) -> Iterator[bytes]:
+    """A file in pieces of `PIECE` bytes, the last one shorter. Errors: BadImage, as `read_bytes`."""
+    try:
+        if s3_keys.unknown_to_arrow(uri):
+            yield read_file(uri)
+            return
+        fs, path = filesystem(uri)
+        with patiently(f"reading {uri}", lambda: fs.open_input_stream(path, compression=None)) as stream:
+            while piece := stream.read(PIECE):
+                yield piece
+    except FileNotFoundError as error:
+        raise BadImage("not_found", "there is no such file", retryable=True) from error
+    except OSError as error:
+        raise BadImage("unreadable", str(error), retryable=True) from error
 
 
 def read_bytes(uri: str, web: Web = NOWHERE) -> bytes:

@@ -18,11 +18,14 @@ import pyarrow as pa
 
 from featurize.config import Input as InputSettings
 from featurize.errors import BadImage
+from featurize.images import formats
 from featurize.images.decode import Limits, probe
 from featurize.intake import files, waiting
 from featurize.intake.files import Kind
 from featurize.intake.hints import hint
 from featurize.intake.web import State, Web, is_web
+from featurize.media import formats as clip_formats
+from featurize.media.decode import Limits as ClipLimits
 from featurize.storage.tables import sql
 
 CHUNK = 4096
@@ -37,6 +40,7 @@ HASHED = pa.schema(
         ("size", pa.int64()),
         ("modified", pa.timestamp("us", "UTC")),
         ("etag", pa.string()),
+        ("clip", pa.bool_()),
     ]
 )
 
@@ -81,8 +85,8 @@ def unread(db: duckdb.DuckDBPyConnection, verify: bool) -> list[File]:
     ]
 
 
-def unreadable(file: File, limits: Limits, wanted: InputSettings) -> BadImage | None:
-    """Why there is no use in reading a file, from what `look` saw."""
+def unreadable(file: File, limits: Limits, clips: ClipLimits, wanted: InputSettings) -> BadImage | None:
+    """Why there is no use in reading a file, from what `look` saw. How large it may be, its name says."""
     match file.kind:
         case "not_found":
             return BadImage("not_found", file.trouble or f"there is no such file{hint(file.uri)}", retryable=True)
@@ -94,9 +98,15 @@ def unreadable(file: File, limits: Limits, wanted: InputSettings) -> BadImage | 
             return BadImage("unreadable", f"it lies outside input.root = {wanted.root}")
         case "no_text":
             return BadImage("unreadable", "its name is no UTF-8; rename it")
-    if file.size is not None and file.size > limits.max_bytes:
-        return BadImage("too_many_bytes", f"{file.size} bytes, more than limits.max_bytes = {limits.max_bytes}")
-    return None
+    if clip_formats.named(file.uri):
+        return _too_many(file.size, clips.max_bytes, "clips.max_bytes")
+    return _too_many(file.size, limits.max_bytes, "limits.max_bytes")
+
+
+def _too_many(size: int | None, most: int, setting: str) -> BadImage | None:
+    if size is None or size <= most:
+        return None
+    return BadImage("too_many_bytes", f"{size} bytes, more than {setting} = {most}")
 
 
 def _timeout(seconds: float) -> BadImage:
@@ -106,8 +116,12 @@ def _timeout(seconds: float) -> BadImage:
 def suppose(db: duckdb.DuckDBPyConnection, due: list[File]) -> None:
     """For the dry run: files that would be read count as pictures of their own, those of known state as unchanged."""
     _put_unchanged(db, [file.uri for file in due if file.known])
-    db.register("due", pa.table({"uri": pa.array([file.uri for file in due], pa.string())}))
-    db.execute("UPDATE catalogue SET image_sha256 = uri WHERE image_sha256 IS NULL AND uri IN (FROM due)")
+    uris = [file.uri for file in due]
+    db.register("due", pa.table({"uri": pa.array(uris, pa.string()), "clip": [*map(clip_formats.named, uris)]}))
+    db.execute(
+        "UPDATE catalogue SET image_sha256 = catalogue.uri, clip = due.clip FROM due "
+        "WHERE image_sha256 IS NULL AND catalogue.uri = due.uri"
+    )
 
 
 def hash_all(
@@ -186,13 +200,37 @@ def _hash(
             if fetched.data is None:
                 return "unchanged"
             data, state = fetched.data, fetched.state
+        elif clip_formats.named(uri):
+            return _hash_in_pieces(limits, uri)
         else:
             data = files.read_bytes(uri)
     except BadImage as error:
         return error
-    result = {"image_sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **vars(state)}
+    return {**_known(limits, uri, data), **vars(state)}
+
+
+def _known(limits: Limits, uri: str, data: bytes) -> dict[str, Any]:
+    """What is kept of a file by its bytes."""
+    result = {"image_sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "clip": False}
+    if formats.sniff(data) is None:
+        format_ = clip_formats.sniff(data[: clip_formats.HEAD])
+        if format_ is not None or clip_formats.named(uri):
+            return {**result, "clip": True, "format": format_}
     try:
         header = probe(data, limits)
     except BadImage:
         return result  # a worker finds the same and puts it into quarantine, once for all files of that content
     return {**result, "format": header.format, "width": header.width, "height": header.height}
+
+
+def _hash_in_pieces(limits: Limits, uri: str) -> dict[str, Any] | BadImage:
+    """Of a file that is named as a clip and may be too large to be held. Errors: BadImage."""
+    digest, size, head = hashlib.sha256(), 0, b""
+    for piece in files.pieces(uri):
+        digest.update(piece)
+        size += len(piece)
+        head = head or piece[: clip_formats.HEAD]
+    if formats.sniff(head) is None:
+        return {"image_sha256": digest.hexdigest(), "bytes": size, "clip": True, "format": clip_formats.sniff(head)}
+    # A picture after all.
+    return _too_many(size, limits.max_bytes, "limits.max_bytes") or _known(limits, uri, files.read_bytes(uri))

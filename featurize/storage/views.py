@@ -30,6 +30,8 @@ TABLES = (
     "near_picture",
     "description",
     "damage",
+    "clip",
+    "clip_description",
     "quarantine",
     "model",
     "production",

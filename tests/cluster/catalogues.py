@@ -20,7 +20,18 @@ from PIL import Image
 from featurize.storage import tables
 from featurize.storage.store import Store
 
-TABLES = ("artwork", "model", "image_embedding", "text_embedding", "image_tag", "description", "damage", "quarantine")
+TABLES = (
+    "artwork",
+    "model",
+    "image_embedding",
+    "text_embedding",
+    "image_tag",
+    "description",
+    "damage",
+    "quarantine",
+    "clip",
+    "clip_description",
+)
 OF_THE_RUN = ("computed_at", "seen_at", "run_id", "code_version")
 FAKE = {"embed": '{backend = "fake"}', "describe": "null", "run.shard_images": 4}
 RAY_TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}

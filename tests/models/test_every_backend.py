@@ -15,12 +15,22 @@ import tiny_checkpoints
 from PIL import Image
 
 from featurize.inference.extractor import model_key
+from featurize.media.decode import Frames
 from featurize.models import backends, load_backend
 from featurize.storage import tables
 
 PICTURES = [(300, 420)] * 8
 STRIPS = [(1, 1), (3000, 1), (1, 3000), (2, 900)]
-WRITTEN_BY_THE_RUN = {"image_sha256", "text_sha256", "text", "model_key", "run_id", "code_version", "computed_at"}
+WRITTEN_BY_THE_RUN = {
+    "clip_sha256",
+    "image_sha256",
+    "text_sha256",
+    "text",
+    "model_key",
+    "run_id",
+    "code_version",
+    "computed_at",
+}
 
 
 @dataclass
@@ -39,6 +49,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
     for seed in (0, 1):
         tiny_checkpoints.build_clip(folder / f"clip{seed}", seed=seed)
         tiny_checkpoints.build_captioner(folder / f"captioner{seed}", seed=seed)
+        tiny_checkpoints.build_captioner(folder / f"video{seed}", seed, tiny_checkpoints.VIDEO_TEMPLATE)
     prompt = folder / "short.txt"
     prompt.write_text("Describe this as JSON.", encoding="utf-8")
     clip = Example(
@@ -49,6 +60,18 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
     endpoint = {"model": f"{folder}/captioner0", "serve": "some-server {weights} --port {port}"}
     return {
         "fake": Example({}, [{"seed": 1}]),
+        "fake_clip": Example({}, [{"frames": 5}]),
+        "video_captioner": Example(
+            {"model": f"{folder}/video0", "dtype": "float32", "max_new_tokens": 16, "max_pixels": 10_000, "frames": 4},
+            [
+                {"model": f"{folder}/video1"},
+                {"dtype": "bfloat16"},
+                {"prompt": str(prompt)},
+                {"max_new_tokens": 9},
+                {"max_pixels": 50_000},
+                {"frames": 6},
+            ],
+        ),
         "open_clip_image": clip,
         "open_clip_text": clip,
         "transformers_captioner": Example(
@@ -105,8 +128,19 @@ def inputs(extractor: Any, sizes: list[tuple[int, int]]) -> list[Any]:
     if extractor.input == "text":
         return [f"a poster with {i} people, {'very ' * i}dark" for i, _ in enumerate(sizes)]
     rng = np.random.default_rng(0)
+    if extractor.input == "frames":
+        return [clip(rng, size, *extractor.frames) for size in sizes]
     small = [Image.fromarray(rng.integers(0, 256, (6, 4, 3), np.uint8)) for _ in sizes]
     return [picture.resize(size, Image.Resampling.BICUBIC) for picture, size in zip(small, sizes, strict=True)]
+
+
+def clip(rng: np.random.Generator, size: tuple[int, int], count: int, max_pixels: int) -> Frames:
+    """As the decoder gives it: no frame is larger than wanted."""
+    share = min(1.0, (max_pixels / (size[0] * size[1])) ** 0.5)
+    given = (max(1, int(size[0] * share)), max(1, int(size[1] * share)))
+    small = [Image.fromarray(rng.integers(0, 256, (6, 4, 3), np.uint8)) for _ in range(count)]
+    times = tuple(10 * (number + 0.5) / count for number in range(count))
+    return Frames(tuple(each.resize(given, Image.Resampling.BICUBIC) for each in small), times, 10.0, size)
 
 
 def rows_of(extractor: Any, prepared: list[Any], batch_size: int) -> list[dict[str, Any]]:

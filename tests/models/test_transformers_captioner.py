@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from featurize import config
 from featurize.errors import BadImage, RefusedInput
-from featurize.inference import captions
-from featurize.models import transformers_captioner
+from featurize.inference import captions, multimodal
 from featurize.models.transformers_captioner import Extractor, Settings, _cap_pixels
 
 CAP = 60 * 28 * 28
@@ -209,10 +208,10 @@ def test_a_hostile_chat_template_is_one_sentence(
 
     processor = AutoProcessor.from_pretrained(folder)
     processor.chat_template = template
-    monkeypatch.setattr(transformers_captioner, "_TEMPLATE_SECONDS", 0.5 if "0.5 s" in words else 10.0)
-    monkeypatch.setattr(transformers_captioner, "_TEMPLATE_KIB", 1 << 17)
+    monkeypatch.setattr(multimodal, "_TEMPLATE_SECONDS", 0.5 if "0.5 s" in words else 10.0)
+    monkeypatch.setattr(multimodal, "_TEMPLATE_KIB", 1 << 17)
     with pytest.raises(RefusedInput, match="the chat template of some/model ") as told:
-        transformers_captioner._fill_template(processor, "Describe.", "some/model")
+        multimodal.fill_template(processor, [{"type": "image"}, {"type": "text", "text": "Describe."}], "some/model")
     assert words in str(told.value)
     assert len(str(told.value).splitlines()) == 1
 

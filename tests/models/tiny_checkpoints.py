@@ -55,8 +55,14 @@ def build_clip(folder: Path, seed: int = 0, width: int = 128) -> None:
     )
 
 
-def build_captioner(folder: Path, seed: int = 0) -> None:
-    """Write a Qwen2.5-VL checkpoint with processor, chat template and tokenizer."""
+VIDEO_TEMPLATE = CHAT_TEMPLATE.replace(
+    "{% elif part['type'] == 'text' %}",
+    "{% elif part['type'] == 'video' %}<|vision_start|><|video_pad|><|vision_end|>{% elif part['type'] == 'text' %}",
+)
+
+
+def build_captioner(folder: Path, seed: int = 0, template: str = CHAT_TEMPLATE) -> None:
+    """Write a Qwen2.5-VL checkpoint with processor, chat template (that of videos takes both) and tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     from safetensors.torch import save_file
     from transformers import (
@@ -106,7 +112,7 @@ def build_captioner(folder: Path, seed: int = 0) -> None:
         image_processor=Qwen2VLImageProcessor(),
         tokenizer=tokenizer,
         video_processor=Qwen2VLVideoProcessor(),
-        chat_template=CHAT_TEMPLATE,
+        chat_template=template,
     ).save_pretrained(folder)
 
 

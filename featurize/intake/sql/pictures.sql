@@ -3,5 +3,5 @@
 CREATE TABLE picture AS
 SELECT image_sha256, min(uri) AS uri, bool_and(over) AS over, max(priority) AS priority, min(launch) AS launch
 FROM catalogue
-WHERE image_sha256 IS NOT NULL
+WHERE image_sha256 IS NOT NULL AND NOT clip
 GROUP BY image_sha256

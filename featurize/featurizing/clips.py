@@ -1,0 +1,35 @@
+"""What the featurize job knows of videos and sound: their models, what is planned for each, and what decodes them.
+
+Invariant: a catalogue without clips asks nothing of ffmpeg, and clips without a model for them need none.
+"""
+
+from __future__ import annotations
+
+from featurize.config import Settings
+from featurize.inference.extractor import ModelSettings
+from featurize.media.decode import Decoder, Limits
+
+TABLES = ("clip", "clip_description")
+WANTED = {"frames": "FROM clip_file WHERE NOT sound", "audio": "FROM clip_file"}
+"""By what a backend is given, the clips to give it."""
+
+
+def models(settings: Settings) -> dict[str, ModelSettings]:
+    """Name of the phase -> model, of those that are set."""
+    found = {"clips": settings.describe_clips}
+    return {name: model for name, model in found.items() if model is not None}
+
+
+def decoder(settings: Settings) -> Decoder:
+    """What the settings say of decoding."""
+    said = settings.clips
+    limits = Limits(said.max_bytes, said.max_seconds, said.max_pixels, said.decode_seconds)
+    return Decoder(said.ffmpeg, said.ffprobe, limits)
+
+
+def ready(settings: Settings, decoder: Decoder) -> list[str]:
+    """Asked once a catalogue has clips; returns what to tell. Errors: RefusedInput when the decoder is missing."""
+    if not models(settings):
+        return ["no model is set for the clips (describe_clips, transcribe, describe_sound): they are only listed"]
+    decoder.refuse_missing()
+    return []

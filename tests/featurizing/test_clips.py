@@ -1,0 +1,108 @@
+"""Videos and sound of a catalogue as a person featurizes them: what is listed, described and refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+from clips import WORDS, film, needs_ffmpeg
+from PIL import Image
+
+from jobs import cli, featurize
+
+FAKE = {
+    "run.executor": "local",
+    "embed.backend": "fake",
+    "describe": "null",
+    "near_duplicate": "null",
+    "store": "store",
+}
+CLIPS = FAKE | {"describe_clips.backend": "fake_clip"}
+
+
+def job(artwork, settings=CLIPS, *arguments, **more):
+    chosen = settings | {"input.artwork": artwork} | {key.replace("__", "."): value for key, value in more.items()}
+    given = [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
+    return cli.main("featurize", featurize.__doc__, featurize.featurize, [*given, *arguments])
+
+
+def rows(table, columns="*", order="ALL"):
+    if not list(Path("store", table).rglob("*.parquet")):
+        return []
+    return duckdb.sql(f"SELECT {columns} FROM 'store/{table}/**/*.parquet' ORDER BY {order}").fetchall()
+
+
+def counts():
+    """Of the newest run: what it found, and what each phase computed."""
+    ended = "SELECT counts FROM 'store/run/**/*.parquet' WHERE outcome <> 'started' ORDER BY started_at DESC LIMIT 1"
+    ((told,),) = duckdb.sql(ended).fetchall()
+    found = json.loads(told)
+    return found, {phase["name"]: phase["done"] for phase in found["phases"]}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "artwork"
+    (place / "a title").mkdir(parents=True)
+    Image.new("RGB", (30, 20), (9, 99, 200)).save(place / "a title" / "poster.png")
+    return place
+
+
+@needs_ffmpeg
+def test_clips_are_hashed_decoded_and_described_and_a_rerun_does_only_what_is_new(folder, capsys):
+    film(folder / "a title" / "trailer.mp4", ("red", "lime", "blue", "white"))
+    manifest = folder / "list.csv"
+    listed = "artwork_id,title_id,uri,kind\np,t,a title/poster.png,poster\nv,t,a title/trailer.mp4,trailer\n"
+    manifest.write_text(listed)
+    assert job(manifest) == 0
+    assert "distinct pictures 1, distinct clips 1" in " ".join(capsys.readouterr().out.split())
+    assert rows("artwork", "artwork_id, format") == [("p", "PNG")]
+    assert rows("clip", "clip_id, title_id, kind, format, present") == [("v", "t", "trailer", "MP4", True)]
+    ((words, times, seconds, size, key, sha),) = rows(
+        "clip_description", "description, frame_times, seconds, (width, height), model_key, clip_sha256"
+    )
+    assert words.split() == [WORDS[name] for name in ("red", "lime", "blue", "white")]
+    assert times == pytest.approx([0.5, 1.5, 2.5, 3.5], abs=0.03)
+    assert (seconds, size) == (pytest.approx(4, abs=0.1), (64, 48))
+    assert rows("clip", "clip_sha256") == [(sha,)]
+    assert rows("model", "fingerprint->>'frames'").count(("4",)) == 1
+    assert key in {each for (each,) in rows("model", "model_key")}
+
+    film(folder / "other.mp4", ("blue",))
+    shutil.copy(folder / "a title" / "trailer.mp4", folder / "copy.mp4")
+    manifest.write_text(f"{listed}w,u,other.mp4,\nx,u,copy.mp4,\n")
+    assert job(manifest) == 0
+    found, done = counts()
+    assert (found["files read"], found["new or changed"], done) == (2, 2, {"embed": 0, "clips": 1})
+
+    assert job(manifest) == 0
+    found, done = counts()
+    assert (found["files read"], found["new or changed"], done) == (0, 0, {"embed": 0, "clips": 0})
+    assert len(rows("clip_description")) == 2
+
+
+def test_a_catalogue_of_pictures_leaves_no_trace_of_clips_and_asks_for_no_ffmpeg(folder, capsys):
+    assert job(folder, clips__ffmpeg="no-such-command") == 0
+    assert "clip" not in capsys.readouterr().out.replace("fake_clip", "").replace("clips-", "")
+    assert sorted(path.name for path in Path("store").iterdir() if path.is_dir()) == [
+        "_lease", "artwork", "image_embedding", "model", "production", "run",
+    ]  # fmt: skip
+    assert counts()[1] == {"embed": 1}
+
+
+def test_without_ffmpeg_a_catalogue_with_clips_is_refused_in_one_sentence_and_listed_where_no_model_wants_them(
+    folder, capsys
+):
+    (folder / "trailer.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isommp42")
+    assert job(folder, clips__ffprobe="no-such-command") == 2
+    said = capsys.readouterr()
+    assert "error: the catalogue has clips and clips.ffprobe = 'no-such-command' is not found: install it" in (
+        said.out + said.err
+    )
+    assert rows("image_embedding") == []
+    assert job(folder, FAKE) == 0
+    assert "no model is set for the clips" in " ".join(capsys.readouterr().out.split())
+    assert rows("clip", "clip_id, format") == [("trailer.mp4", "MP4")]
+    assert rows("quarantine") == []
