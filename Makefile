@@ -13,6 +13,7 @@ KNOWN_prompts := HISTORY IMPRESSIONS PAIRS SHOW $(JOB)
 KNOWN_posttrain := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_rank := HISTORY $(JOB)
 KNOWN_evaluate := HISTORY STORE PROFILE SET DEMO RUN_ID DRY_RUN
+KNOWN_recommend := HISTORY $(JOB)
 KNOWN_compact := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_vacuum := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_nightly := ARTWORK HISTORY IMPRESSIONS PAIRS DATE $(JOB)
@@ -33,11 +34,11 @@ $(error clean stands alone: with $(filter-out clean,$(MAKECMDGOALS)) it would re
 endif
 
 # They go to jobs/from_make.py in the environment, as they were typed: here, make would expand what follows a `$$`.
-$(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank) $(KNOWN_report) $(KNOWN_find) $(KNOWN_nightly)) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
+$(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank) $(KNOWN_recommend) $(KNOWN_report) $(KNOWN_find) $(KNOWN_nightly)) ASK ONLY,$(if $(filter-out undefined,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts posttrain base-model rank evaluate nightly paper compact vacuum settings sql find test test-slow check infra-check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain base-model rank evaluate recommend nightly paper compact vacuum settings sql find test test-slow check infra-check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -88,6 +89,9 @@ rank: $(READY) ## prompts to rankings: which artwork would each ranker show
 
 evaluate: $(READY) ## what each ranker would have earned on the held-out prompts, by production's log: table and plot
 	@$(PY) -m jobs.from_make evaluate
+
+recommend: $(READY) ## which titles to recommend: features x models with intervals, on what members played next
+	@$(PY) -m jobs.from_make recommend
 
 .PHONY: report
 report: $(READY) ## the store as one HTML page for people: nights, artworks, choices, values [HTML=report.html]

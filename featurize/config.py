@@ -57,6 +57,8 @@ SECTION_OF = {
     "clip_description": "describe_clips",
 }
 """By the table that a backend fills, the section that names it."""
+FEATURES = ("id", "clip", "shuffled", "random")
+"""What `make recommend` knows titles by."""
 
 
 class Section(BaseModel):
@@ -522,6 +524,58 @@ class Evaluate(Section):
     plot: str | None = Field("evaluation.png", description="file of the plot; null for none")
 
 
+def _feature(name: str) -> str:
+    plain = name.removeprefix("id+")
+    if plain not in FEATURES or (plain != name and plain == "id"):
+        near = did_you_mean(plain, FEATURES)
+        raise ValueError(f"'{name}' is none of: {', '.join(FEATURES)}, or one of these with an id: id+clip{near}")
+    return name
+
+
+class Recommend(Section):
+    """What `make recommend` compares, and how it trains. Name the baseline before you look at the figures."""
+
+    features: Annotated[tuple[Annotated[str, AfterValidator(_feature)], ...], AfterValidator(_no_twins)] = Field(
+        FEATURES,
+        min_length=1,
+        description="what titles are known by; id+NAME adds an id. One that the store has no vectors for is left out",
+    )
+    models: Annotated[tuple[Literal["two_towers", "sasrec"], ...], AfterValidator(_no_twins)] = Field(
+        ("two_towers", "sasrec"), min_length=1, description="recommenders: a mean of what was played, or attention"
+    )
+    splits: Annotated[tuple[Literal["rolling_days", "new_titles", "leave_one_out"], ...], AfterValidator(_no_twins)] = (
+        Field(
+            ("rolling_days", "new_titles"),
+            min_length=1,
+            description="rolling_days: the last days, each from all before it; new_titles: the same of titles that"
+            " nobody had played; leave_one_out: each member's last title, as MicroLens does it",
+        )
+    )
+    days: int = Field(28, ge=1, description="days that are asked; as many before them validate")
+    seeds: int = Field(3, ge=1, le=100, description="trainings of each, from other beginnings")
+    baseline: str = Field("id", description="features that the others are compared with")
+    width: int = Field(32, ge=2, multiple_of=2, description="numbers of a title's and of a member's vector")
+    length: int = Field(30, ge=1, description="plays that a member's vector is made of, the last ones")
+    epochs: int = Field(60, ge=1, description="how often the plays are learnt from, at most")
+    patience: int = Field(4, ge=1, description="epochs without a better validation to stop after")
+    batch: int = Field(64, ge=1, description="members of one step, or pieces of long histories")
+    learning_rate: float = Field(0.005, gt=0, description="of AdamW")
+    dropout: float = Field(0.2, ge=0, lt=1, description="share of what is played that training does not see at a time")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="cuda: a GPU, and an error where there is none")
+    draws: int = Field(1000, ge=100, le=100_000, description="draws of the bootstrap that intervals are made of")
+    work: str = Field(
+        ".recommend.work",
+        min_length=1,
+        description="folder of trainings until the run is done; a killed one goes on",
+    )
+
+    @model_validator(mode="after")
+    def _has_baseline(self) -> Self:
+        if self.baseline not in self.features:
+            raise ValueError(f"baseline '{self.baseline}' is not among recommend.features")
+        return self
+
+
 class Report(Section):
     """What `make report` makes of a store."""
 
@@ -617,6 +671,7 @@ class Settings(Section):
     rank: Rank = Rank()
     evaluate: Evaluate = Evaluate()
     upkeep: Upkeep = Upkeep()
+    recommend: Recommend = Recommend()
     report: Report = Report()
     nightly: Nightly = Nightly()
     notify: Notify = Notify()

@@ -36,6 +36,7 @@ ORDER = [
     "posttraining",
     "ranking",
     "evaluating",
+    "recommending",
     "nightly",
     "reporting",
     "paper",
@@ -63,8 +64,10 @@ def test_library_imports_neither_jobs_nor_heavy_packages_at_the_top(path):
     assert not any(name.split(".")[0] == "jobs" for name in imports(path, top_level_only=False))
     heavy = {name.split(".")[0] for name in imports(path, top_level_only=True)} & HEAVY
     # Training is nothing but torch, and no other code imports it.
-    training = path.parent.name == "bundling" or (
-        path.parent.name == "posttraining" and path.stem in ("trainers", "head")
+    training = path.parent.name == "bundling" or (path.parent.name, path.stem) in (
+        ("posttraining", "trainers"),
+        ("posttraining", "head"),
+        ("recommending", "towers"),
     )
     assert heavy <= ({"ray"} if path.name == "ray_run.py" else {"torch", "transformers"} if training else set())
 

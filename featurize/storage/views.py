@@ -44,6 +44,7 @@ TABLES = (
     "title_state",
     "impression_state",
     "policy_value",
+    "recommendation_value",
 )
 TRAINING = ("labelled_prompt", "current_prompt", "played", "sft", "dpo", "training_left_out")
 """From prompts to what is trained on."""
@@ -68,6 +69,7 @@ READABLE = (
     "ranked",
     "current_choice",
     "latest_policy_value",
+    "latest_recommendation_value",
     "near_duplicate",
     "nearest_artwork",
     "similar_artwork",

@@ -1,0 +1,1 @@
+"""Item and member towers on frozen vectors, judged by what members played next."""

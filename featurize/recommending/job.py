@@ -1,0 +1,230 @@
+"""The steps of the recommend job: read plays, know titles by vectors, train, judge, write.
+
+An evaluation's id follows from the plays, the vectors and the settings. Invariant: every row of history is learnt from,
+asked, or counted under a reason; nothing is committed where too much of it is lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from featurize.config import Settings
+from featurize.errors import RefusedInput
+from featurize.inference.torch_device import open_device
+from featurize.intake import inputs
+from featurize.job_run import JobRun
+from featurize.recommending import features, judging, metrics, plays, table
+from featurize.recommending.fits import Fits
+from featurize.recommending.judging import Judged
+from featurize.recommending.plays import DAY, Plays, Split
+from featurize.report import Progress, ask, shown
+from featurize.storage import current, tables, views
+from featurize.storage.tables import sql
+
+JOB = "recommend"
+VERSION = 1
+"""Raised when the same plays, vectors and settings come to other figures."""
+POPULAR = {"popular": None, "popular_7_days": 7}
+FOLDS = 3
+"""Of split new_titles: each seed withholds a third of the titles, so three seeds have each title new once."""
+_STREAM = 4177
+
+
+class Recommending(JobRun):
+    """One run of the job. Errors of every method: RefusedInput, RunFailed."""
+
+    def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
+        super().__init__(JOB, ["recommendation_value"], settings, run_id, dry_run)
+        if not self.store.there():
+            raise RefusedInput(f"{self.store.uri} is no store: run `make featurize` first")
+        self.wanted = settings.recommend
+        open_device(self.wanted.device, None)
+        self.scratch = tempfile.TemporaryDirectory(prefix="personal-artwork-recommend-")
+        self.rows: list[dict[str, Any]] = []
+        self.there = False
+
+    def read(self) -> None:
+        """Titles and plays as numbers; every row of history that is no play to learn from is counted."""
+        self.db = views.connect(self.store)
+        given = self.settings.input
+        files = {"titles": given.titles, "history": given.history}
+        if not any(files.values()):
+            if not self.dry_run:
+                from featurize import demo
+
+                demo.write_world(self.demo, given.demo)
+            files = {"titles": str(self.demo / "title.parquet"), "history": str(self.demo / "history.parquet")}
+        for name, uri in files.items():
+            if uri is None:
+                raise RefusedInput(f"input.{name} ({name.upper()}=) is not set, and the other is: they belong together")
+        titles, history = (str(uri) for uri in files.values())
+        self.db.register("given_title", inputs.read("title", titles))
+        self.db.execute(
+            """CREATE TEMP TABLE title_number AS
+            SELECT title_id, row_number() OVER (ORDER BY title_id) - 1 AS title_no, name, synopsis FROM given_title"""
+        )
+        inputs.view(self.db, "history", history, scratch=self.scratch.name, time_zone=given.time_zone)
+        self.plays = self._plays()
+        self.report.lap("read_s")
+
+    def _plays(self) -> Plays:
+        now = self.report.started_at.isoformat()
+        self.db.execute(sql("recommending", "told").replace("$now", f"TIMESTAMPTZ '{now}'"))
+        total, lost = 0, 0
+        query = "SELECT reason, count(*), min(example) FROM told GROUP BY reason ORDER BY reason"
+        for reason, count, example in self.db.execute(query).fetchall():
+            total += count
+            if reason is None:
+                continue
+            self.report.counts[f"history rows left out: {reason}"] = count
+            if reason != "no play":
+                lost += count
+                self.report.examples[f"history rows left out: {reason}"] = example
+        most = self.settings.prompts.max_lost.history
+        if lost > most * total:
+            told = "; ".join(f"{name}, such as {one}" for name, one in self.report.examples.items())
+            raise RefusedInput(
+                f"{lost:,} of {total:,} rows of input.history cannot be used ({told}): mend them, or allow more with "
+                f"prompts.max_lost.history (it is {most:g})"
+            )
+        rows = tables.arrow(self.db, sql("recommending", "plays"))
+        if not rows.num_rows:
+            raise RefusedInput("input.history has no play of a title of input.titles: there is nothing to learn from")
+        again = tables.scalar(self.db, "SELECT count(*) FROM told WHERE reason IS NULL") - rows.num_rows
+        if again:
+            self.report.counts["history rows left out: duplicate"] = again
+        member, title, moment = (rows[name].to_numpy() for name in ("member", "title", "moment"))
+        titles = tables.scalar(self.db, "SELECT count(*) FROM title_number")
+        found = Plays(member.astype(np.int64), title.astype(np.int64), moment.astype(np.int64), titles)
+        self.report.counts |= {
+            "titles": titles,
+            "members": len(np.unique(found.member)),
+            "plays": len(member),
+            "first plays of a title": int(found.first.sum()),
+        }
+        return found
+
+    def represent(self) -> None:
+        """The vectors of each feature; one that the store has none of is left out, and told."""
+        models = {name: choice.model_key for name, choice in current.models(self.store).items()}
+        self.features = []
+        for name in self.wanted.features:
+            found = features.feature(self.db, name, self.plays.titles, models)
+            if found is None:
+                self.report.notes.append(f"feature {name} is left out: the store has no vector for it")
+                continue
+            self.features.append(found)
+        if self.wanted.baseline not in [each.name for each in self.features]:
+            raise RefusedInput(f"recommend.baseline: '{self.wanted.baseline}' is not among the features that are there")
+        self.evaluation_id = self._id()
+        self.there = self.store.has("recommendation_value", evaluation_id=self.evaluation_id)
+
+    def _id(self) -> str:
+        """32 hex digits of what the figures follow from."""
+        unlike = {"output", "device"}
+        digest = hashlib.sha256(json.dumps([VERSION, self.wanted.model_dump(mode="json", exclude=unlike)]).encode())
+        for array in (self.plays.member, self.plays.title, self.plays.at):
+            digest.update(array.tobytes())
+        for each in self.features:
+            digest.update(each.name.encode())
+            if each.vectors is not None:
+                digest.update(np.round(each.vectors.astype(float), 5).tobytes())
+        return digest.hexdigest()[:32]
+
+    def _splits(self) -> Iterator[tuple[str, list[Split]]]:
+        """Each split, by seed. Errors: RefusedInput where one has nothing to ask."""
+        seeds, days = range(self.wanted.seeds), self.wanted.days
+        span = (int(self.plays.at.max()) - int(self.plays.at.min())) // DAY + 1
+        for name in self.wanted.splits:
+            if name == "leave_one_out":
+                made = [plays.leave_one_out(self.plays)] * len(seeds)
+            elif span <= 2 * days:
+                raise RefusedInput(
+                    f"recommend.days: the plays are of {span:,} days, and twice {days} are not for training; set fewer"
+                )
+            elif name == "rolling_days":
+                made = [plays.rolling_days(self.plays, days)] * len(seeds)
+            else:
+                order = np.random.default_rng([_STREAM, self.plays.titles]).permutation(self.plays.titles)
+                fold = np.empty(self.plays.titles, np.int64)
+                fold[order] = np.arange(self.plays.titles) % FOLDS
+                made = [plays.new_titles(self.plays, days, fold == seed % FOLDS) for seed in seeds]
+            if not all(len(each.test) and len(each.valid) and len(each.learn.title) for each in made):
+                raise RefusedInput(f"recommend.splits: {name} leaves nothing to learn from, or to ask")
+            yield name, made
+
+    def learn(self) -> None:
+        """Train every recommender, and rank; leaves `judged` by split."""
+        self.judged: dict[str, tuple[list[Split], list[Judged]]] = {}
+        if self.there:
+            return
+        splits = dict(self._splits())
+        wanted = len(splits) * len(self.features) * len(self.wanted.models) * self.wanted.seeds
+        if self.dry_run:
+            self.report.counts["trainings"] = wanted
+            return
+        fits = Fits(self.wanted, self.lease.fence.check)
+        with Progress("train", wanted, "training") as progress:
+            progress.advance(0)
+            for name, made in splits.items():
+                found = [self._popular(model, days, made) for model, days in POPULAR.items()]
+                for each in self.features:
+                    for model in self.wanted.models:
+                        ranks = []
+                        for seed, split in enumerate(made):
+                            ranks.append(fits.ranks(model, split, each, seed))
+                            progress.advance(1)
+                        without = int((~each.known).sum())
+                        found.append(Judged(each.name, model, without, ranks))
+                self.judged[name] = (made, found)
+        self.report.counts |= {"trainings": fits.trained, "trainings that were there": fits.there}
+        self.fits = fits
+        self.report.lap("model_s")
+
+    def _popular(self, model: str, days: int | None, made: list[Split]) -> Judged:
+        ranks = [metrics.ranks(metrics.popularity(s.test, s.plays, days), s.test, s.plays) for s in made]
+        return Judged("none", model, 0, ranks)
+
+    def judge(self) -> None:
+        """Means and intervals."""
+        for name, (made, found) in self.judged.items():
+            self.rows += judging.rows(name, made, found, self.wanted.baseline, self.wanted.draws)
+
+    def write(self) -> None:
+        """Commit the rows, unless the same evaluation is there; then the checkpoints go."""
+        if self.there:
+            query = "FROM recommendation_value WHERE evaluation_id = $id"
+            self.rows = tables.arrow(self.db, query, {"id": self.evaluation_id}).to_pylist()
+            self.report.notes.append(
+                f"evaluation {self.evaluation_id} was there already: same plays, vectors, settings"
+            )
+        if self.dry_run or self.there:
+            return
+        columns = {name: [row[name] for row in self.rows] for name in self.rows[0]}
+        more: dict[str, Any] = {
+            "evaluation_id": [self.evaluation_id] * len(self.rows),
+            **self.origin.columns(len(self.rows)),
+            "computed_at": [datetime.now(UTC)] * len(self.rows),
+        }
+        rows = tables.rows("recommendation_value", columns | more)
+        self.store.commit("recommendation_value", "", self.evaluation_id, rows, self.lease.fence.check)
+        self.fits.remove()
+        self.report.lap("write_s")
+
+    def summary(self) -> str:
+        """The last lines of the run: what was read, and the figures."""
+        question = "FROM latest_recommendation_value"
+        told = self.report.text(shown(self.store.uri), ask(self.store, question), self.dry_run)
+        return f"{told}\n\n{table.text(self.rows)}" if self.rows else told
+
+    def close(self) -> None:
+        if hasattr(self, "db"):
+            self.db.close()
+        self.scratch.cleanup()

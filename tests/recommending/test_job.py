@@ -1,0 +1,115 @@
+"""`make recommend` on stores whose truth is known: what it finds, counts and refuses; a killed run goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.recommending.worlds import arguments, run, values, write
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    folder = write(tmp_path_factory.mktemp("recommend") / "world")
+    assert run(folder) == 0
+    return folder
+
+
+@pytest.mark.slow
+def test_vectors_that_tell_what_is_liked_find_new_titles_and_controls_do_not(judged):
+    found = values(judged)
+    for model in ("two_towers", "sasrec"):
+        real = found["new_titles", "clip", model]
+        assert real["ndcg_more_low"] > 0.05, real
+        for control in ("shuffled", "random"):
+            row = found["new_titles", control, model]
+            assert row["ndcg_more_low"] < 0.02, row
+            assert row["ndcg"] < real["ndcg_low"]
+    row = found["rolling_days", "id", "two_towers"]
+    assert row["ndcg_more"] == 0
+    assert row["hr_low"] < row["hr"] < row["hr_high"]
+    assert len(row["ndcg_by_seed"]) == 3
+    assert row["ndcg"] == pytest.approx(sum(row["ndcg_by_seed"]) / 3)
+    assert found["rolling_days", "none", "popular"]["ndcg"] < row["ndcg_low"]
+    assert not (judged / "work").exists()
+
+
+@pytest.mark.slow
+def test_the_same_again_writes_nothing_and_tells_the_same(judged, capsys):
+    before = values(judged)
+    assert run(judged) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "was there already" in told
+    assert "two_towers" in told
+    assert values(judged) == before
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_comes_to_the_same_figures(tmp_path):
+    settings = ("recommend.seeds=1", 'recommend.features=["id","clip"]', 'recommend.splits=["rolling_days"]')
+    worlds = [write(tmp_path / name, members=60) for name in ("killed", "whole")]
+    assert run(worlds[1], *settings) == 0
+    command = [sys.executable, "-m", "jobs.recommend", *arguments(worlds[0], *settings)]
+    child = subprocess.Popen(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE)
+    while not list((worlds[0] / "work").glob("*.npy")) or not list((worlds[0] / "work").glob("*.pt")):
+        assert child.poll() is None
+        time.sleep(0.005)
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert values(worlds[0]) == {}
+    (lease,) = (worlds[0] / "store").rglob("recommend.json")
+    lease.unlink()
+    assert run(worlds[0], *settings) == 0
+    figures = [
+        {key: {name: row[name] for name in ("hr", "ndcg", "ndcg_by_seed")} for key, row in values(world).items()}
+        for world in worlds
+    ]
+    assert figures[0] == figures[1]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("recommend") / "small", titles=8, members=12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (["recommend.days=40"], "recommend.days: the plays are of"),
+        (['recommend.features=["clip"]'], "baseline 'id' is not among recommend.features"),
+        (['recommend.features=["id","klip"]'], "did you mean clip?"),
+        (["input.titles=none.csv"], "none.csv"),
+        (["store=elsewhere"], "run `make featurize` first"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_a_sentence(world, capsys, settings, sentence):
+    assert run(world, *settings) == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert told.count("\n") == 1
+
+
+def test_every_row_of_history_is_counted(tmp_path, capsys):
+    folder = write(tmp_path / "world", members=40)
+    lines = (folder / "history.csv").read_text().splitlines()
+    more = [lines[1], "m000,t000,thumbs_up,2026-01-05T00:00:00Z,", "m000,t999,play,2026-01-05T00:00:00Z,3"]
+    more += [",t000,play,2026-01-05T00:00:00Z,3", "m000,t000,play,2999-01-05T00:00:00Z,3", "m000,t000,play,soon,3"]
+    (folder / "history.csv").write_text("\n".join([*lines, *more]))
+    assert run(folder, flags=["--dry-run"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for reason in ("no play", "unknown_title", "incomplete", "bad_time", "bad_at", "duplicate"):
+        assert f"history rows left out: {reason} 1" in told, told
+    assert "plays 560," in told
+    assert run(folder, "prompts.max_lost.history=0.005") == 2
+    assert "prompts.max_lost.history" in capsys.readouterr().err
