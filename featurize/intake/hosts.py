@@ -5,6 +5,7 @@ Invariant: no more requests are under way at a host than it has places, and none
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -47,7 +48,7 @@ class Host:
                 if wait <= 0:
                     break
                 if wait > spent.patience:
-                    raise self.bad("unreadable", f"wants to be asked again in {wait:.0f} s, and that is too long")
+                    raise self.bad("unreadable", f"wants to be asked again in {math.ceil(wait):,} s, and that is too long")
                 spent.patience -= wait
                 time.sleep(wait)
             yield

@@ -97,6 +97,11 @@ class Accounts:
         if rows:
             self._count("candidates above max_maturity", rows, _plain(example))
 
+    def strangers(self, names: list[str]) -> None:
+        """Count who is on a candidate and in no title's cast, so that nobody is known to have watched them."""
+        if names:
+            self._count("people on artworks in no cast", len(names), f"'{_plain(names[0])}'")
+
     def changed(self, what: str, rows: int, example: str) -> None:
         """Count the impressions of which this is told otherwise. Their prompts stay as they are."""
         self._count(f"{what} changed", rows, _plain(example))

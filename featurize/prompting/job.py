@@ -142,6 +142,10 @@ class Prompting(JobRun):
             self.report.notes.append(
                 "input.pairs (PAIRS=) is not read: it is for SET=prompts.kind=nightly, which has no prompts.rank"
             )
+        if self.wanted.kind == "logged" and self.wanted.at is not None:
+            self.report.notes.append(
+                "prompts.at is not read: it is for SET=prompts.kind=nightly, and each impression has a time of its own"
+            )
         if self._on_demo:
             if not self.dry_run:
                 from featurize import demo
@@ -186,7 +190,7 @@ class Prompting(JobRun):
         self._run("reasons", missing=self.wanted.missing_description, unknown=unknown, most=len(letters.LETTERS))
         self._run("questions")
         self._run("choices", drop=self.wanted.missing_description == "drop", unknown=unknown)
-        words.people(self.db, self.template)
+        strangers = words.people(self.db, self.template)
         words.where(self.db, self.template)
         if self.template.candidate.brief:
             self._run("apart")
@@ -199,6 +203,7 @@ class Prompting(JobRun):
             "committed before": committed,
             "new prompts": self.new,
         }
+        self.accounts.strangers(strangers)
         if self.again:
             self.report.counts |= rebuild.counts(self.db)
         if self.wanted.kind == "logged":

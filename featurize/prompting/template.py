@@ -251,17 +251,17 @@ class Template(_Words):
         words = (word(name, self.limits.genre) for name in names or ())
         return [name for name in dict.fromkeys(words) if name][: self.limits.genres]
 
-    def names(self, given: list[str] | None, most: int) -> list[str]:
-        """The first `most` names of a list, made harmless; none where the template does not speak of people."""
+    def names(self, given: list[str] | None) -> list[str]:
+        """The names of a list, made harmless; none where the template does not speak of people."""
         if self.people is None:
             return []
         limit = self.people.name
-        return [name for name in dict.fromkeys(word(name, limit) for name in given or ()) if name][:most]
+        return [name for name in dict.fromkeys(word(name, limit) for name in given or ()) if name]
 
     def title_texts(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """A row of `title` as the text under its heading and as it stands in a line of history."""
         people = self.people
-        cast = [people.each.format(name=name) for name in self.names(row["cast"], people.cast)] if people else []
+        cast = [people.each.format(name=name) for name in self.names(row["cast"])[: people.cast]] if people else []
         values = {
             "name": clean(row["name"], self.limits.name) or "?",
             "year": "" if row["year"] is None else str(row["year"]),

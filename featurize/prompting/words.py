@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -71,13 +72,24 @@ def pictures(
     keep(db, "picture", pa.table(known | columns))
 
 
-def people(db: duckdb.DuckDBPyConnection, template: Template) -> None:
-    """Tables `person`, numbered by name, `title_cast` and `depicted`: who is in a title and on a candidate."""
+def people(db: duckdb.DuckDBPyConnection, template: Template) -> list[str]:
+    """Tables `person`, numbered by name, `title_cast` and `depicted`: who is in a title and on a candidate.
+
+    Names that differ in case only are one person, written as most casts write it. Returns, sorted, who is on a candidate
+    and in nobody's cast, where there are casts: of these no plays can be counted.
+    """
     most = template.people
     cast = db.execute('SELECT title_no, "cast" FROM given_title JOIN title USING (title_id)').fetchall() if most else []
     shown = db.execute(_SHOWN).fetchall() if most and template.candidate.depicts else []
-    in_titles = {number: template.names(given, most.cast) for number, given in cast} if most else {}
-    on_states = {number: template.names(given, most.depicts) for number, given in shown} if most else {}
+    in_casts = {number: template.names(given) for number, given in cast}
+    on_artwork = {number: template.names(given) for number, given in shown}
+    written = _written(name for names in in_casts.values() for name in names)
+
+    def first(names: list[str], limit: int) -> list[str]:
+        return list(dict.fromkeys(written.get(name.casefold(), name) for name in names))[:limit]
+
+    in_titles = {number: first(names, most.cast) for number, names in in_casts.items()} if most else {}
+    on_states = {number: first(names, most.depicts) for number, names in on_artwork.items()} if most else {}
     everybody = sorted({name for names in (*in_titles.values(), *on_states.values()) for name in names})
     keep(db, "person", numbered(person_id=everybody).rename_columns(["person_no", "name"]))
     numbers = {name: number for number, name in enumerate(everybody)}
@@ -85,6 +97,8 @@ def people(db: duckdb.DuckDBPyConnection, template: Template) -> None:
         rows = [(key, place, numbers[name]) for key, names in of.items() for place, name in enumerate(names)]
         columns = [pa.array(column, pa.int32()) for column in zip(*rows, strict=True)] or [pa.array([], pa.int32())] * 3
         keep(db, table, pa.table(columns, [key, "place", "person_no"]))
+    strangers = {name for names in on_artwork.values() for name in names if name.casefold() not in written}
+    return sorted(strangers) if written else []
 
 
 def where(db: duckdb.DuckDBPyConnection, template: Template) -> None:
@@ -99,6 +113,15 @@ def where(db: duckdb.DuckDBPyConnection, template: Template) -> None:
                 rows.append((kind, value, str(pattern).format(value=said)))
     columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)] or [pa.array([], pa.string())] * 3
     keep(db, "place", pa.table(columns, ["kind", "given", "said"]))
+
+
+def _written(names: Iterable[str]) -> dict[str, str]:
+    """By its letters without case, each name as it is written most often."""
+    # Not as artwork writes it: an increment sees only some of that, and must say what a whole run says.
+    written: dict[str, str] = {}
+    for name, _ in sorted(Counter(names).items(), key=lambda each: (-each[1], each[0])):
+        written.setdefault(name.casefold(), name)
+    return written
 
 
 def _plain(text: str | None) -> str | None:

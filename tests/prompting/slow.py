@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 from . import worlds
 from .slow_words import LETTERS, Words, microseconds
 
+NOTHING = ["", "-", "?", "null", "(null)", r"\n", "none", "nil", "nan", "n/a", "undefined", "unknown", "(unknown)"]
+NOTHING += ["not set", "(not set)"]
+
 
 def logged(world, missing="placeholder", seed=0, unknown="skip", before=None, template="multiple-choice-v1"):
     """(impression_id -> dict of prompt columns, reason -> count). `before` has the impressions with a prompt, by id."""
@@ -93,7 +96,7 @@ def _nulls_last(value):
 
 
 def _blank(value):
-    return value is None or (value < 0 if isinstance(value, int) else not value.strip())
+    return value is None or (value < 0 if isinstance(value, int) else value.strip().lower() in NOTHING)
 
 
 def _said(told, pair, moment):
@@ -130,7 +133,8 @@ def _bad_propensities(row):
 
 
 def _circumstances(row):
-    given = {name: (row.get(name) or "").strip() or None for name in ("device", "country", "language", "time_zone")}
+    names = ("device", "country", "language", "time_zone")
+    given = {name: None if _blank(row.get(name)) else row[name].strip() for name in names}
     return given | {"time_zone": worlds.ZONES.get(given["time_zone"])}
 
 

@@ -24,6 +24,9 @@ class Words:
         self.words = tomllib.loads((TEMPLATES / f"{template}.toml").read_text(encoding="utf-8"))
         self.titles = {title["title_id"]: title for title in world.title}
         self.order = sorted(self.titles)
+        limit = self.words.get("people", {}).get("name")
+        casts = [word(name, limit) for title in world.title for name in title.get("cast") or []] if limit else []
+        self.in_casts = Counter(name for name in casts if name)
 
     def messages(self, row, states, impressions):
         """System and user message. `states` has the candidates in their order; None for one that is unknown."""
@@ -127,13 +130,20 @@ class Words:
     def _names(self, given, limit):
         words = self.words.get("people")
         names = [word(name, words["name"]) for name in given or []] if words else []
-        return list(dict.fromkeys(name for name in names if name))[: words[limit]] if words else []
+        if limit == "written":
+            return list(dict.fromkeys(name for name in names if name))[: words["cast"]] if words else []
+        return list(dict.fromkeys(self._usual(name) for name in names if name))[: words[limit]] if words else []
+
+    def _usual(self, name):
+        """As most casts write it, if any has it."""
+        same = [other for other in self.in_casts if other.casefold() == name.casefold()]
+        return min(same, key=lambda other: (-self.in_casts[other], other), default=name)
 
     def _cast(self, number):
         return self._names(self.titles[self.order[number]].get("cast"), "cast")
 
     def _title(self, title, words):
-        cast = [self.words["people"]["each"].format(name=name) for name in self._names(title.get("cast"), "cast")]
+        cast = [self.words["people"]["each"].format(name=name) for name in self._names(title.get("cast"), "written")]
         values = [
             ("name", clean(title["name"], self.words["limits"]["name"]) or "?"),
             ("year", str(title["year"] or "")),

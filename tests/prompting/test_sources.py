@@ -138,10 +138,12 @@ def test_what_a_user_gets_wrong_is_one_sentence(tmp_path, monkeypatch, capsys, c
     assert told in errors[-1]
 
 
-def test_pairs_that_are_not_asked_about_are_told_of(tmp_path, capsys):
+def test_what_is_given_and_not_read_is_told_of(tmp_path, capsys):
     worlds.plain().write(tmp_path)
-    assert worlds.run(tmp_path, input__pairs=tmp_path / "pair.parquet") == 0
+    given = {"input__pairs": tmp_path / "pair.parquet", "prompts__at": "2026-01-01T00:00:00Z"}
+    assert worlds.run(tmp_path, **given) == 0
     told = " ".join(capsys.readouterr().out.split())
+    assert "note: prompts.at is not read: it is for SET=prompts.kind=nightly" in told
     assert "note: input.pairs (PAIRS=) is not read: it is for SET=prompts.kind=nightly" in told
 
 

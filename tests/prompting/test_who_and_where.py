@@ -274,6 +274,18 @@ def test_people_are_counted_and_named_where_they_matter(tmp_path):
     assert re.search(rf'^{letter["t0-0"]}\. .*; on it: "Ana of t0"$', text, re.MULTILINE)
 
 
+def test_a_name_is_one_person_whatever_its_case_and_who_is_in_no_cast_is_counted(tmp_path):
+    world = one_question()
+    world.title[0]["cast"], world.title[1]["cast"], world.title[2]["cast"] = ["Ana Lima"], ["ANA LIMA"], ["Ana Lima"]
+    world.artwork[0]["depicts"], world.artwork[1]["depicts"] = ["ana lima", "Ana Lima"], ["Eve"]
+    world.artwork[2]["depicts"] = None
+    world.history = [worlds.event("m0", title, AT - day * DAY) for title, day in (("t1", 1), ("t2", 2), ("t0", 3))]
+    row = prompts(tmp_path, world)["i1"]
+    assert row["prompt"].count('on it: "Ana Lima" (in 3 of their plays)') == 1
+    assert "ANA" not in row["prompt"] and "ana lima" not in row["prompt"]
+    assert worlds.counts(tmp_path)["people on artworks in no cast"] == 1
+
+
 def test_what_is_first_said_of_a_picture_later_was_so_before(tmp_path):
     """But a correction, and what is said of another picture under the same name, holds from then on."""
     world = one_question()

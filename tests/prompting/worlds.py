@@ -193,12 +193,12 @@ def circumstances(world, seed):
         row["depicts"] = rng.choice([None, None, [], rng.sample(actors, 1), rng.sample(actors, 2)])
         row["maturity"] = rng.choice([None, None, None, None, 0, 7, 12, 16, 18])
     for row in (*world.impression, *world.pair):
-        row["device"] = rng.choice([None, "", " phone ", "television", "a [b]"])
+        row["device"] = rng.choice([None, "", " phone ", "television", "a [b]", "null", " N/A"])
         row["country"] = rng.choice([None, "BR", "NA", ""])
-        row["time_zone"] = rng.choice([None, "", *ZONES])
+        row["time_zone"] = rng.choice([None, "", "unknown", *ZONES])
         row["max_maturity"] = rng.choice([None] * 6 + [18, 12, 16, 7, 0, -1])
     for row in world.impression:
-        row["language"] = rng.choice([None, "pt", "en", " "])
+        row["language"] = rng.choice([None, "pt", "en", " ", "None"])
         if row["candidates"] and rng.random() < 0.6:
             _propensities(rng, row)
         row["minutes"] = rng.choice([None, 0.0, 0.9, 12.7, 90.0])
@@ -213,6 +213,11 @@ def _alike(rng, world):
         for each in world.artwork:
             if each["title_id"] == row["title_id"]:
                 each["depicts"] = ["Ana Sá", "Bo"]
+    # Some write names their own way, and some artwork shows who is in no cast.
+    for row in rng.sample(world.title, 3):
+        row["cast"] = [name.upper() for name in row["cast"] or ["bo"]]
+    for row in rng.sample(world.artwork, 6):
+        row["depicts"] = [name.lower() for name in row["depicts"] or []] + ["Eve", "ana sá"]
     names = {row["title_id"]: row["name"] for row in world.title}
     titles = {row["image_sha256"]: names[row["title_id"]] for row in world.artwork}
     longer = [" Calm, at the sea, with one or two more things, and so on and on", " On and on it goes" * 9, "x" * 120]

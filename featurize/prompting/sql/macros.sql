@@ -4,6 +4,11 @@ CREATE TYPE event_kind AS ENUM ('play', 'thumbs_up', 'thumbs_down', 'list_add');
 CREATE TEMP TABLE known_zone AS
 SELECT lower(name) AS spelled, min(name) AS zone FROM pg_timezone_names() WHERE name LIKE '%/%' OR name IN ('UTC', 'GMT')
 GROUP BY spelled;
+CREATE TEMP MACRO told(said) AS
+    -- A text, or NULL for what programs write where they know nothing. NA is no such word: it is Namibia.
+    CASE WHEN lower(trim(said)) NOT IN
+        ('', '-', '?', 'null', '(null)', '\n', 'none', 'nil', 'nan', 'n/a', 'undefined', 'unknown', '(unknown)', 'not set', '(not set)')
+    THEN trim(said) END;
 CREATE TEMP MACRO known_event(event) AS event IN ('play', 'thumbs_up', 'thumbs_down', 'list_add');
 CREATE TEMP MACRO wrong_clock(happened, now) AS
     -- A day for clocks that are ahead and zones that were mistaken.

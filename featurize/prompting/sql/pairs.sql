@@ -8,12 +8,12 @@ WITH wanted AS (
         CASE WHEN without_limit THEN 'bad_max_maturity' ELSE fault END AS fault,
         CASE WHEN without_limit THEN bad_limit ELSE fault_example END AS fault_example,
         coalesce(pair.max_maturity, said.max_maturity) AS max_maturity,
-        nullif(trim(device), '') AS device,
-        trim(coalesce(nullif(trim(pair.country), ''), said.country)) AS country,
-        trim(coalesce(nullif(trim(pair.language), ''), said.language)) AS language,
-        trim(coalesce(nullif(trim(pair.time_zone), ''), said.time_zone)) AS said_zone,
-        CASE WHEN nullif(trim(pair.time_zone), '') IS NULL THEN zone_from END AS zone_from,
-        language_tag(coalesce(nullif(trim(pair.language), ''), said.language)) AS tag
+        told(device) AS device,
+        coalesce(told(pair.country), said.country) AS country,
+        coalesce(told(pair.language), said.language) AS language,
+        coalesce(told(pair.time_zone), said.time_zone) AS said_zone,
+        CASE WHEN told(pair.time_zone) IS NULL THEN zone_from END AS zone_from,
+        language_tag(coalesce(told(pair.language), said.language)) AS tag
     FROM (
         SELECT *, row_number() OVER (
             PARTITION BY member_id, title_id ORDER BY language, max_maturity, device, country, time_zone

@@ -12,7 +12,7 @@ WITH kept AS (
     GROUP BY ALL
 ),
 told AS (
-    SELECT member_id, ("at", true, impression_id) AS place, "at", impression_id, language, country, trim(time_zone) AS said_zone,
+    SELECT member_id, ("at", true, impression_id) AS place, "at", impression_id, language, country, told(time_zone) AS said_zone,
         max_maturity, fault, fault_example
     FROM impression SEMI JOIN pair_member USING (member_id)
     WHERE "at" < $moment::TIMESTAMPTZ
@@ -22,10 +22,10 @@ told AS (
     FROM kept
 )
 SELECT member_id,
-    arg_max(language, place) FILTER (trim(language) <> '') AS language,
-    arg_max(country, place) FILTER (trim(country) <> '') AS country,
-    arg_max(said_zone, (zone IS NOT NULL, place)) FILTER (said_zone <> '') AS time_zone,
-    arg_max(impression_id, (zone IS NOT NULL, place)) FILTER (said_zone <> '') AS zone_from,
+    arg_max(told(language), place) FILTER (told(language) IS NOT NULL) AS language,
+    arg_max(told(country), place) FILTER (told(country) IS NOT NULL) AS country,
+    arg_max(said_zone, (zone IS NOT NULL, place)) FILTER (said_zone IS NOT NULL) AS time_zone,
+    arg_max(impression_id, (zone IS NOT NULL, place)) FILTER (said_zone IS NOT NULL) AS zone_from,
     arg_max(max_maturity, ("at", -max_maturity)) FILTER (max_maturity >= 0) AS max_maturity,
     CASE WHEN count(*) FILTER (max_maturity >= 0) = 0 THEN
         arg_max(CASE WHEN max_maturity < 0 THEN concat('impression ''', impression_id, ''', max_maturity ', max_maturity)
