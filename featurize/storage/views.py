@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -118,7 +120,8 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
             text.decode(errors="replace") for each in store.names(FOLDER) if (text := store.read(each)) is not None
         ]
         db.register("lease_file", pa.table({"content": pa.array(leases, pa.string())}))
-        _execute(db, store, sql("storage", "lease").replace("$files", "lease_file"), _readable(store))
+        with _in_a_sentence(store):
+            db.execute(f"{sql('storage', 'lease').replace('$files', 'lease_file')}; {_readable(store)}")
     return db
 
 
@@ -144,23 +147,29 @@ def _whole(sections: tuple[str, str]) -> str:
 
 
 @cache
-def _nothing(name: str) -> str:
-    """What selects no rows with the columns of a table."""
+def _columns(name: str) -> tuple[tuple[str, str], ...]:
+    """Names and types of a table's columns."""
     with tables.scratch() as db:
         tables.make(db, name)
-        columns = [(column, kind) for column, kind, *_ in db.execute(f"DESCRIBE {name}").fetchall()]
-    return ", ".join(f'NULL::{kind} AS "{column}"' for column, kind in columns) + " WHERE false"
+        return tuple((column, kind) for column, kind, *_ in db.execute(f"DESCRIBE {name}").fetchall())
+
+
+def _nothing(name: str) -> str:
+    """What selects no rows with the columns of a table."""
+    return ", ".join(f'NULL::{kind} AS "{column}"' for column, kind in _columns(name)) + " WHERE false"
 
 
 def _table(store: Store, name: str) -> str:
     """The view of a table. Without a part it is an empty relation: read_parquet refuses a glob that finds nothing.
 
-    A column that the contract got later is NULL in older parts.
+    It has the columns of the contract: one that came later is NULL in older parts, and one that went is left out of them.
     """
     source = _nothing(name)
     if store.parts(name):
+        columns = f"COLUMNS(lambda name: name IN ({', '.join(_text(column) for column, _ in _columns(name))}))"
         options = "hive_partitioning = false, union_by_name = true"
-        source += f"\nUNION ALL BY NAME SELECT * FROM read_parquet({_folder(store)}/{name}/**/*.parquet', {options})"
+        parts = f"read_parquet({_folder(store)}/{name}/**/*.parquet', {options})"
+        source += f"\nUNION ALL BY NAME SELECT {columns}\nFROM {parts}"
         source += " WHERE store_is_here()" if store.local else ""
         source += f"\n{SUPERSEDED[name]}" if name in SUPERSEDED else ""
     comments = [line for line in tables.contract(name).ddl.splitlines() if line.startswith("COMMENT ON")]
@@ -223,22 +232,17 @@ def _execute(db: duckdb.DuckDBPyConnection, store: Store, of_tables: str, readab
     """Make the views, with one write to disk.
 
     A view is bound when it is made, through all that it reads and down to the files, whose footers are read each time.
-    So while the readable ones are made, views of the same columns without rows stand in for those of tables.
+    So the readable ones are made first, over views of the same columns without rows, whose place those of the tables take.
     """
+    with _in_a_sentence(store):
+        without_rows = [f"CREATE VIEW {name} AS SELECT {_nothing(name)};" for name in TABLES]
+        lease = sql("storage", "lease").replace("$files", "(SELECT NULL::VARCHAR AS content WHERE false) AS nothing")
+        db.execute("\n".join(["BEGIN;", *without_rows, lease, readable, of_tables, "COMMIT"]))
+
+
+@contextmanager
+def _in_a_sentence(store: Store) -> Iterator[None]:
     try:
-        db.execute(f"BEGIN; {of_tables}")
-        there = db.execute(_COLUMNS).fetchall()
-        for name, columns in there:
-            db.execute(f"ALTER VIEW {name} RENAME TO real_{name}; CREATE VIEW {name} AS SELECT {columns} WHERE false")
-        db.execute(readable)
-        for name, _ in there:
-            db.execute(f"DROP VIEW {name}; ALTER VIEW real_{name} RENAME TO {name}")
-        db.execute("COMMIT")
+        yield
     except duckdb.Error as error:
         raise RunFailed(f"the views of {store.uri} cannot be made: {error}") from error
-
-
-_COLUMNS = """SELECT view_name,
-        string_agg(concat('NULL::', data_type, ' AS "', column_name, '"'), ', ' ORDER BY column_index)
-    FROM duckdb_views() v JOIN duckdb_columns() c ON c.table_name = view_name AND c.schema_name = v.schema_name
-    WHERE NOT v.internal AND NOT v.temporary GROUP BY view_name"""
