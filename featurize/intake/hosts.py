@@ -48,7 +48,9 @@ class Host:
                 if wait <= 0:
                     break
                 if wait > spent.patience:
-                    raise self.bad("unreadable", f"wants to be asked again in {math.ceil(wait):,} s, and that is too long")
+                    raise self.bad(
+                        "unreadable", f"wants to be asked again in {math.ceil(wait):,} s, and that is too long"
+                    )
                 spent.patience -= wait
                 time.sleep(wait)
             yield

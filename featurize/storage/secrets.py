@@ -83,7 +83,11 @@ def texts(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def redact(text: str) -> str:
     """`text` without secrets, whatever it is; each became `***`."""
-    text = _USER.sub(rf"\1{HIDDEN}@", hide_known(text))
+    return _redacted(text, _now_known())
+
+
+def _redacted(text: str, known: re.Pattern[str]) -> str:
+    text = _USER.sub(rf"\1{HIDDEN}@", known.sub(HIDDEN, text))
     text = _QUERY.sub(rf"\1{HIDDEN}", text)
     for pattern in (_FLAG, _HEADER, _ASSIGNED):
         text = pattern.sub(rf"\1{HIDDEN}", text)
@@ -92,18 +96,23 @@ def redact(text: str) -> str:
 
 def redact_all(value: Any) -> Any:
     """A JSON-able value with `redact` applied to every text in it."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {name: redact_all(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [redact_all(each) for each in value]
-    return value
+    known = _now_known()  # once: there may be thousands of texts
+
+    def redacted(value: Any) -> Any:
+        if isinstance(value, str):
+            return _redacted(value, known)
+        if isinstance(value, Mapping):
+            return {name: redacted(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [redacted(each) for each in value]
+        return value
+
+    return redacted(value)
 
 
 def hide_known(text: str) -> str:
     """`text` without the values that are known to be secret, also escaped for JSON, HTML or an URL, or in base64."""
-    return _pattern(_known(os.environ)).sub(HIDDEN, text)
+    return _now_known().sub(HIDDEN, text)
 
 
 def in_address(text: str) -> str | None:
@@ -117,6 +126,10 @@ def in_address(text: str) -> str | None:
     if match[3] and ("=" in match[3] or match[1].lower().startswith("http")):
         return "a query"
     return None
+
+
+def _now_known() -> re.Pattern[str]:
+    return _pattern(_known(os.environ))
 
 
 def _known(environment: Mapping[str, str]) -> frozenset[str]:

@@ -113,6 +113,7 @@ def test_a_search_is_measured_on_as_many_vectors_as_asked_for(tmp_path: Path) ->
     assert 0 < found["similar_artwork on 2,000 x 512"]["value"] < 60
 
 
+@pytest.mark.slow
 def test_near_duplicates_are_found_among_as_many_vectors_as_asked_for(tmp_path: Path) -> None:
     found = measured(tmp_path / "bench.json", "--only", "near-duplicates", "--images", "20")
     assert 0 < found["20 new pictures against 2,000 x 512"]["value"] < 60

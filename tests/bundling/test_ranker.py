@@ -183,6 +183,7 @@ print([document(1000, n, n % 2 == 0, None, 900).text for n in range(6)])"""
     assert said == f"{[document(1000, n, n % 2 == 0, None, 900).text for n in range(6)]}\n"
 
 
+@pytest.mark.slow
 def test_it_is_taught_from_other_worlds_than_the_one_people_use() -> None:
     def about(stream: int, number: int) -> str:
         read = page(stream, number, dice_of(stream, number))

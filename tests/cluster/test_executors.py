@@ -138,6 +138,7 @@ def test_two_runs_at_once(artwork: Path, tmp_path: Path) -> None:
     assert len(runs(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_a_terminated_run_gives_the_lease_back(artwork: Path, tmp_path: Path) -> None:
     job = start(tmp_path, artwork, {"embed.seconds": 0.2})
     wait_until(lambda: parts(tmp_path))

@@ -81,6 +81,7 @@ def test_a_world_that_is_not_whole_is_refused_in_a_sentence_that_names_the_file(
         assert told.endswith(": delete demo/small and make its world again")
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_it_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "demo" / "small").mkdir(parents=True)
     os.mkfifo(tmp_path / "demo" / "small" / "world.json")  # which it waits for

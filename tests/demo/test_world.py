@@ -49,6 +49,7 @@ def test_sizes(world: Path) -> None:
     assert rows["impression.parquet"] == 3_000
 
 
+@pytest.mark.slow
 def test_every_artwork_is_a_picture_of_its_title(world: Path) -> None:
     rows = pq.read_table(world / "manifest.parquet").to_pylist()
     names = set(pq.read_table(world / "title.parquet")["title_id"].to_pylist())
@@ -148,6 +149,7 @@ def test_a_complete_world_is_left_alone(world: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in world.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_a_world_of_an_older_version_is_written_anew_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -153,6 +153,7 @@ def refusal(store, capsys, *settings):
     return told
 
 
+@pytest.mark.slow
 def test_what_cannot_be_judged_is_refused_in_a_sentence(tmp_path, capsys):
     rows = stores.prompts(members=30)
     ranked = write(tmp_path / "ranked", rows)

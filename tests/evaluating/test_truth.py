@@ -50,6 +50,7 @@ def logged(demo):
     return rows
 
 
+@pytest.mark.slow
 def test_the_true_value_of_each_ranker_is_told_beside_the_estimates(demo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(demo.parents[1])
     known = pq.read_table(demo / "truth/reward.parquet").to_pylist()

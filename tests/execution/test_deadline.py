@@ -84,6 +84,7 @@ def run(folder, run_id, model="", *flags):
     return cli.main("featurize", featurize.__doc__, featurize.featurize, [*arguments, "--run-id", run_id])
 
 
+@pytest.mark.slow
 def test_no_shard_begins_after_the_deadline_and_the_next_run_goes_on_with_what_launches_soonest(tmp_path, capsys):
     now = datetime.now(UTC)
     days = [timedelta(days=number) for number in (-400, 3, 9, 2, -1)]

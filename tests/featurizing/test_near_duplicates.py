@@ -122,6 +122,7 @@ def compared():
     return duckdb.sql("SELECT count(*), count(DISTINCT model_key) FROM 'store/near_picture/**/*.parquet'").fetchall()[0]
 
 
+@pytest.mark.slow
 def test_a_run_compares_what_is_new_and_the_view_shows_artworks_that_are_there(folder, capsys):
     """The fake model's vector is the mean colour and the size: here size says most, and 0.999 tells colours apart."""
     sets = ["near_duplicate=0.999", "input.max_removed=1"]

@@ -102,6 +102,7 @@ def test_failed_descriptions_are_tried_again_until_they_work_or_were_tried_often
     ]
 
 
+@pytest.mark.slow
 def test_a_run_tells_which_of_its_descriptions_failed_and_how_to_ask_again(describe):
     describe()
     describe()

@@ -131,6 +131,7 @@ def test_what_cannot_be_learnt_from_is_one_sentence(here, capsys, case):
     assert [path for path in sorted(str(each) for each in here.rglob("*.parquet")) if "/run/" not in path] == before
 
 
+@pytest.mark.slow
 def test_a_base_that_cannot_answer_with_letters_is_refused(here, capsys):
     planted.write(here / "store", planted.some(30))
     dumb = planted.checkpoint(here / "dumb")

@@ -59,6 +59,7 @@ def test_a_weight_is_reward_over_propensity_clipped_and_1_in_the_mean(tmp_path):
     assert not set(members[kept.kept_back]) & set(members[kept.learnt])
 
 
+@pytest.mark.slow
 def test_what_words_cannot_tell_apart_is_left_out_and_counted(tmp_path):
     made = [row | {"reward": 1.0} for row in planted.some(30)]
     alike = made[:5]
@@ -98,6 +99,7 @@ def test_every_epoch_has_every_row_once_and_steps_have_prompts_of_one_length():
     assert real / padded > 0.97
 
 
+@pytest.mark.slow
 def test_the_candidates_of_each_turn_stand_under_other_letters(tmp_path):
     made = [row | {"reward": 1.0} for row in planted.some(60)]
     store = planted.write(tmp_path / "store", made)

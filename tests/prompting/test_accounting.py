@@ -86,6 +86,7 @@ def test_too_many_impressions_lost_for_a_reason_end_the_run(tmp_path, capsys, se
     assert worlds.run(tmp_path, **worlds.ANY_LOSS) == 0
 
 
+@pytest.mark.slow
 def test_too_few_members_with_history_or_too_few_descriptions_end_the_run(tmp_path, capsys):
     world = worlds.plain(impressions=20)
     world.history = []

@@ -183,6 +183,7 @@ def test_a_limit_of_a_pair_that_cannot_be_read_leaves_the_pair_out(tmp_path):
     assert worlds.counts(tmp_path)["no prompt: bad_max_maturity"] == 2
 
 
+@pytest.mark.slow
 def test_tonight_the_impressions_that_the_store_keeps_say_what_a_pair_does_not(tmp_path, monkeypatch):
     """Without the log they alone do, under whatever names they are kept; with one, whichever is newer."""
     monkeypatch.setenv("MEMBER_KEY", "a key of at least sixteen characters")
@@ -292,6 +293,7 @@ def test_that_only_a_limit_leaves_too_few_is_said_of_the_limit(tmp_path, capsys)
     assert "member 'm0', title 't0', candidate 't0-0'" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_a_zone_of_an_impression_that_is_unknown_is_told_as_its_and_takes_no_known_ones_place(tmp_path, capsys):
     world = worlds.plain(impressions=3, members=2)
     for row, zone in zip(world.impression, ["Asia/Tokyo", "BST", "Mars/Olympus"], strict=True):

@@ -14,7 +14,7 @@ LOGGED = (*COLUMNS, "reward", "propensity", "propensities")
 
 
 V1, V2, SHORT = "multiple-choice-v1", "multiple-choice-v2", "multiple-choice-short-v1"
-FAST = {(1, "skip", "placeholder", V2), (2, "placeholder", "drop", SHORT)}
+FAST = {(2, "placeholder", "drop", SHORT)}
 EVERY = [
     pytest.param(*case, marks=() if case in FAST else pytest.mark.slow)
     for template in (V1, V2, SHORT)

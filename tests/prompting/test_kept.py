@@ -139,6 +139,7 @@ def test_a_log_whose_time_zone_was_mended_makes_no_second_prompts(tmp_path, caps
     keys_are_unique(tmp_path)
 
 
+@pytest.mark.slow
 def test_prompts_from_before_impressions_were_kept_hold_their_ids_too(tmp_path):
     world = worlds.plain(impressions=20)
     world.write(tmp_path)
@@ -156,6 +157,7 @@ def test_prompts_from_before_impressions_were_kept_hold_their_ids_too(tmp_path):
     keys_are_unique(tmp_path)
 
 
+@pytest.mark.slow
 def test_states_of_an_earlier_version_do_not_say_whose_pseudonyms_they_hold(tmp_path):
     world = worlds.plain(impressions=20)
     world.write(tmp_path)

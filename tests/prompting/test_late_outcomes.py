@@ -108,6 +108,7 @@ def test_only_labels_and_prompts_of_the_days_in_the_input_are_read(tmp_path):
     assert worlds.counts(tmp_path)["labels changed"] == 0
 
 
+@pytest.mark.slow
 def test_an_impression_that_becomes_no_prompt_has_no_label(tmp_path):
     world = worlds.odd(8)
     world.write(tmp_path)

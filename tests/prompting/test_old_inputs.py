@@ -31,6 +31,7 @@ def digest(rows):
     return hashlib.sha256(json.dumps(kept, default=str, sort_keys=True).encode()).hexdigest()
 
 
+@pytest.mark.slow
 def test_prompts_of_inputs_without_the_new_columns_are_the_same_bytes_under_the_same_ids(tmp_path):
     worlds.odd(7).write(tmp_path)
     assert worlds.run(tmp_path, **worlds.ANY_LOSS, prompts__unknown_candidate="placeholder") == 0

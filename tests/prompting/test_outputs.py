@@ -131,6 +131,7 @@ def trained(folder):
         return set(db.execute("SELECT recipe_key, count(*) FROM sft GROUP BY ALL").fetchall())
 
 
+@pytest.mark.slow
 def test_the_files_are_made_again_from_what_is_committed(tmp_path):
     worlds.plain(impressions=30).write(tmp_path)
     assert worlds.run(tmp_path) == 0

@@ -78,6 +78,7 @@ def test_each_reason_is_counted(tmp_path, capsys, changes, reason):
     assert f"no prompt: {reason} 1" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_more_candidates_than_letters(tmp_path):
     world = worlds.plain(impressions=2, candidates=53)
     world.impression[1]["candidates"] = world.impression[1]["candidates"][:52]

@@ -91,6 +91,7 @@ class Reader:
                 self.wrong.append(str(error))
 
 
+@pytest.mark.slow
 def test_a_rebuild_says_what_is_known_now_under_the_same_ids(tmp_path, capsys):
     world = worlds.plain(impressions=40)
     made(tmp_path, world)
@@ -174,6 +175,7 @@ def test_what_can_no_longer_be_asked_goes_and_what_is_new_comes(tmp_path):
     assert (counted["no longer possible"], counted["made again"], counted["new prompts"]) == (2, 28, 36)
 
 
+@pytest.mark.slow
 def test_a_rebuild_that_would_leave_nothing_is_refused(tmp_path, capsys):
     world = worlds.plain(impressions=8)
     made(tmp_path, world)
@@ -331,6 +333,7 @@ def test_lineage_tells_the_words_a_prompt_was_made_of(tmp_path):
             assert db.execute(said).fetchall() == [(caption,)]
 
 
+@pytest.mark.slow
 def test_what_was_compacted_is_made_again_too(tmp_path):
     made(tmp_path, worlds.plain(impressions=40))
     assert worlds.run(tmp_path) == 0

@@ -172,6 +172,7 @@ def test_too_little_memory_is_one_sentence(tmp_path, capsys, memory):
         assert db.execute("SELECT outcome, message FROM run").fetchall() == [("failed", told.removeprefix("error: "))]
 
 
+@pytest.mark.slow
 def test_the_job_loads_no_heavy_package(tmp_path):
     worlds.plain().write(tmp_path)
     program = """

@@ -87,6 +87,7 @@ def test_later_nights_change_no_split(tmp_path):
     assert all(both[pair] == first[pair] for pair in first)
 
 
+@pytest.mark.slow
 def test_a_split_in_time(tmp_path):
     worlds.plain(impressions=20).write(tmp_path)
     moment = worlds.START + timedelta(hours=50)
@@ -98,6 +99,7 @@ def test_a_split_in_time(tmp_path):
     assert {row["split"] for row in rows if row["asked_at"] >= moment} == {"held_out"}
 
 
+@pytest.mark.slow
 def test_a_night_without_impressions_does_not_decide_what_is_held_out(tmp_path):
     world = worlds.plain(impressions=40, members=20)
     shown, world.impression = world.impression, []

@@ -200,6 +200,7 @@ def test_a_template_of_ones_own_is_refused_by_key(tmp_path, old, new, told):
         template.load(str(path))
 
 
+@pytest.mark.slow
 def test_another_wording_is_another_template(tmp_path):
     text = (template._FOLDER / "multiple-choice-v1.toml").read_text(encoding="utf-8")
     path = tmp_path / "own.toml"

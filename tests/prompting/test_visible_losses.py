@@ -85,6 +85,7 @@ def test_members_without_history_and_pictures_without_description_are_always_tol
     assert counted["examples"]["pictures without description"] == "artwork 't1-2', not yet described"
 
 
+@pytest.mark.slow
 def test_the_refusal_for_want_of_descriptions_tells_failed_from_missing(tmp_path, capsys):
     world = worlds.plain(impressions=20)
     failed = dict.fromkeys(("caption", "mood", "setting", "people_count", "composition")) | {"status": "invalid_json"}

@@ -8,6 +8,8 @@ import pytest
 from featurize.errors import RefusedInput
 from featurize.prompting import template
 
+from tests.cases import fast_first
+
 from . import worlds
 
 V2, SHORT = "multiple-choice-v2", "multiple-choice-short-v1"
@@ -45,7 +47,7 @@ def letters(row):
     return {name: "ABC"[place] for place, name in enumerate(row["artwork_ids"])}
 
 
-@pytest.mark.parametrize("words", [V2, SHORT])
+@pytest.mark.parametrize("words", fast_first([SHORT, V2], 1))
 def test_of_planted_leaks_none_gets_in(tmp_path, words):
     """Plays, lists and impressions: a microsecond before the moment counts; at the moment and after nothing does."""
     world = one_question()
@@ -111,7 +113,7 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("words", [V2, SHORT])
+@pytest.mark.parametrize("words", fast_first([SHORT, V2], 1))
 def test_what_came_of_a_showing_stands_beside_its_own_time(tmp_path, words):
     world = one_question()
     world.impression = []
@@ -157,6 +159,7 @@ def test_a_night_is_that_of_the_day_on_which_it_began(tmp_path):
         assert now == said
 
 
+@pytest.mark.slow
 def test_minutes_of_a_play_that_had_not_ended_count_up_to_the_moment(tmp_path):
     world = one_question()
     world.history = [worlds.event("m0", "t1", AT - timedelta(minutes=10, seconds=59), minutes=95.0)]
@@ -177,7 +180,7 @@ WHAT = {
 }
 
 
-@pytest.mark.parametrize(("words", "column"), [(V2, 0), (SHORT, 1)])
+@pytest.mark.parametrize(("words", "column"), fast_first([(SHORT, 1), (V2, 0)], 1))
 def test_a_play_that_goes_on_is_not_said_to_be_left_and_one_of_no_minute_says_none(tmp_path, words, column):
     world = one_question()
     at = [AT - timedelta(minutes=100) * n for n in range(len(WHAT))]
@@ -213,7 +216,7 @@ def test_impressions_are_known_whether_the_log_comes_whole_or_day_by_day(tmp_pat
     assert {key: row["prompt"] for key, row in made.items()} == {key: row["prompt"] for key, row in whole.items()}
 
 
-@pytest.mark.parametrize(("words", "heading"), [(V2, "## The title"), (SHORT, "Title: ")])
+@pytest.mark.parametrize(("words", "heading"), fast_first([(SHORT, "Title: "), (V2, "## The title")], 1))
 def test_prompts_of_a_night_begin_alike_for_a_member_up_to_the_title(tmp_path, words, heading):
     world = worlds.circumstances(worlds.odd(9), 9)
     world.pair = [{"member_id": f"m{k % 3}", "title_id": f"t{k // 3}"} for k in range(45)]
@@ -229,7 +232,7 @@ def test_prompts_of_a_night_begin_alike_for_a_member_up_to_the_title(tmp_path, w
     assert len({each[0] for each in begins.values()}) == len(begins) == 3
 
 
-@pytest.mark.parametrize("words", [V2, SHORT])
+@pytest.mark.parametrize("words", fast_first([SHORT, V2], 1))
 def test_what_is_missing_leaves_no_trace(tmp_path, words):
     world = one_question()
     for row in world.title:
@@ -383,6 +386,7 @@ def test_people_and_circumstances_are_a_strangers_words_too(tmp_path, words):
         assert len(plain) >= len(hostile) - 1
 
 
+@pytest.mark.slow
 def test_a_store_goes_on_with_the_template_of_its_current_recipe(tmp_path):
     world = worlds.plain(impressions=8)
     world.write(tmp_path)
@@ -400,6 +404,7 @@ def test_a_store_goes_on_with_the_template_of_its_current_recipe(tmp_path):
     assert (len(rows), {row["template_key"] for row in rows}) == (9, {template.load("multiple-choice-v1").key})
 
 
+@pytest.mark.slow
 def test_a_run_tells_how_long_its_prompts_are(tmp_path, capsys):
     made = prompts(tmp_path, worlds.plain(impressions=20))
     lengths = sorted(row["tokens"] for row in made.values())

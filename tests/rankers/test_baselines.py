@@ -192,6 +192,7 @@ def ranked(folder, store, **changes):
     return stores.run(store, rank__rankers='["popular", "clip", "linucb", "thompson"]', **files, **changes)
 
 
+@pytest.mark.slow
 def test_they_rank_a_store_through_the_job(prompted, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MEMBER_KEY", "secret")
     store = stores.copied(prompted / "store", tmp_path)
@@ -206,6 +207,7 @@ def test_they_rank_a_store_through_the_job(prompted, tmp_path, monkeypatch, caps
     assert all(row["told"] for row in found.values())
 
 
+@pytest.mark.slow
 def test_members_named_by_another_secret_are_refused(prompted, tmp_path, monkeypatch, capsys):
     store = stores.copied(prompted / "store", tmp_path)
     assert ranked(prompted, store) == 2

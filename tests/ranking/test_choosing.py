@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from featurize.ranking import choosing
+from tests.cases import fast_first
 from tests.prompting import worlds
 from tests.rankers import tiny_lms
 from tests.ranking import stores
@@ -34,7 +35,7 @@ def run(store, *flags, **changes):
     return stores.run(store, *flags, **given)
 
 
-@pytest.mark.parametrize("few", [10, 1000])
+@pytest.mark.parametrize("few", fast_first([10, 1000], 1))
 def test_each_pair_and_night_has_one_row_where_its_member_belongs(nightly, tmp_path, capsys, monkeypatch, few):
     monkeypatch.setattr(choosing, "FEW", few)
     store = stores.copied(nightly, tmp_path)

@@ -67,6 +67,7 @@ def test_words_find_the_pictures_that_show_them(here, capsys):
         assert f'"{text}": the nearest 3 of 7 artworks in store' in told
 
 
+@pytest.mark.slow
 def test_a_picture_is_found_by_artwork_and_by_file_alike(here, capsys, tmp_path):
     by_artwork, _ = found(capsys, "--like", "castle.png")
     assert by_artwork[0][:2] == (1, 1.0)  # the copy of it with the evil name

@@ -106,6 +106,7 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_many_parts_become_few_and_the_rows_stay(tmp_path, capsys):
     store = Store(str(tmp_path))
     fill(store)

@@ -63,6 +63,7 @@ def test_coverage_adds_up_to_the_pictures_of_today(store):
     ]
 
 
+@pytest.mark.slow
 def test_a_description_that_failed_shows_in_coverage_as_what_it_is(store):
     fields = {"model_key": "words-1", "raw_text": "?", "finish_reason": "stop", "prompt_tokens": 1, "output_tokens": 1}
     commit(store, "description", [fields | {"image_sha256": "6" * 64, "status": "invalid_json"}], "words-1", "failed")

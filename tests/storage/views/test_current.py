@@ -54,6 +54,7 @@ def test_an_experiment_changes_nothing_and_is_told_so(store):
     assert descriptions(store) == ("words-1", "coverage")
 
 
+@pytest.mark.slow
 def test_a_new_model_takes_over_when_it_has_done_what_the_old_one_had(store):
     settle(store)
     ran(store, "words-2", PICTURES[:8], 2, outcome="interrupted")

@@ -41,6 +41,7 @@ def test_both_files_hold_the_views_and_work_from_any_folder(store, tmp_path, mon
         assert {name for (name,) in file.execute(bare).fetchall()} <= set(views.TABLES)
 
 
+@pytest.mark.slow
 def test_a_refresh_leaves_an_open_reader_alone_and_writes_only_what_changed(store):
     views.refresh(store)
     path = f"{store.uri}/catalog.duckdb"
