@@ -75,8 +75,8 @@ def pictures(
 def people(db: duckdb.DuckDBPyConnection, template: Template) -> list[str]:
     """Tables `person`, numbered by name, `title_cast` and `depicted`: who is in a title and on a candidate.
 
-    Names that differ in case only are one person, written as most casts write it. Returns, sorted, who is on a candidate
-    and in nobody's cast, where there are casts: of these no plays can be counted.
+    Names that differ in case only are one person, written as most casts write it. Returns, sorted, who is on a
+    candidate and in no cast, where there are casts: of these no plays can be counted.
     """
     most = template.people
     cast = db.execute('SELECT title_no, "cast" FROM given_title JOIN title USING (title_id)').fetchall() if most else []

@@ -162,7 +162,7 @@ def _nothing(name: str) -> str:
 def _table(store: Store, name: str) -> str:
     """The view of a table. Without a part it is an empty relation: read_parquet refuses a glob that finds nothing.
 
-    It has the columns of the contract: one that came later is NULL in older parts, and one that went is left out of them.
+    It has the columns of the contract: one that came later is NULL in older parts, one that went is left out.
     """
     source = _nothing(name)
     if store.parts(name):
@@ -232,7 +232,8 @@ def _execute(db: duckdb.DuckDBPyConnection, store: Store, of_tables: str, readab
     """Make the views, with one write to disk.
 
     A view is bound when it is made, through all that it reads and down to the files, whose footers are read each time.
-    So the readable ones are made first, over views of the same columns without rows, whose place those of the tables take.
+    So the readable ones are made first, over views of the same columns without rows; those of tables then take their
+    place.
     """
     with _in_a_sentence(store):
         without_rows = [f"CREATE VIEW {name} AS SELECT {_nothing(name)};" for name in TABLES]

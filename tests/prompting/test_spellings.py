@@ -12,7 +12,6 @@ import pytest
 from featurize.errors import RefusedInput
 from featurize.intake import inputs
 from featurize.storage import tables
-
 from tests.cases import fast_first
 
 from . import spellings, worlds
