@@ -2,6 +2,7 @@
 
     ArtworkError
     ├── RefusedInput      a manifest, setting, contract or model folder is wrong; exit code 2
+    │   └── NothingYet    what the job works on is not there yet; a night leaves the job out and says so
     ├── RunFailed         something systemic: the wrong model, a full disk, most images failing; exit code 1
     ├── LeaseHeld         another run works on this store; exit code 3
     └── BadImage          one image (or one model call) failed; becomes a row of `quarantine`
@@ -54,6 +55,10 @@ class ArtworkError(Exception):
 
 class RefusedInput(ArtworkError):
     """What the user gave cannot be used. Raised before any model is loaded."""
+
+
+class NothingYet(RefusedInput):
+    """What a job works on is not there yet, as another job or the next days will make it."""
 
 
 class RunFailed(ArtworkError):

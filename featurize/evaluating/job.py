@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from featurize.config import Settings
 from featurize.demo import truth
-from featurize.errors import RefusedInput, RunFailed, did_you_mean
+from featurize.errors import NothingYet, RefusedInput, RunFailed, did_you_mean
 from featurize.evaluating import doubts, rewards, rounds, table
 from featurize.evaluating.compare import FEWEST_ROUNDS, Comparison, Wanted
 from featurize.evaluating.slices import slices
@@ -73,7 +73,7 @@ class Evaluating(JobRun):
         """The views of the store, and `history`: empty where nothing says where it is, or members have other names."""
         recipe = current.models(self.store, features=["logged_prompt"]).get("logged_prompt")
         if recipe is None:
-            raise RefusedInput(f"{self.store.uri} has no prompts of impressions: run `make prompts` first")
+            raise NothingYet(f"{self.store.uri} has no prompts of impressions: run `make prompts` first")
         settings = self.settings
         if settings.prompts.member_key_env is None and self._hashed(recipe.model_key):
             db = views.connect(self.store)

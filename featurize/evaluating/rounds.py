@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from featurize.errors import RefusedInput
+from featurize.errors import NothingYet, RefusedInput
 from featurize.storage import tables
 from featurize.storage.tables import sql
 
@@ -77,11 +77,11 @@ def read(db: duckdb.DuckDBPyConnection, store: str) -> Log:
     db.execute(sql("evaluating", "logged"))
     db.execute("CREATE OR REPLACE TEMP VIEW trained AS FROM logged WHERE split = 'train'")
     if not tables.scalar(db, "SELECT count(*) FROM logged"):
-        raise RefusedInput(f"{store} has no prompts of impressions: run `make prompts` first")
+        raise NothingYet(f"{store} has no prompts of impressions: run `make prompts` first")
     db.execute(f"CREATE OR REPLACE TEMP TABLE held_out AS {sql('evaluating', 'held_out')}")
     found = tables.arrow(db, "FROM held_out ORDER BY number")
     if not len(found):
-        raise RefusedInput(
+        raise NothingYet(
             f"{store} has no held-out prompts to compare on: prompts.held_out or prompts.held_out_from makes some, "
             "in a recipe of its own"
         )
@@ -128,7 +128,7 @@ def policies(db: duckdb.DuckDBPyConnection, log: Log, models: Sequence[str], sto
     if missing := [key for key in models if key not in keys]:
         raise RefusedInput(f"evaluate.models: '{missing[0]}' has ranked none of the held-out prompts of {store}")
     if not keys:
-        raise RefusedInput(f"{store} has no rankings of its held-out prompts: run `make rank` first")
+        raise NothingYet(f"{store} has no rankings of its held-out prompts: run `make rank` first")
     named = names(db, keys)
     every = np.ones(len(log), bool)
     found = [Policy(LOGGED, None, np.nan_to_num(log.propensities), every)]

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self, TypeVar
 
 from featurize.config import Settings
-from featurize.errors import RefusedInput
+from featurize.errors import NothingYet, RefusedInput
 from featurize.evaluating.job import JOB as EVALUATE
 from featurize.featurizing.job import JOB as FEATURIZE
 from featurize.job_run import JobRun
@@ -82,7 +82,8 @@ class Night(JobRun):
     ) -> None:
         """The steps of a job as a part of the night, about prompts of this kind; at its end it tells what it did.
 
-        It is left out, with a note, where table `needs` is empty. Errors: as those of the job.
+        It is left out, with a note, where table `needs` is empty, or has nothing for this job yet. Errors: as those of
+        the job.
         """
         if needs is not None and not self.store.parts(needs):
             self.report.notes.append(f"{name} was left out: table {needs} is empty")
@@ -97,8 +98,13 @@ class Night(JobRun):
             settings.model_copy(update={"prompts": prompts, "input": given}), self.origin.run_id, self.dry_run, self
         )
         self.report.parts[name] = part.report
-        with part:
-            steps(part)
+        try:
+            with part:
+                steps(part)
+        except NothingYet as reason:  # such as prompts that are held out from a day on which has not come
+            del self.report.parts[name]
+            self.report.notes.append(f"{name} was left out: {reason}")
+            return
         print(f"\n{name}: {part.summary()}\n", flush=True)
 
     def __enter__(self) -> Self:

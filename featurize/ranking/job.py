@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from featurize.config import Settings
-from featurize.errors import RefusedInput, RunFailed
+from featurize.errors import NothingYet, RefusedInput, RunFailed
 from featurize.execution import phases, plan
 from featurize.execution.run import Outcome, Work, hopeless
 from featurize.inference import causal_lm
@@ -89,7 +89,8 @@ class Ranking(JobRun):
         self.report.counts = {"prompts": count}
         if not count:
             of = "" if self.kind == "nightly" else f" of split {self.wanted.split}"
-            raise RefusedInput(f"{self.store.uri} has no {self.kind} prompts{of} of the current recipe {self.folder}")
+            refused = RefusedInput if self.kind == "nightly" else NothingYet
+            raise refused(f"{self.store.uri} has no {self.kind} prompts{of} of the current recipe {self.folder}")
         which = "all nightly" if self.kind == "nightly" else f"logged, split {self.wanted.split}"
         if self.folder != self.recipe:
             which = f"nightly, of {self.moment:%Y-%m-%d}"
@@ -100,7 +101,7 @@ class Ranking(JobRun):
         found = current.models(self.store, features=[feature])
         if feature not in found:
             how = "make prompts" if kind == "logged" else "make prompts SET=prompts.kind=nightly"
-            raise RefusedInput(f"{self.store.uri} has no {kind} prompts: run `{how}` first")
+            raise NothingYet(f"{self.store.uri} has no {kind} prompts: run `{how}` first")
         return found[feature].model_key
 
     def rankers(self) -> Iterator[Planned]:
