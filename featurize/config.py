@@ -55,6 +55,8 @@ SECTION_OF = {
     "image_embedding": "embed",
     "description": "describe",
     "clip_description": "describe_clips",
+    "transcript": "transcribe",
+    "sound_description": "describe_sound",
 }
 """By the table that a backend fills, the section that names it."""
 FEATURES = ("id", "clip", "shuffled", "random")
@@ -666,6 +668,8 @@ class Settings(Section):
     describe_clips: Model = Field(
         None, description="model that describes the frames of videos: a section, or null for none"
     )
+    transcribe: Model = Field(None, description="model of what is said in clips: a section, or null for none")
+    describe_sound: Model = Field(None, description="model that describes their sound: a section, or null for none")
     prompts: Prompts = Prompts()
     posttrain: Posttrain = Posttrain()
     rank: Rank = Rank()
@@ -863,7 +867,7 @@ def chapters() -> Iterator[Chapter]:
         del own["properties"]["backend"]
         own["properties"] = {k: v for k, v in own["properties"].items() if v != shared["properties"].get(k)}
         words = " ".join((model.__doc__ or "").partition("\n\n")[0].split())
-        yield Chapter(f'[{section}] backend = "{name}"', words, _settings(f"{section}.", own))
+        yield Chapter(f'[{section}] backend = "{name}"', words, _settings(f"{section}.", own, own.get("$defs")))
 
 
 def _settings(prefix: str, schema: Mapping[str, Any], sections: Mapping[str, Any] | None = None) -> list[Setting]:

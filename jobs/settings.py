@@ -34,7 +34,7 @@ def page() -> Iterator[str]:
     """Lines no wider than the terminal."""
     width = min(shutil.get_terminal_size((100, 24)).columns, 120)
     for chapter in config.chapters():
-        yield from ("", chapter.title, *textwrap.wrap(chapter.words, width))
+        yield from ("", *textwrap.wrap(chapter.title, width), *textwrap.wrap(chapter.words, width))
         for setting in chapter.settings:
             line = f"{setting.key} = {setting.default} ({setting.values})"
             for words, indent in ((line, "  "), (setting.description, "      ")):

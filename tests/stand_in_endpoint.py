@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: StandIn
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode(errors="replace")
         seen = Seen(time.monotonic(), self.path, dict(self.headers), body)
         self.server.seen.append(seen)
         self._send(self.server.reply(seen))

@@ -9,14 +9,14 @@ from featurize.config import Settings
 from featurize.inference.extractor import ModelSettings
 from featurize.media.decode import Decoder, Limits
 
-TABLES = ("clip", "clip_description")
+TABLES = ("clip", "clip_description", "transcript", "sound_description")
 WANTED = {"frames": "FROM clip_file WHERE NOT sound", "audio": "FROM clip_file"}
 """By what a backend is given, the clips to give it."""
 
 
 def models(settings: Settings) -> dict[str, ModelSettings]:
     """Name of the phase -> model, of those that are set."""
-    found = {"clips": settings.describe_clips}
+    found = {"clips": settings.describe_clips, "speech": settings.transcribe, "sound": settings.describe_sound}
     return {name: model for name, model in found.items() if model is not None}
 
 

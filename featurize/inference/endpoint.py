@@ -75,15 +75,15 @@ class Endpoint:
             secrets.keep(api_key)
         self._one_suspect = threading.Lock()
         self._http = httpx.Client(
-            headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {}),
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             timeout=httpx.Timeout(timeout_s, connect=min(10, timeout_s), pool=None),
             # Idle connections are dropped before the server does it, after 5 s in uvicorn's case.
             limits=httpx.Limits(max_connections=connections, keepalive_expiry=2),
             trust_env=isinstance(where, str),  # no proxy between us and our own server
         )
 
-    def post(self, path: str, request: bytes, kind: type[T]) -> T:
-        """Answer to a request body (JSON). Safe in as many threads at once as there are `connections`.
+    def post(self, path: str, request: bytes, kind: type[T], content_type: str = "application/json") -> T:
+        """Answer to a request body. Safe in as many threads at once as there are `connections`.
 
         Errors: BadImage `model_error` when the endpoint refuses this request (not retryable) or still fails after the
         last attempt (retryable), `worker_crashed` when our own server died of it twice; RunFailed when no request can
@@ -99,7 +99,7 @@ class Endpoint:
                 target = self._target()
                 if len(failed_on - {target.generation}) >= _DEATHS_OF_A_BAD_REQUEST:
                     raise BadImage("worker_crashed", "the inference server died of it, twice", retryable=True)
-                outcome = self._post(f"{target.address}{path}", request, kind)
+                outcome = self._post(f"{target.address}{path}", request, kind, content_type)
                 if not isinstance(outcome, _Failure):
                     return outcome
                 if outcome.in_work:
@@ -118,9 +118,9 @@ class Endpoint:
     def _target(self) -> Running:
         return Running(self._where, 0) if isinstance(self._where, str) else self._where.running()
 
-    def _post(self, url: str, request: bytes, kind: type[T]) -> T | _Failure:
+    def _post(self, url: str, request: bytes, kind: type[T], content_type: str) -> T | _Failure:
         try:
-            response = self._http.post(url, content=request)
+            response = self._http.post(url, content=request, headers={"Content-Type": content_type})
         except httpx.RequestError as error:
             cut = isinstance(error, httpx.NetworkError | httpx.ProtocolError)
             detail = f"{url}: {type(error).__name__}: {error}"

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -26,6 +27,7 @@ _TEMPLATE_CHARACTERS = 100_000
 _KINDS = {
     "AutoModelForImageTextToText": "an image-text-to-text model",
     "AutoModelForMultimodalLM": "a model of sound and text",
+    "AutoModelForSpeechSeq2Seq": "a model of speech",
 }
 
 
@@ -34,13 +36,24 @@ def load(found: Weights, auto: str, dtype: Any, trust_remote_code: bool) -> tupl
 
     Errors: RefusedInput when the folder is not complete or not of this kind.
     """
+    folder = found.fetch([*weights.FILES, "*.py"] if trust_remote_code else weights.FILES)
+    (processor,), model = load_whole(folder, auto, ("AutoProcessor",), dtype, trust_remote_code)
+    if not processor.chat_template:
+        raise RefusedInput(f"{folder} has no chat template")
+    _patches_as_matrix(model)
+    return processor, model
+
+
+def load_whole(
+    folder: Path, auto: str, parts: Sequence[str], dtype: Any, trust_remote_code: bool = False
+) -> tuple[list[Any], Any]:
+    """What lies beside the model and the model, each by the auto class of that name. Errors: RefusedInput."""
     import transformers
 
-    folder = found.fetch([*weights.FILES, "*.py"] if trust_remote_code else weights.FILES)
     transformers.utils.logging.disable_progress_bar()  # the run shows its own
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code, "local_files_only": True}
     try:
-        processor = transformers.AutoProcessor.from_pretrained(folder, **options)
+        beside = [getattr(transformers, part).from_pretrained(folder, **options) for part in parts]
         model, report = getattr(transformers, auto).from_pretrained(
             folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
         )
@@ -53,10 +66,7 @@ def load(found: Weights, auto: str, dtype: Any, trust_remote_code: bool) -> tupl
     absent = sorted(report["missing_keys"])
     if absent:  # transformers would go on with random numbers there
         raise RefusedInput(f"{folder} lacks {len(absent)} of the model's weights, such as {absent[0]}")
-    if not processor.chat_template:
-        raise RefusedInput(f"{folder} has no chat template")
-    _patches_as_matrix(model)
-    return processor, model
+    return beside, model
 
 
 def fill_template(processor: Any, content: Sequence[Mapping[str, Any]], model: str) -> str:

@@ -259,6 +259,8 @@ class Decoder:
         if stated is not None and end - start < stated - max(CUT_SECONDS, CUT_SHARE * stated):
             raise BadImage("truncated", f"{format_} that ends after {end - start:.1f} of its {stated:.1f} s")
         begin = _number(said["format"].get("start_time")) or 0.0
+        if sound and not any(packet.stream == sound["index"] for packet in packets):
+            sound = None  # a stream that was declared and left empty
         track = _track(picture["index"], _upright(picture, size), packets) if picture else None
         return _Layout(format_, start, begin, end, track, sound["index"] if sound else None)
 

@@ -34,6 +34,8 @@ TABLES = (
     "damage",
     "clip",
     "clip_description",
+    "transcript",
+    "sound_description",
     "quarantine",
     "model",
     "production",

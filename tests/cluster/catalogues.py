@@ -31,6 +31,8 @@ TABLES = (
     "quarantine",
     "clip",
     "clip_description",
+    "transcript",
+    "sound_description",
 )
 OF_THE_RUN = ("computed_at", "seen_at", "run_id", "code_version")
 FAKE = {"embed": '{backend = "fake"}', "describe": "null", "run.shard_images": 4}

@@ -153,3 +153,90 @@ def _weights(shapes: Mapping[str, torch.Tensor], seed: int) -> dict[str, torch.T
             value = (random.random(tuple(like.shape), np.float32) * 2 - 1) * np.float32(math.sqrt(3 / fan_in))
         weights[name] = torch.from_numpy(value).to(torch.bfloat16)
     return weights
+
+
+def build_whisper(folder: Path, seed: int = 0) -> None:
+    """Write a Whisper checkpoint (English only) with feature extractor and tokenizer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    from safetensors.torch import save_file
+    from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+
+    tokenizer = _byte_tokenizer(["<|startoftranscript|>", "<|notimestamps|>"])
+    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in (_PAD, _END, "<|startoftranscript|>")}
+    begin, end, pad = ids["<|startoftranscript|>"], ids[_END], ids[_PAD]
+    config = WhisperConfig(
+        vocab_size=len(tokenizer),
+        d_model=64,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=128,
+        decoder_ffn_dim=128,
+        max_target_positions=448,
+        decoder_start_token_id=begin,
+        bos_token_id=begin,
+        eos_token_id=end,
+        pad_token_id=pad,
+        suppress_tokens=None,
+        begin_suppress_tokens=None,
+        tie_word_embeddings=False,
+    )
+    model = WhisperForConditionalGeneration(config)
+    save_file(_weights(model.state_dict(), seed), folder / "model.safetensors", metadata={"format": "pt"})
+    config.architectures = [WhisperForConditionalGeneration.__name__]
+    config.save_pretrained(folder)
+    GenerationConfig(
+        decoder_start_token_id=begin,
+        bos_token_id=begin,
+        eos_token_id=end,
+        pad_token_id=pad,
+        is_multilingual=False,
+        no_timestamps_token_id=tokenizer.convert_tokens_to_ids("<|notimestamps|>"),
+        return_timestamps=False,
+    ).save_pretrained(folder)
+    WhisperFeatureExtractor().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def build_qwen_audio(folder: Path, seed: int = 0) -> None:
+    """Write a Qwen2-Audio checkpoint with processor, chat template and tokenizer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    from safetensors.torch import save_file
+    from transformers import (
+        GenerationConfig,
+        Qwen2AudioConfig,
+        Qwen2AudioForConditionalGeneration,
+        Qwen2AudioProcessor,
+        WhisperFeatureExtractor,
+    )
+
+    tokenizer = _byte_tokenizer(["<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"])
+    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in (_PAD, _END, "<|AUDIO|>")}
+    config = Qwen2AudioConfig(
+        audio_config={
+            "model_type": "qwen2_audio_encoder",
+            "d_model": 64,
+            "encoder_layers": 2,
+            "encoder_attention_heads": 2,
+            "encoder_ffn_dim": 128,
+            "num_mel_bins": 80,
+        },
+        text_config={
+            "model_type": "qwen2",
+            "vocab_size": len(tokenizer),
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "tie_word_embeddings": False,
+        },
+        audio_token_index=ids["<|AUDIO|>"],
+    )
+    model = Qwen2AudioForConditionalGeneration(config)
+    save_file(_weights(model.state_dict(), seed), folder / "model.safetensors", metadata={"format": "pt"})
+    config.architectures = [Qwen2AudioForConditionalGeneration.__name__]
+    config.save_pretrained(folder)
+    GenerationConfig(eos_token_id=ids[_END], pad_token_id=ids[_PAD]).save_pretrained(folder)
+    Qwen2AudioProcessor(WhisperFeatureExtractor(), tokenizer).save_pretrained(folder)
