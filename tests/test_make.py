@@ -188,6 +188,7 @@ def test_a_whole_run_in_a_folder_with_an_odd_name(here):
     assert rows == [(f"{pictures}/a.png", "first")]
 
 
+@pytest.mark.slow
 def test_the_exit_code_of_a_held_lease_is_told(here):
     """3 from the job; make has a code of its own, 2, and names the job's."""
     (here / "pictures").mkdir()

@@ -49,6 +49,7 @@ def test_a_sentence_that_says_otherwise_than_the_fields_is_found(field, value):
     assert not consistent({**row, field: value})
 
 
+@pytest.mark.slow
 def test_the_captioner_reads_and_writes_whole_words():
     tokenizer = texts.captioner_tokenizer(scene(TRAINING, index) for index in range(2000))
     for each in SCENES:

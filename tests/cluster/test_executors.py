@@ -103,6 +103,7 @@ def test_a_model_that_fails_on_everything(executor: str, artwork: Path, tmp_path
     assert not found["quarantine"]
 
 
+@pytest.mark.slow
 def test_a_cluster_without_gpus(artwork: Path, tmp_path: Path, ray_cluster: Cluster) -> None:
     settings = {"run.executor": "ray", "embed.gpus": 1}
     said = run(tmp_path, artwork, settings, ray_cluster.address, code=2)

@@ -216,6 +216,7 @@ time.sleep(99)
             process.wait()
 
 
+@pytest.mark.slow
 def test_a_pin_counts_in_the_run_that_says_it_and_a_refused_run_leaves_none(tmp_path, capsys):
     world = worlds.plain(impressions=10)
     world.write(tmp_path)

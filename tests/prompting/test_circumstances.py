@@ -276,6 +276,7 @@ def test_a_limit_that_cannot_be_read_in_the_log_leaves_the_pair_out_and_is_told(
     assert why[form] in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_that_only_a_limit_leaves_too_few_is_said_of_the_limit(tmp_path, capsys):
     world = worlds.plain(impressions=0)
     for row in world.artwork:

@@ -37,6 +37,7 @@ def test_a_rerun_writes_nothing(tmp_path):
     assert counted["impressions"] == counted["committed before"] + lost
 
 
+@pytest.mark.slow
 def test_a_new_day_neither_reads_nor_rewrites_the_others(tmp_path):
     world = worlds.plain(impressions=40)
     every, world.impression = world.impression, [row for row in world.impression if row["at"].day < 8]
@@ -61,6 +62,7 @@ def test_a_new_day_neither_reads_nor_rewrites_the_others(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_what_comes_late_or_becomes_possible_is_added(tmp_path):
     world = worlds.plain(impressions=20)
     late, last = world.impression.pop(3), world.description.pop()

@@ -34,6 +34,7 @@ def parts(folder):
     return {path: path.stat().st_mtime_ns for path in (folder / "store" / "prompt").rglob("*.parquet")}
 
 
+@pytest.mark.slow
 def test_a_reward_that_arrives_days_later_replaces_the_label_and_is_told(tmp_path, capsys):
     world = worlds.plain(impressions=20)
     for row in world.impression:

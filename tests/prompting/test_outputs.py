@@ -56,6 +56,7 @@ def _kept(row):
     return {name: row[name] for name in ("prompt_id", "recipe_key", "propensity", "reward")}
 
 
+@pytest.mark.slow
 def test_the_views_of_the_catalog_are_the_training_files(tmp_path, monkeypatch):
     worlds.plain(impressions=60).write(tmp_path)
     assert worlds.run(tmp_path, prompts__export=tmp_path / "out") == 0
@@ -195,6 +196,7 @@ def test_pseudonyms_take_the_place_of_member_ids_everywhere(tmp_path, monkeypatc
     assert len({row["member_id"] for row in worlds.rows(tmp_path)}) == 10
 
 
+@pytest.mark.slow
 def test_tokens_are_counted_by_the_tokenizer_that_is_named(tmp_path):
     worlds.plain(impressions=4).write(tmp_path)
     tokenizer = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))

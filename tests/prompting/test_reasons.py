@@ -106,6 +106,7 @@ def test_a_candidate_without_a_description(tmp_path, missing, of_shown, of_other
     assert worlds.counts(tmp_path).get("no prompt: no_description", 0) == (of_shown, of_other).count(None)
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_about_artwork_of_which_nothing_is_known(tmp_path):
     world = worlds.plain(impressions=4)
     world.description = [row for row in world.description if row["image_sha256"] == worlds.sha("t1-0")]
@@ -115,6 +116,7 @@ def test_nothing_is_asked_about_artwork_of_which_nothing_is_known(tmp_path):
     assert worlds.counts(tmp_path)["no prompt: no_description"] == 3
 
 
+@pytest.mark.slow
 def test_history_that_cannot_be_used_is_counted(tmp_path):
     world = worlds.plain(impressions=1)
     at = world.impression[0]["at"] - worlds.timedelta(days=1)
@@ -137,6 +139,7 @@ def test_history_that_cannot_be_used_is_counted(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_the_run_row_says_what_became_of_it(tmp_path):
     worlds.plain(impressions=3).write(tmp_path)
     assert worlds.run(tmp_path, "--run-id", "r1") == 0

@@ -188,6 +188,7 @@ def test_a_rebuild_that_would_leave_nothing_is_refused(tmp_path, capsys):
     assert worlds.rows(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_without_prompts_a_rebuild_is_a_run_like_any_other(tmp_path):
     worlds.plain(impressions=8).write(tmp_path)
     assert worlds.run(tmp_path, **AGAIN) == 0
@@ -195,6 +196,7 @@ def test_without_prompts_a_rebuild_is_a_run_like_any_other(tmp_path):
     assert "made again" not in worlds.counts(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_a_rebuild_counts_and_writes_nothing(tmp_path, capsys):
     made(tmp_path, worlds.plain(impressions=8))
     before = parts(tmp_path)
@@ -205,6 +207,7 @@ def test_a_dry_run_of_a_rebuild_counts_and_writes_nothing(tmp_path, capsys):
     assert not (tmp_path / "store" / "_new").exists()
 
 
+@pytest.mark.slow
 def test_tonight_is_made_again_and_other_nights_stay(tmp_path):
     world = worlds.plain(impressions=0)
     world.pair = [{"member_id": f"m{n}", "title_id": "t0"} for n in range(3)]

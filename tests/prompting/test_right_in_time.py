@@ -65,6 +65,7 @@ def test_a_picture_replaced_later_is_described_as_it_was(tmp_path):
     assert "NEW" not in text
 
 
+@pytest.mark.slow
 def test_as_of_uses_what_was_computed_before_it(tmp_path):
     world, _ = one_question()
     moment = worlds.LATER + timedelta(days=5)
@@ -158,6 +159,7 @@ def test_nightly_prompts_are_of_the_catalogue_as_it_is_now(tmp_path):
     assert '"Title 2"' not in row["prompt"]
 
 
+@pytest.mark.slow
 def test_an_explicit_moment_is_exact(tmp_path):
     at = worlds.LATER + timedelta(days=30)
     world = worlds.plain(impressions=0, candidates=2)
@@ -208,6 +210,7 @@ def test_artwork_for_another_language_is_no_candidate_tonight(tmp_path, language
     assert tonight(tmp_path, world) == {("m0", "t0"): sorted(for_all | {f"for {locale}" for locale in offered})}
 
 
+@pytest.mark.slow
 def test_the_language_of_a_member_is_that_of_the_newest_impression_unless_the_pair_has_one(tmp_path):
     world = worlds.plain(impressions=3, members=1)
     moment = worlds.LATER + timedelta(days=1)

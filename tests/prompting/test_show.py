@@ -60,6 +60,7 @@ def test_a_member_with_the_pictures_beside_the_letters(tmp_path, capsys, world):
         assert out.endswith("; reward 0.25, 7.5 minutes\n")
 
 
+@pytest.mark.slow
 def test_an_id_that_is_not_there_is_told_in_a_sentence(tmp_path, capsys, world):
     told = shown(tmp_path, capsys, "m0", code=2)
     assert told == f"error: {tmp_path}/store has no prompts: run `make prompts` first\n"
@@ -93,6 +94,7 @@ def test_of_several_templates_the_one_that_is_asked_for(tmp_path, capsys, world)
     assert out.count("-- prompt") == out.count("## The question") == 1
 
 
+@pytest.mark.slow
 def test_nightly_prompts_have_no_answer(tmp_path, capsys, world):
     world.pair = [{"member_id": "m0", "title_id": "t0"}]
     world.write(tmp_path)

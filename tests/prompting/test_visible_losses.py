@@ -208,6 +208,7 @@ def test_no_message_and_no_table_names_a_member_who_gets_a_pseudonym(tmp_path, c
         assert "12345" not in sentence
 
 
+@pytest.mark.slow
 def test_a_temporary_folder_may_have_a_quote_in_its_name(tmp_path, monkeypatch):
     folder = tmp_path / "it's"
     folder.mkdir()

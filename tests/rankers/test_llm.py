@@ -117,6 +117,7 @@ def picks(found):
     return [int(np.argmax(each.scores)) for each in found]
 
 
+@pytest.mark.slow
 def test_all_orders_take_a_leaning_out(leaning):
     even, leans = (ranked(folder, orders=99) for folder in leaning)
     assert picks(ranked(leaning[1])) == [0] * len(PROMPTS)
@@ -126,6 +127,7 @@ def test_all_orders_take_a_leaning_out(leaning):
         assert difference == pytest.approx([difference.mean()] * len(difference), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_prior_takes_a_leaning_out(leaning):
     found = []
     for folder in leaning:
@@ -149,6 +151,7 @@ def test_what_cannot_be_asked_is_told_and_holds_up_no_other(tmp_path):
     assert sum(isinstance(each, BadImage) for each in found) == 1
 
 
+@pytest.mark.slow
 def test_out_of_memory_halves_the_batch_and_loses_nothing(tmp_path):
     folder = tiny_lms.save(tmp_path / "m")
     ranker = llm.Ranker(llm.Settings(dtype="float32", batch_tokens=100_000, share_prefix=False), Given(str(folder)))
@@ -209,6 +212,7 @@ def many(candidates):
     return dataclasses.replace(prompt(1), artwork_ids=[str(n) for n in range(candidates)])
 
 
+@pytest.mark.slow
 def test_a_fingerprint_names_what_changes_the_numbers(tmp_path):
     one, two = (str(tiny_lms.save(tmp_path / str(seed), seed=seed)) for seed in (1, 2))
     settings = llm.Settings(dtype="float32")

@@ -41,6 +41,7 @@ def test_prompts_too_long_are_told_and_not_tried_again(tmp_path, capsys):
     assert ranked == {key for key, length in lengths.items() if length <= most}
 
 
+@pytest.mark.slow
 def test_what_is_committed_of_a_shard_is_found_and_one_alone_is_blamed(tmp_path):
     store = Store(str(stores.with_prompts(tmp_path, impressions=20)))
     (part, *_) = store.parts("prompt")

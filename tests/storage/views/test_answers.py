@@ -90,6 +90,7 @@ def test_quarantine_is_open_only_where_a_present_picture_still_lacks_a_row(store
     assert ask(store, "SELECT artwork_ids FROM quarantine_open") == [(["a6"],)]
 
 
+@pytest.mark.slow
 def test_a_file_that_could_not_be_read_is_settled_by_a_later_look_at_it(store):
     refuse(store, "", "decode-1", 1, 2, stage="read", uri="/pictures/new.jpg")
     unread = "SELECT uri, lacks FROM quarantine_open WHERE image_sha256 = ''"

@@ -179,6 +179,7 @@ def test_a_store_on_s3_gives_the_same_answers(tmp_path, s3_bucket, capsys):
     assert "7" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_question_from_the_command_line(store, capsys):
     place = ["--set", f"store={json.dumps(store.uri)}"]
     assert sql.main([*place, "-c", "SELECT caption FROM artwork_features WHERE artwork_id = 'a1'"]) == 0
