@@ -122,6 +122,13 @@ class Input(Section):
     host_connections: int = Field(
         8, ge=1, le=64, description="requests that are under way at one of input.hosts at once, from the whole run"
     )
+    ask_every_days: int = Field(
+        1,
+        ge=1,
+        le=366,
+        description="a known picture on input.hosts is asked for on one day in so many, each on its own, whether it has"
+        " changed; on the others it counts as unchanged",
+    )
     loopback: bool = Field(False, description="for tests: one of input.hosts may be this machine")
     max_removed: float = Field(
         0.2, ge=0, le=1, description="share of the source's artworks, from 20 on, that may be gone from it at once"
@@ -186,7 +193,8 @@ class Run(Section):
     deadline: str | None = Field(
         None,
         description="no shard and no part of a night begins after it: a time of the day with its zone, such as 06:00"
-        " Europe/Paris, or a duration from the start, such as 4h30m; what is left is for the next run",
+        " Europe/Paris, or hours of it, such as 22:00 to 06:00 Europe/Paris, outside which nothing begins, or a"
+        " duration from the start, such as 4h30m; what is left is for the next run",
     )
     log_json: bool = Field(
         False, description="the line that tells of each committed shard is JSON; on a terminal there is none without"

@@ -1,12 +1,13 @@
-"""Until when a run gives out work: a time of the day with its zone, or a duration.
+"""Until when a run gives out work: a time of the day with its zone, the hours between two, or a duration.
 
-After it no shard begins; those that have begun are finished and committed, and the next run goes on from there.
+After it no shard begins; those that have begun are finished and committed, and the next run goes on from there. A run
+that begins outside the hours it may work in gives out none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import TypeVar
@@ -15,10 +16,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from featurize.errors import RefusedInput
 
 T = TypeVar("T")
-_CLOCK = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?\s*(.*)")
+_TIME = r"(\d\d?):(\d\d)(?::(\d\d))?"
+_CLOCK = re.compile(rf"(?:{_TIME}\s+to\s+)?{_TIME}\s*(.*)")
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s)?")
-WANTED = "wanted: a time of the day with its zone, such as 06:00 Europe/Paris, or a duration, such as 4h30m"
+WANTED = (
+    "wanted: a time of the day with its zone, such as 06:00 Europe/Paris, or hours of it, such as 22:00 to 06:00"
+    " Europe/Paris, or a duration, such as 4h30m"
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class Deadline:
 
     @classmethod
     def of(cls, said: str | None, begun: datetime) -> Deadline:
-        """What `run.deadline` means for a run that begins at `begun`: the next such time of the day, or so much later.
+        """What `run.deadline` means for a run that begins at `begun`: the next such time of the day, or so much later;
+        of hours of the day, their end where it begins in them, else `begun`.
 
         Errors: RefusedInput.
         """
@@ -38,7 +44,10 @@ class Deadline:
             return cls()
         text = said.strip()
         if clock := _CLOCK.fullmatch(text):
-            return cls(_next(clock, begun), text)
+            *first, _, _, _, _ = clock.groups()
+            end = _next(clock, clock.groups()[3:6], begun)
+            late = first[0] is not None and _next(clock, first, begun) < end
+            return cls(begun if late else end, text)
         parts = _DURATION.fullmatch(text.lower())
         if not text or parts is None:
             raise RefusedInput(f"run.deadline: '{said}' is refused; {WANTED}")
@@ -66,9 +75,9 @@ class Deadline:
 NEVER = Deadline()
 
 
-def _next(clock: re.Match[str], begun: datetime) -> datetime:
-    hour, minute, second = (int(part or 0) for part in clock.groups()[:3])
-    zone = _zone(clock[0], clock[4])
+def _next(clock: re.Match[str], time: Sequence[str | None], begun: datetime) -> datetime:
+    hour, minute, second = (int(part or 0) for part in time)
+    zone = _zone(clock[0], clock[7])
     try:
         local = begun.astimezone(zone).replace(hour=hour, minute=minute, second=second, microsecond=0, fold=0)
     except ValueError as error:

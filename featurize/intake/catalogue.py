@@ -97,7 +97,7 @@ def scan(
     db.register("files", seen)
     store.register(db, "quarantine", [decode_key])
     db.execute(sql("intake", "unread"), {"verify": wanted.verify, "clips": CLIP_NAMES})
-    unread = hashing.unread(db, wanted.verify)
+    unread = hashing.put_off(db, hashing.unread(db, wanted.verify), wanted.ask_every_days, datetime.now(UTC).date())
     failed = {
         file.uri: error for file in unread if (error := hashing.unreadable(file, limits, clips, wanted)) is not None
     }

@@ -1,14 +1,17 @@
 """The files of a catalogue that the store has no hash of: which can be read, and the hash and header of each.
 
-A file at an https:// address is among them every time: its host is asked whether it changed, and sends it only then.
+A file at an https:// address is among them on each day on which its host is to be asked whether it changed; the host
+sends it only then.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from itertools import chain, zip_longest
 from typing import Any, Literal
@@ -83,6 +86,20 @@ def unread(db: duckdb.DuckDBPyConnection, verify: bool) -> list[File]:
         File(uri, size, kind, trouble, State(*state) if known else None)
         for uri, size, kind, trouble, *state, known in rows
     ]
+
+
+def put_off(db: duckdb.DuckDBPyConnection, files: list[File], every_days: int, today: date) -> list[File]:
+    """The files that are to be asked for today; pictures of web hosts whose turn it is not count as unchanged.
+
+    Their turns are spread evenly by address, so that each day has as many.
+    """
+    later = [
+        file.uri
+        for file in files
+        if is_web(file.uri) and file.known and (zlib.crc32(file.uri.encode()) - today.toordinal()) % every_days
+    ]
+    _put_unchanged(db, later)
+    return [file for file in files if file.uri not in set(later)] if later else files
 
 
 def unreadable(file: File, limits: Limits, clips: ClipLimits, wanted: InputSettings) -> BadImage | None:

@@ -5,6 +5,8 @@ was found for `upkeep.keep_days`. On a disk `generations.Switch` sees to that, o
 any moment, a compaction leaves rows as they were or as they are to be; what it had only staged nobody finds, and the
 next one removes it.
 
+That a run started is left out of what is merged where another row says how it ended: `runs` shows that one alone.
+
 Parts of a run whose lease is still there stay as they are: such a run may look for its parts by name, or commit one
 again under the same name. Without its lease it can commit nothing more.
 """
@@ -186,6 +188,9 @@ def _kept(store: Store, table: str, sizes: dict[str, int]) -> set[str]:
 
 def _merged(store: Store, table: str, merge: Merge) -> pa.Buffer:
     rows = store.of_parts(table, merge.parts).to_table()
+    if table == "run":
+        ended = store.dataset("run").to_table(["run_id"], filter=ds.field("outcome") != "started")["run_id"]
+        rows = rows.filter((ds.field("outcome") != "started") | ~ds.field("run_id").isin(ended.to_pylist()))
     if table in ORDER:
         rows = rows.sort_by([(column, "ascending") for column in ORDER[table]])
     return encoded(rows)

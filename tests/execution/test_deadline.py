@@ -31,6 +31,12 @@ def at(text):
         ("06:30:15+05:30", "2026-11-28 02:00", "2026-11-29 01:00:15"),
         ("06:00 Europe/Paris", "2026-10-24 20:00", "2026-10-25 05:00"),  # in a night with an hour more
         ("06:00 Europe/Paris", "2026-03-28 20:00", "2026-03-29 04:00"),  # and in one with an hour less
+        ("22:00 to 06:00 UTC", "2026-11-28 02:00", "2026-11-28 06:00"),
+        ("22:00 to 06:00 UTC", "2026-11-27 22:00", "2026-11-28 06:00"),
+        ("22:00 to 06:00 UTC", "2026-11-28 06:30", "2026-11-28 06:30"),  # too late
+        ("22:00 to 06:00 UTC", "2026-11-28 21:59", "2026-11-28 21:59"),  # and too early
+        ("01:00 to 6:00 Europe/Paris", "2026-11-28 04:59", "2026-11-28 05:00"),
+        ("01:00 to 6:00 Europe/Paris", "2026-11-28 05:00", "2026-11-28 05:00"),
         ("4h30m", "2026-11-28 02:00", "2026-11-28 06:30"),
         ("90 min", "2026-11-28 02:00", "2026-11-28 03:30"),
         ("1.5h", "2026-11-28 02:00", "2026-11-28 03:30"),
@@ -46,6 +52,8 @@ def test_a_deadline_is_a_time_of_the_day_or_a_duration(said, begun, until):
     [
         ("06:00", "06:00 does not say its zone; write 06:00 UTC, or 06:00 Europe/Paris"),
         ("06:00 Europe/Pariss", "there is no time zone 'Europe/Pariss'"),
+        ("22:00 to 06:00", "22:00 to 06:00 does not say its zone; write 22:00 to 06:00 UTC"),
+        ("25:00 to 06:00 UTC", "'25:00 to 06:00 UTC' is refused"),
         ("26:00 UTC", "'26:00 UTC' is refused; wanted: a time of the day with its zone, such as 06:00 Europe/Paris"),
         ("6", "'6' is refused; wanted: "),
         ("", "'' is refused"),

@@ -5,6 +5,7 @@ import io
 import json
 import socket
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -145,6 +146,14 @@ def test_a_picture_is_fetched_once_and_again_when_it_has_changed(tmp_path, host)
     assert changed[uris[0]] == sha(drawn(6))
     result, _ = scan(store, listed, host, verify=True)
     assert (result.read, result.changed) == (6, 0)
+
+    before = dict(host.asked)
+    for _ in range(2):
+        scan(store, listed, host, ask_every_days=366)
+    asked = {path for path in host.asked if host.asked[path] > before[path]}
+    today = datetime.now(UTC).date().toordinal()
+    turn = {path for path in asked if (zlib.crc32(host.uri(path).encode()) - today) % 366 == 0}
+    assert asked - turn == {"/stateless.png"}, "it cannot be said of it that it is unchanged"
 
     for part in store.parts("artwork"):
         rows = pq.read_table(f"{store.path}/{part}")

@@ -138,6 +138,8 @@ def test_many_parts_become_few_and_the_rows_stay(tmp_path, capsys):
     assert run(compact, store) == 0
     assert len(read(store, plain=True)) == 10 * (NIGHTS + 2)
     assert len(store.parts("image_embedding", "m")) == 1
+    outcomes = duckdb.sql(f"SELECT outcome FROM '{store.glob('run')}' ORDER BY 1").fetchall()
+    assert outcomes == [("done",)] * 3 + [("started",)], "that of the last one, which had not ended"
 
 
 def test_parts_have_a_size(tmp_path):
