@@ -37,6 +37,15 @@ def film(
     return path
 
 
+def films(folder: Path, count: int, colours: Sequence[str] = ("white", "black")) -> Path:
+    """So many videos that look alike and are different files: a box of nothing more at the end of each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = film(folder / "0.mp4", colours).read_bytes()
+    for number in range(1, count):
+        (folder / f"{number}.mp4").write_bytes(data + b"\0\0\0\x08free" * number)
+    return folder
+
+
 def noise(path: Path, sound: str = "sine=440", seconds: float = 3.0, options: Sequence[str] = ()) -> Path:
     """A file with nothing but sound, of this filter."""
     ffmpeg("-f", "lavfi", "-t", str(seconds), "-i", sound, *options, path)

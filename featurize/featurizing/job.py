@@ -115,6 +115,9 @@ class Featurizing(JobRun):
         }
         if scan.clips:
             self.report.counts["distinct clips"] = scan.clips
+            self.report.counts["of these sound alone"] = tables.scalar(
+                self.db, "SELECT count(*) FROM clip_file WHERE sound"
+            )
             self.report.notes += clips.ready(self.settings, self.clips)
         self.report.notes += scan.notes
 

@@ -308,7 +308,10 @@ class Decoder:
                     process.kill()
                     process.communicate()
             complaints.seek(0)
-            why = sentence(_CONTEXT.sub("", complaints.read(600).decode("utf-8", "replace").replace(command[-1], "it")))
+            said = _CONTEXT.sub("", complaints.read(600).decode("utf-8", "replace"))
+            for file in (each for each in command if each.startswith("file:")):  # it is told elsewhere
+                said = said.replace(f"{file}: ", "")
+            why = sentence(said)
         return _Made(output if process.returncode == 0 or output else b"", f" ({why})" if why else "")
 
 

@@ -64,6 +64,10 @@ def add_broken(folder: Path) -> Path:
     return folder
 
 
+OF_CLIPS = {"embed": "null", "describe_clips": '{backend = "fake_clip", frames = 2}', "run.shard_images": 2}
+"""Settings for a catalogue of clips."""
+
+
 def command(store: Path | str, artwork: Path | str, settings: dict[str, Any]) -> list[str]:
     """The featurize job in this process's Python, with the fake model and in one process unless `settings` differ."""
     chosen = {"store": store, "input.artwork": artwork, "run.executor": "local", **FAKE, **settings}

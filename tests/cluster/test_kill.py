@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 from catalogues import (
+    OF_CLIPS,
     Reader,
     add_broken,
     alive,
@@ -28,6 +29,7 @@ from catalogues import (
     wait_until,
     workers,
 )
+from clips import cut, films, needs_ffmpeg
 
 PICTURES = 60
 SLOW = {"embed.seconds": 0.03}
@@ -49,6 +51,22 @@ def clean(artwork: Path, tmp_path_factory: pytest.TempPathFactory) -> Rows:
     assert len(found["image_embedding"]) == PICTURES
     assert len(found["quarantine"]) == 3
     return found
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+def test_a_catalogue_of_clips_killed_again_and_again(tmp_path: Path) -> None:
+    """While it hashes, decodes and commits; what decodes ends with the job."""
+    artwork = films(tmp_path / "clips", 6)
+    (artwork / "words.mp4").write_bytes(b"these are words")
+    cut(artwork / "0.mp4", artwork / "cut.mp4")
+    run(tmp_path / "clean", artwork, OF_CLIPS)
+    clean = rows(tmp_path / "clean")
+    assert (len(clean["clip"]), len(clean["clip_description"]), len(clean["quarantine"])) == (8, 6, 2)
+    store = tmp_path / "killed"
+    kill_often(artwork, store, times=2, seed=1, settings=OF_CLIPS, table="clip_description")
+    run(store, artwork, OF_CLIPS)
+    assert rows(store) == clean
 
 
 def kill(job: subprocess.Popen[str]) -> None:
@@ -79,16 +97,23 @@ def test_one_process_killed_very_often(seed: int, artwork: Path, clean: Rows, tm
     assert rows(tmp_path) == clean
 
 
-def kill_often(artwork: Path, store: Path, times: int, seed: int) -> None:
+def kill_often(
+    artwork: Path,
+    store: Path,
+    times: int,
+    seed: int,
+    settings: dict[str, Any] = SLOW,
+    table: str = "image_embedding",
+) -> None:
     """Kill at any moment from before the lease is taken to the commit of a few parts."""
     moments = random.Random(seed)
     with Reader(store):
         for n in range(times):
-            committed = parts(store)
-            job = start(store, artwork, SLOW)
+            committed = parts(store, table)
+            job = start(store, artwork, settings)
             enough = committed + moments.randint(0, 4) if n else 1
-            wait_until(lambda job=job, enough=enough: job.poll() is not None or parts(store) >= enough)
-            time.sleep(moments.uniform(0, 0.3 if parts(store) > committed else 3))
+            wait_until(lambda job=job, enough=enough: job.poll() is not None or parts(store, table) >= enough)
+            time.sleep(moments.uniform(0, 0.3 if parts(store, table) > committed else 3))
             kill(job)
 
 

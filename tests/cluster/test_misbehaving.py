@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalogues import BLUE, GREEN, RED, catalogue, environment, paint, rows, run, runs
+from catalogues import BLUE, GREEN, OF_CLIPS, RED, catalogue, environment, paint, rows, run, runs
+from clips import film, films, needs_ffmpeg
 from conftest import Cluster
 
 PICTURES = 9
@@ -52,6 +53,31 @@ def test_three_bad_pictures_cost_only_themselves(tmp_path: Path, ray_cluster: Cl
     run(store, artwork)
     assert rows(store) == first
     assert runs(store)[1]["counts"]["phases"][0]["new"] == 0
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+def test_three_bad_clips_cost_only_themselves(tmp_path: Path, ray_cluster: Cluster) -> None:
+    artwork, store = films(tmp_path / "artwork", 3), tmp_path / "store"
+    for name in ("red", "lime", "blue"):
+        film(artwork / f"{name}.mp4", (name,), seconds=0.5)
+    unwell = OF_CLIPS | {
+        "describe_clips": '{backend = "fake_clip", frames = 2, cpus = 1, segfault_on = "300", hang_on = "030", '
+        'error_on = "003"}',
+        **{key: UNWELL[key] for key in ("run.executor", "run.stall_seconds")},
+    }
+    said = run(store, artwork, unwell, ray_cluster.address)
+    assert "model_error 1, timeout 1, worker_crashed 1" in said
+    first = rows(store)
+    assert reasons(first) == {
+        "red.mp4": "model worker_crashed 1",
+        "lime.mp4": "model timeout 1",
+        "blue.mp4": "model model_error 1",
+    }
+    run(tmp_path / "expected", films(tmp_path / "well", 3), OF_CLIPS)
+    assert first["clip_description"] == rows(tmp_path / "expected")["clip_description"]
+    run(store, artwork, OF_CLIPS)
+    assert rows(store) == first
 
 
 DIES_AFTER_ITS_COMMITS = """

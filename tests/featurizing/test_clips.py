@@ -57,7 +57,7 @@ def test_clips_are_hashed_decoded_and_described_and_a_rerun_does_only_what_is_ne
     listed = "artwork_id,title_id,uri,kind\np,t,a title/poster.png,poster\nv,t,a title/trailer.mp4,trailer\n"
     manifest.write_text(listed)
     assert job(manifest) == 0
-    assert "distinct pictures 1, distinct clips 1" in " ".join(capsys.readouterr().out.split())
+    assert "distinct pictures 1, distinct clips 1, of these sound alone 0" in " ".join(capsys.readouterr().out.split())
     assert rows("artwork", "artwork_id, format") == [("p", "PNG")]
     assert rows("clip", "clip_id, title_id, kind, format, present") == [("v", "t", "trailer", "MP4", True)]
     ((words, times, seconds, size, key, sha),) = rows(
