@@ -639,6 +639,9 @@ class Pin(Section):
     nightly_recipe: ModelKey | None = Field(
         None, description="recipe key of the current nightly prompts, or 'coverage'"
     )
+    describe_clips: ModelKey | None = Field(None, description="model key of the current words on clips, or 'coverage'")
+    transcribe: ModelKey | None = Field(None, description="model key of the current transcripts, or 'coverage'")
+    describe_sound: ModelKey | None = Field(None, description="model key of the current words on sound, or 'coverage'")
 
 
 class Upkeep(Section):

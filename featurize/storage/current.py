@@ -26,9 +26,13 @@ PINS = {
     "describe": "description",
     "recipe": "logged_prompt",
     "nightly_recipe": "nightly_prompt",
+    "describe_clips": "clip_description",
+    "transcribe": "transcript",
+    "describe_sound": "sound_description",
 }
 """Setting of `pin` -> feature."""
 FEATURES = tuple(PINS.values())
+OF_CLIPS = ("clip_description", "transcript", "sound_description")
 COVERAGE = "coverage"
 """As a pin: there shall be none."""
 PIN = "pin"
@@ -151,6 +155,9 @@ def standings(
         compared = {feature: each for feature, each in keys.items() if feature not in alone}
         if compared:
             store.register(db, "artwork")
+            for name in OF_CLIPS:
+                store.register(db, name, compared.get(name, []))
+            store.register(db, "clip", [""] if not compared.keys().isdisjoint(OF_CLIPS) else [])
             for name in ("image_embedding", "image_tag", "description", "prompt"):
                 store.register(
                     db, name, [key for feature, each in compared.items() if _table(feature) == name for key in each]

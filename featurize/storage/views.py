@@ -64,6 +64,7 @@ READABLE = (
     "quarantine_by_model",
     "coverage",
     "quarantine_open",
+    "clip_features",
     "title",
     "impression",
     *TRAINING,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from clips import WORDS, film, needs_ffmpeg
+from clips import WORDS, cut, film, needs_ffmpeg, noise
 from PIL import Image
 
 from jobs import cli, featurize
@@ -106,3 +106,60 @@ def test_without_ffmpeg_a_catalogue_with_clips_is_refused_in_one_sentence_and_li
     assert "no model is set for the clips" in " ".join(capsys.readouterr().out.split())
     assert rows("clip", "clip_id, format") == [("trailer.mp4", "MP4")]
     assert rows("quarantine") == []
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+def test_the_catalog_shows_present_clips_with_their_words_or_why_there_are_none(folder):
+    film(folder / "a title" / "trailer.mp4", ("red",))
+    noise(folder / "a title" / "song.m4a")
+    (folder / "words.mp4").write_bytes(b"these are words")
+    cut(folder / "a title" / "trailer.mp4", folder / "cut.mp4")
+    assert job(folder) == 0
+    asked = "SELECT clip_id, title_id, description, refused FROM clip_features ORDER BY clip_id"
+
+    def shown():
+        with duckdb.connect("store/catalog.duckdb", read_only=True) as db:
+            return db.execute(asked).fetchall()
+
+    told = [
+        ("a title/song.m4a", "a title", None, None),
+        ("a title/trailer.mp4", "a title", " ".join([WORDS["red"]] * 4), None),
+        ("cut.mp4", "cut", None, ["truncated"]),
+        ("words.mp4", "words", None, ["not_a_clip"]),
+    ]
+    assert shown() == told
+    # Another model takes over once it has done what the first one had.
+    assert job(folder, describe_clips__frames=2) == 0
+    assert [row[2] for row in shown()] == [None, " ".join([WORDS["red"]] * 2), None, None]
+    (folder / "cut.mp4").unlink()
+    Image.new("RGB", (9, 9)).save(folder / "words.png")
+    (folder / "words.png").rename(folder / "words.mp4")  # a picture now, whatever it is called
+    assert job(folder, describe_clips__frames=2) == 0
+    assert [row[0] for row in shown()] == ["a title/song.m4a", "a title/trailer.mp4"]
+    assert sorted(id for (id,) in rows("artwork", "artwork_id")) == ["a title/poster.png", "words.mp4"]
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+def test_a_video_that_an_older_version_took_for_a_picture_becomes_a_clip(folder, monkeypatch):
+    """A store from before there were clips has it in `artwork`, without a format, and in quarantine."""
+    film(folder / "trailer.mp4", ("red",))
+    with monkeypatch.context() as before:
+        before.setattr("featurize.media.formats.ENDINGS", ("no clip",))
+        before.setattr("featurize.media.formats.sniff", lambda head: None)
+        before.setattr("featurize.intake.catalogue.CLIP_NAMES", "no clip$")
+        assert job(folder, FAKE) == 0
+    assert [row for row in rows("artwork", "artwork_id, format") if row[1] is None] == [("trailer.mp4", None)]
+    assert rows("quarantine", "reason") == [("not_an_image",)]
+    for read in (1, 0):
+        assert job(folder) == 0
+        assert counts()[0]["files read"] == read
+    assert rows("clip", "clip_id, format") == [("trailer.mp4", "MP4")]
+    newest = "QUALIFY row_number() OVER (PARTITION BY artwork_id ORDER BY seen_at DESC) = 1"
+    assert duckdb.sql(
+        f"SELECT artwork_id, present FROM 'store/artwork/**/*.parquet' {newest} ORDER BY ALL"
+    ).fetchall() == [
+        ("a title/poster.png", True),
+        ("trailer.mp4", False),
+    ]

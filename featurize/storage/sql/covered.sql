@@ -1,4 +1,4 @@
--- How much each model covers: distinct pictures of the catalogue as it was at $as_of. A description that failed covers
+-- How much each model covers: distinct pictures, or clips, of the catalogue as it was at $as_of. A description that failed covers
 -- nothing. A recipe of logged prompts covers its prompts; one of nightly prompts, which are asked anew every night, those
 -- of its fullest night of the last week. Of a tagger one label is counted: a picture has a row of every one.
 WITH picture AS (
@@ -6,6 +6,13 @@ WITH picture AS (
     FROM (
         FROM artwork WHERE seen_at < $as_of::TIMESTAMPTZ
         QUALIFY row_number() OVER (PARTITION BY artwork_id ORDER BY seen_at DESC, run_id DESC) = 1
+    )
+    WHERE present
+    UNION ALL
+    SELECT clip_sha256
+    FROM (
+        FROM clip WHERE seen_at < $as_of::TIMESTAMPTZ
+        QUALIFY row_number() OVER (PARTITION BY clip_id ORDER BY seen_at DESC, run_id DESC) = 1
     )
     WHERE present
 ),
@@ -20,6 +27,15 @@ said AS (
     FROM image_tag
     WHERE computed_at < $as_of::TIMESTAMPTZ
       AND (attribute, label) IN (SELECT min((attribute, label)) FROM image_tag GROUP BY model_key)
+    UNION ALL
+    SELECT 'clip_description', model_key, clip_sha256, status <> 'empty'
+    FROM clip_description WHERE computed_at < $as_of::TIMESTAMPTZ
+    UNION ALL
+    SELECT 'transcript', model_key, clip_sha256, status <> 'empty'
+    FROM transcript WHERE computed_at < $as_of::TIMESTAMPTZ
+    UNION ALL
+    SELECT 'sound_description', model_key, clip_sha256, status <> 'empty'
+    FROM sound_description WHERE computed_at < $as_of::TIMESTAMPTZ
 ),
 nights AS (
     SELECT kind, recipe_key, count(DISTINCT prompt_id) AS prompts,

@@ -18,6 +18,7 @@ unsettled AS (
     FROM unread
     LEFT JOIN featurize AS own USING (run_id)
     WHERE NOT EXISTS (SELECT 1 FROM artwork WHERE artwork.uri = unread.uri AND seen_at > unread.computed_at)
+      AND NOT EXISTS (SELECT 1 FROM clip WHERE clip.uri = unread.uri AND seen_at > unread.computed_at)
       AND NOT EXISTS (
           SELECT 1
           FROM featurize AS later
