@@ -28,6 +28,7 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "bfloat16": agreement.bfloat16,
     "draft": agreement.draft,
     "planning": planning.dry_run,
+    "planning-backfill": planning.backfill,
     "no-op": planning.no_op,
     "memory": memory.measure,
     "prompts": prompts.paper,
@@ -38,5 +39,5 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "ranking": ranking.measure,
     "evaluate": evaluation.measure,
 }
-ON_REQUEST = {"prompts-large", "near-duplicates-large"}
+ON_REQUEST = {"planning-backfill", "prompts-large", "near-duplicates-large"}
 """Take so long that they are measured only where they are named."""

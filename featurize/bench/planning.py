@@ -32,6 +32,7 @@ from featurize.storage import tables
 
 ROWS_PER_IMAGE = 1000
 """Manifest rows for each image of the setup: a million at the default."""
+BACKFILL_SHARD = 2048
 PER_FOLDER = 1000
 PER_ARTWORK_PART = 100_000
 """About what a run hashes between two commits."""
@@ -58,6 +59,41 @@ def dry_run(setup: Setup) -> list[Figure]:
         Figure(f"--dry-run, {count:,} rows, nothing new", ran.seconds, "s", "the whole process", at_most=30),
         Figure("  its peak memory", ran.peak_bytes / 1e9, "GB", at_most=2),
         Figure("  heavy packages imported", len(heavy), "", ", ".join(heavy), at_most=0),
+    ]
+
+
+def backfill(setup: Setup) -> list[Figure]:
+    """The same of ten times as many, every other one embedded and none described; and what there is to do."""
+    count = setup.images * ROWS_PER_IMAGE * 10
+    settings = config.load("local", [f"run.shard_images={BACKFILL_SHARD}"])
+    assert settings.embed is not None
+    with tempfile.TemporaryDirectory(prefix="bench-backfill-") as folder:
+        root = Path(folder)
+        print(f"linking {count:,} files and writing a store that knows them in {root}", flush=True)
+        modified = _link(root, count)
+        shas = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(count)]
+        _write_manifest(root, count)
+        _write_artwork(root, shas, modified)
+        image_key = model_key(phases.fingerprint_of(settings.embed))
+        half = sorted(shas[::2])
+        for number, begin in enumerate(range(0, len(half), BACKFILL_SHARD)):
+            _write_part(
+                root, "image_embedding", image_key, number, {"image_sha256": half[begin : begin + BACKFILL_SHARD]}
+            )
+        del shas, half
+        sets = ("input.artwork=manifest.parquet", "store=store", f"run.shard_images={BACKFILL_SHARD}")
+        ran = process.run([*JOB, "--dry-run", *(flag for each in sets for flag in ("--set", each))], root)
+        _remove(root)
+    words = ran.output.replace(",", "").split()
+    new = {phase: int(words[words.index(phase) + 1]) for phase in ("embed", "describe") if phase in words}
+    if new != {"embed": count // 2, "describe": count}:
+        raise RunFailed(f"planning found {new} where {count // 2:,} and {count:,} are to do:\n{ran.output}")
+    shards = sum(-(-each // BACKFILL_SHARD) for each in new.values())
+    return [
+        Figure(f"--dry-run, {count:,} rows, {sum(new.values()):,} to do", ran.seconds, "s", "the whole process"),
+        Figure("  its peak memory", ran.peak_bytes / 1e9, "GB"),
+        Figure("  shards to compute", shards, "", f"of {BACKFILL_SHARD:,} pictures"),
+        Figure("  requests for pictures", sum(new.values()), "", "on object storage; those for parts are few beside"),
     ]
 
 

@@ -91,6 +91,13 @@ def test_a_dry_run_is_measured_on_a_store_that_has_everything(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+def test_a_backfill_is_planned_with_what_it_comes_to(tmp_path: Path) -> None:
+    found = measured(tmp_path / "bench.json", "--only", "planning-backfill", "--images", "1")
+    assert 0.1 < found["--dry-run, 10,000 rows, 15,000 to do"]["value"] < 60
+    assert found["  shards to compute"]["value"] == 3 + 5
+
+
+@pytest.mark.slow
 def test_prompts_are_made_of_a_world_of_the_size_asked_for(tmp_path: Path) -> None:
     found = measured(tmp_path / "bench.json", "--only", "prompts", "--images", "1")
     paper = found["115 prompts"]
