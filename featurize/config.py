@@ -155,7 +155,7 @@ class Clips(Section):
     decode_seconds: float = Field(
         ClipLimits.decode_seconds,
         gt=0,
-        description="time that decoding one clip may take, after which it is killed; less than run.stall_seconds",
+        description="time that decoding one clip may take, after which it is killed",
     )
 
 

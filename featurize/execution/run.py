@@ -47,6 +47,8 @@ HOPELESS_FROM = 20
 """Failures below which a run never counts as hopeless."""
 NO_PICTURE = frozenset({"empty", "not_an_image", "unsupported"})
 """Of files that a folder holds and no manifest calls pictures: folders hold all sorts of things."""
+NO_CLIP = frozenset({"no_video_stream"})
+"""Of clips, what is no fault: it is sound alone, and that shows late."""
 ANY_CLIP = Decoder()
 
 Row = dict[str, Any]

@@ -12,6 +12,14 @@ from featurize.media.decode import Decoder, Limits
 TABLES = ("clip", "clip_description", "transcript", "sound_description")
 WANTED = {"frames": "FROM clip_file WHERE NOT sound", "audio": "FROM clip_file"}
 """By what a backend is given, the clips to give it."""
+SHARD = 32
+"""Clips of a shard at most: a few minutes of work."""
+
+
+def patient(settings: Settings, batch_size: int, threads: int) -> Settings:
+    """With a worker's time without progress longer by what may be decoded until a batch is full."""
+    longer = settings.run.stall_seconds + (batch_size / threads + 1) * settings.clips.decode_seconds
+    return settings.model_copy(update={"run": settings.run.model_copy(update={"stall_seconds": longer})})
 
 
 def models(settings: Settings) -> dict[str, ModelSettings]:

@@ -11,7 +11,7 @@ from typing import Any
 from featurize.config import Settings
 from featurize.errors import ArtworkError, RefusedInput
 from featurize.execution import phases, plan
-from featurize.execution.run import NO_PICTURE, ClipPhase, Phase, hopeless
+from featurize.execution.run import NO_CLIP, NO_PICTURE, ClipPhase, Phase, hopeless
 from featurize.featurizing import clips, near_duplicates, tags
 from featurize.images.decode import Limits
 from featurize.inference.captions import CaptionerSettings
@@ -302,17 +302,21 @@ class Featurizing(JobRun):
                 max_failed=self.settings.run.max_failed,
                 decode_pixels=self.settings.run.decode_pixels,
                 web=Web.of(self.settings.input, self.limits).shared(crew.workers, self.settings.run.stall_seconds),
-                uncounted=NO_PICTURE if self.assorted else frozenset({"no_video_stream"}) if of_clips else frozenset(),
+                uncounted=NO_CLIP if of_clips else NO_PICTURE if self.assorted else frozenset(),
                 clips=self.clips,
                 store=self.store,
                 fence=self.lease.fence,
                 origin=self.origin,
             )
             size = min(self.settings.run.shard_images, -(-report.new // crew.workers))
+            settings = self.settings
+            if of_clips:
+                size = min(size, clips.SHARD)
+                settings = clips.patient(settings, model.batch_size, phase.threads)
             shards = plan.shards(missing, key, size)
             report.here = self.settings.run.executor == "local"
             advance = progress.advance
-            for outcome in phases.execute(self.settings, phase, shards, crew.workers, advance, self.deadline):
+            for outcome in phases.execute(settings, phase, shards, crew.workers, advance, self.deadline):
                 report.add(outcome)
                 report.batch_size = outcome.batch_size or report.batch_size
                 hopeless(report.quarantined, report.done, phase, phase.max_failed, "", phase.uncounted)

@@ -43,6 +43,12 @@ class Settings(ModelSettings):
     )
     batch_size: int = Field(8, ge=1, description="clips of one batch, at most; out of memory halves it")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_by_one(cls, values: Any) -> Any:
+        """An endpoint makes its own batches."""
+        return {"batch_size": 1, **values} if isinstance(values, dict) and values.get("endpoint") else values
+
     @model_validator(mode="after")
     def _is_one_of_both(self) -> Self:
         if (self.model is None) == (self.endpoint is None):
@@ -82,7 +88,7 @@ class Extractor:
         prompt = captions.load_prompt(settings.prompt).text
         self._listener: _Listener = _Endpoint(settings, prompt) if settings.endpoint else _QwenAudio(settings, prompt)
         self.concurrency = self._listener.concurrency
-        self.batch_size = 1 if settings.endpoint else settings.batch_size
+        self.batch_size = settings.batch_size
         self.out_of_memory = out_of_memory()
 
     @staticmethod

@@ -62,8 +62,9 @@ def test_three_bad_clips_cost_only_themselves(tmp_path: Path, ray_cluster: Clust
     for name in ("red", "lime", "blue"):
         film(artwork / f"{name}.mp4", (name,), seconds=0.5)
     unwell = OF_CLIPS | {
-        "describe_clips": '{backend = "fake_clip", frames = 2, cpus = 1, segfault_on = "300", hang_on = "030", '
-        'error_on = "003"}',
+        "describe_clips": '{backend = "fake_clip", frames = 2, cpus = 1, batch_size = 2, segfault_on = "300", '
+        'hang_on = "030", error_on = "003"}',
+        "clips.decode_seconds": 5,
         **{key: UNWELL[key] for key in ("run.executor", "run.stall_seconds")},
     }
     said = run(store, artwork, unwell, ray_cluster.address)

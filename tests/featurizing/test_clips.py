@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import duckdb
@@ -9,6 +10,7 @@ import pytest
 from clips import WORDS, cut, film, needs_ffmpeg, noise
 from PIL import Image
 
+from featurize.storage.store import Store
 from jobs import cli, featurize
 
 FAKE = {
@@ -163,3 +165,33 @@ def test_a_video_that_an_older_version_took_for_a_picture_becomes_a_clip(folder,
         ("a title/poster.png", True),
         ("trailer.mp4", False),
     ]
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+def test_clips_in_an_object_store_are_fetched_to_be_decoded(folder, s3_bucket, tmp_path):
+    film(tmp_path / "film.mp4", ("red",))
+    Store(f"s3://{s3_bucket}").write("films/a title/film.mp4", (tmp_path / "film.mp4").read_bytes())
+    before = set(Path(tempfile.gettempdir()).glob("clip-*"))
+    assert job(f"s3://{s3_bucket}/films") == 0
+    assert rows("clip", "clip_id, format") == [("a title/film.mp4", "MP4")]
+    assert rows("clip_description", "description") == [(" ".join([WORDS["red"]] * 4),)]
+    assert set(Path(tempfile.gettempdir()).glob("clip-*")) <= before
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+def test_limits_of_clips_are_their_own_and_others_try_again(folder):
+    film(folder / "trailer.mp4", ("red", "lime"))
+    size = (folder / "trailer.mp4").stat().st_size
+    assert job(folder, limits__max_bytes=size - 1) == 0
+    assert len(rows("clip_description")) == 1
+    shutil.rmtree("store")
+    assert job(folder, clips__max_bytes=size - 1) == 0
+    assert rows("quarantine", "reason") == [("too_many_bytes",)]
+    assert job(folder, clips__max_seconds=1) == 0
+    assert rows("quarantine", "reason") == [("too_long",), ("too_many_bytes",)]
+    assert job(folder, clips__max_seconds=1) == 0
+    assert counts()[1]["clips"] == 0
+    assert job(folder) == 0
+    assert len(rows("clip_description")) == 1
