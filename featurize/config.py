@@ -57,9 +57,13 @@ SECTION_OF = {
     "clip_description": "describe_clips",
     "transcript": "transcribe",
     "sound_description": "describe_sound",
+    "text_embedding": "text",
 }
 """By the table that a backend fills, the section that names it."""
-FEATURES = ("id", "clip", "shuffled", "random")
+FEATURES = (
+    *("id", "title", "synopsis", "description", "transcript", "sound", "clip", "joined_text", "joined_vectors"),
+    *("shuffled", "random"),
+)
 """What `make recommend` knows titles by."""
 
 
@@ -546,7 +550,7 @@ class Recommend(Section):
     """What `make recommend` compares, and how it trains. Name the baseline before you look at the figures."""
 
     features: Annotated[tuple[Annotated[str, AfterValidator(_feature)], ...], AfterValidator(_no_twins)] = Field(
-        FEATURES,
+        tuple(name for name in FEATURES if name != "synopsis"),
         min_length=1,
         description="what titles are known by; id+NAME adds an id. One that the store has no vectors for is left out",
     )
@@ -564,12 +568,17 @@ class Recommend(Section):
     days: int = Field(28, ge=1, description="days that are asked; as many before them validate")
     seeds: int = Field(3, ge=1, le=100, description="trainings of each, from other beginnings")
     baseline: str = Field("id", description="features that the others are compared with")
+    vectors: str | None = Field(
+        "description", description="features whose titles, artworks and members get vectors to serve, or null for none"
+    )
     width: int = Field(32, ge=2, multiple_of=2, description="numbers of a title's and of a member's vector")
     length: int = Field(30, ge=1, description="plays that a member's vector is made of, the last ones")
     epochs: int = Field(60, ge=1, description="how often the plays are learnt from, at most")
-    patience: int = Field(4, ge=1, description="epochs without a better validation to stop after")
+    patience: int = Field(3, ge=1, description="epochs without a better validation to stop after")
     batch: int = Field(64, ge=1, description="members of one step, or pieces of long histories")
-    learning_rate: float = Field(0.005, gt=0, description="of AdamW")
+    learning_rate: float = Field(
+        0.01, gt=0, description="of AdamW, for ids; a layer of d inputs has a share of it, 1 / sqrt(d)"
+    )
     dropout: float = Field(0.2, ge=0, lt=1, description="share of what is played that training does not see at a time")
     device: Literal["cpu", "cuda"] = Field("cpu", description="cuda: a GPU, and an error where there is none")
     draws: int = Field(1000, ge=100, le=100_000, description="draws of the bootstrap that intervals are made of")
@@ -635,6 +644,7 @@ class Pin(Section):
     embed: ModelKey | None = Field(None, description="model key of the current embeddings; 'coverage' takes a pin back")
     tag: ModelKey | None = Field(None, description="model key of the current tags, or 'coverage'")
     describe: ModelKey | None = Field(None, description="model key of the current descriptions, or 'coverage'")
+    text: ModelKey | None = Field(None, description="model key of the current vectors of texts, or 'coverage'")
     recipe: ModelKey | None = Field(None, description="recipe key of the current logged prompts, or 'coverage'")
     nightly_recipe: ModelKey | None = Field(
         None, description="recipe key of the current nightly prompts, or 'coverage'"
@@ -681,6 +691,9 @@ class Settings(Section):
     )
     transcribe: Model = Field(None, description="model of what is said in clips: a section, or null for none")
     describe_sound: Model = Field(None, description="model that describes their sound: a section, or null for none")
+    text: Model = Field(
+        None, description="model of the vectors of descriptions, names and synopses: a section, or null for none"
+    )
     prompts: Prompts = Prompts()
     posttrain: Posttrain = Posttrain()
     rank: Rank = Rank()

@@ -22,6 +22,8 @@ def steps(job: Featurizing) -> None:
     if describe:
         job.compute("describe", describe)
     job.compute_clips()
+    if job.settings.text:
+        job.embed_texts(job.settings.text)
 
 
 def featurize(settings: Settings, run_id: str, dry_run: bool) -> None:

@@ -1,8 +1,8 @@
 -- Which model or recipe is the current one of a table, since when and why. Append-only: of a feature the newest row counts.
 CREATE TABLE production (
     feature VARCHAR NOT NULL
-        CHECK (feature IN ('image_embedding', 'image_tag', 'description', 'logged_prompt', 'nightly_prompt',
-        'clip_description', 'transcript', 'sound_description')),
+        CHECK (feature IN ('image_embedding', 'image_tag', 'description', 'text_embedding', 'logged_prompt',
+        'nightly_prompt', 'clip_description', 'transcript', 'sound_description')),
     model_key VARCHAR NOT NULL CHECK (model_key <> ''),
     because VARCHAR NOT NULL CHECK (because IN ('pin', 'coverage')),
     run_id VARCHAR NOT NULL,

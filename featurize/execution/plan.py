@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,14 +74,17 @@ def missing_pictures(
     return found
 
 
-def missing_texts(db: duckdb.DuckDBPyConnection, store: Store, texts: list[str], model_key: str) -> pa.Table:
-    """Texts without an embedding of this model, in the form of `missing_pictures`."""
-    keys = {hashlib.sha256(text.encode()).hexdigest(): text for text in texts}
+def missing_texts(
+    db: duckdb.DuckDBPyConnection, store: Store, texts: str, model_key: str, max_attempts: int | None
+) -> pa.Table:
+    """Texts of query `texts` without an embedding of this model: key, source (the text), attempts.
+
+    Those that were refused are left out, or tried again up to `max_attempts`; always where that is None.
+    """
     store.register(db, "text_embedding", [model_key])
-    done = {key for (key,) in db.execute("SELECT text_sha256 FROM text_embedding").fetchall()}
-    items = [{"key": key, "source": text, "attempts": 0} for key, text in sorted(keys.items()) if key not in done]
-    schema = pa.schema([("key", pa.string()), ("source", pa.string()), ("attempts", pa.int32())])
-    return pa.Table.from_pylist(items, schema=schema)
+    store.register(db, "quarantine", [model_key])
+    db.execute(f"CREATE OR REPLACE TEMP VIEW wanted AS {texts}")
+    return tables.arrow(db, sql("execution", "missing_texts"), {"max_attempts": max_attempts})
 
 
 def shards(missing: pa.Table, model_key: str, size: int) -> Iterator[Shard]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from featurize.config import Settings
 from featurize.errors import ArtworkError, RefusedInput
 from featurize.execution import phases, plan
 from featurize.execution.run import NO_CLIP, NO_PICTURE, ClipPhase, Phase, hopeless
-from featurize.featurizing import clips, near_duplicates, tags
+from featurize.featurizing import clips, near_duplicates, tags, texts
 from featurize.images.decode import Limits
 from featurize.inference.captions import CaptionerSettings
 from featurize.inference.extractor import ModelSettings, model_key
@@ -21,7 +23,7 @@ from featurize.intake.web import Web
 from featurize.job_run import JobRun
 from featurize.models import load_backend
 from featurize.report import PhaseReport, Progress, Spent, ask, shown
-from featurize.storage import tables
+from featurize.storage import current, tables, views
 from featurize.storage.store import address
 from featurize.storage.tables import sql
 
@@ -134,8 +136,9 @@ class Featurizing(JobRun):
         if text_model is None or self.labels is None:
             return
         text_key = self._key(phases.fingerprint_of(text_model))
-        texts = plan.missing_texts(self.db, self.store, self.labels.texts, text_key)
-        self._execute("labels", text_model, text_key, "text_embedding", texts)
+        self.db.register("label_text", pa.table({"text": pa.array(self.labels.texts, pa.string())}))
+        missing = plan.missing_texts(self.db, self.store, "FROM label_text", text_key, max_attempts=None)
+        self._execute("labels", text_model, text_key, "text_embedding", missing)
         tag_key = self._key(tags.fingerprint(self.labels, image_key, text_key))
         report = PhaseReport("tag", tag_key, new=tags.missing(self.db, self.store, image_key, tag_key))
         self.report.phases.append(report)
@@ -157,6 +160,37 @@ class Featurizing(JobRun):
             )
             report.startup_s, report.work_s = progress.startup_s, progress.work_s
         report.spent = Spent(model_s=report.work_s, worker_s={"cpu": report.work_s})
+
+    def embed_texts(self, model: ModelSettings) -> None:
+        """Vectors of what is said of titles and their artworks."""
+        given, titles = self.settings.input, self.settings.input.titles
+        if titles is None and given.artwork is None and (self.demo / "title.parquet").exists():
+            titles = str(self.demo / "title.parquet")
+        if titles is None and not any(self.store.parts(name) for name in texts.SAYING):
+            return
+        key = self._key(phases.fingerprint_of(model))
+        describe = self.settings.describe
+        described = model_key(phases.fingerprint_of(describe)) if describe else self._current("description")
+        with views.connect(self.store) as db:
+            texts.collect(db, titles, described)
+            db.execute("DROP VIEW text_embedding; DROP VIEW quarantine")
+            missing = plan.missing_texts(db, self.store, "FROM said", key, self.settings.run.max_attempts)
+        self._execute("text", model, key, "text_embedding", missing)
+        self._count_cut(key)
+
+    def _current(self, feature: str) -> str:
+        found = current.models(self.store, features=[feature]).get(feature)
+        return found.model_key if found else ""
+
+    def _count_cut(self, key: str) -> None:
+        """Texts of this run that are longer than the model reads."""
+        self.store.register(self.db, "text_embedding", [key])
+        asked = "SELECT count(*), max(tokens_cut) FROM text_embedding WHERE run_id = $run_id AND tokens_cut > 0"
+        ((cut, most),) = self.db.execute(asked, {"run_id": self.origin.run_id}).fetchall()
+        if cut:
+            self.report.notes.append(
+                f"text: {cut:,} texts are longer than the model reads, by up to {most:,} tokens (column tokens_cut)"
+            )
 
     def compare(self, embed: ModelSettings, image_key: str) -> None:
         """Near-duplicates among the stored embeddings: the pictures that are new against all."""
@@ -254,7 +288,7 @@ class Featurizing(JobRun):
         if self._gpus_found:
             return
         for model in self._models_on_gpus():
-            if self._missing(model).num_rows:
+            if model is not self.settings.text and self._missing(model).num_rows:
                 phases.crew(self.settings, model)
         self._gpus_found = True
 
@@ -262,7 +296,10 @@ class Featurizing(JobRun):
         return [model for model in self._models() if model.gpus or model.device == "cuda"]
 
     def _models(self) -> list[ModelSettings]:
-        models = (self.settings.embed, self.settings.describe, *clips.models(self.settings).values())
+        models = (
+            *(self.settings.embed, self.settings.describe, *clips.models(self.settings).values()),
+            self.settings.text,
+        )
         return [model for model in models if model is not None]
 
     def _missing(self, model: ModelSettings) -> Any:

@@ -66,7 +66,11 @@ class Extractor(Protocol):
         """JSON-able identity of the model. Errors: RefusedInput when weights or files are missing."""
 
     def prepare(self, given: Image.Image | str | Frames | Sound) -> Any:
-        """One item to what the model eats, on the CPU."""
+        """One item to what the model eats, on the CPU.
+
+        A backend for texts has `query(text)` beside: what is searched for as such a string, with an instruction where
+        the model wants one.
+        """
 
     def group(self, prepared: Any) -> Hashable:
         """Only items of equal group share a batch (for example the visual-token count)."""

@@ -152,26 +152,36 @@ def _components(vectors: Floats) -> Floats:
 
 def played_vectors(data: Data, asked: Iterable[Prompt]) -> Iterator[tuple[Prompt, Floats]]:
     """Each prompt with the mean vector of what its member played before; of a title, the mean of its artworks'."""
-    prompts = list(asked)
-    data.db.execute(
-        """CREATE OR REPLACE TEMP TABLE title_vector AS
-        SELECT title_id, row_number() OVER (ORDER BY title_id) - 1 AS title_no
-        FROM (SELECT DISTINCT title_id FROM artwork_present JOIN embedding USING (artwork_id))"""
-    )
     rows = tables.arrow(
         data.db,
-        """SELECT title_no, embedding FROM embedding JOIN artwork_present USING (artwork_id)
-        JOIN title_vector USING (title_id) ORDER BY title_no, artwork_id""",
+        """SELECT title_id, embedding FROM embedding JOIN artwork_present USING (artwork_id)
+        ORDER BY title_id, artwork_id""",
     )
-    vectors, titles = matrix(rows["embedding"]), rows["title_no"].to_numpy()
-    count = int(titles.max()) + 1 if len(titles) else 0
-    means = np.zeros((count, vectors.shape[1]))
-    np.add.at(means, titles, vectors)
-    means /= np.bincount(titles, minlength=count)[:, None] if count else 1
+    vectors, titles = matrix(rows["embedding"]), rows["title_id"].to_pylist()
+    names = sorted(set(titles))
+    at = {title: place for place, title in enumerate(names)}
+    places = np.array([at[title] for title in titles], dtype=int)
+    means = np.zeros((len(names), vectors.shape[1]))
+    np.add.at(means, places, vectors)
+    means /= np.bincount(places, minlength=len(names))[:, None] if names else 1
+    yield from means_of_played(data, asked, names, means)
+
+
+def means_of_played(
+    data: Data, asked: Iterable[Prompt], titles: Sequence[str], vectors: Floats
+) -> Iterator[tuple[Prompt, Floats]]:
+    """Each prompt with the mean of `vectors` (titles, d) over what its member played before, or 0."""
+    prompts = list(asked)
+    numbered = pa.table(
+        {"title_id": pa.array(titles, pa.string()), "title_no": pa.array(range(len(titles)), pa.int64())}
+    )
+    data.db.register("numbered_title", numbered)
+    data.db.execute("CREATE OR REPLACE TEMP TABLE title_vector AS FROM numbered_title")
+    data.db.unregister("numbered_title")
     for begin in range(0, len(prompts), _ROWS):
         some = prompts[begin : begin + _ROWS]
         with Asked(data.db, [each.member_id for each in some], [each.asked_at for each in some]):
             found = data.db.execute(sql("inference", "played_titles")).fetchnumpy()
-        plays = np.zeros((len(some), count))
+        plays = np.zeros((len(some), len(titles)))
         plays[found["moment_no"], found["title_no"]] = found["plays"]
-        yield from zip(some, plays @ means / np.maximum(plays.sum(axis=1, keepdims=True), 1), strict=True)
+        yield from zip(some, plays @ vectors / np.maximum(plays.sum(axis=1, keepdims=True), 1), strict=True)

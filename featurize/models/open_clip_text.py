@@ -1,7 +1,7 @@
 """CLIP text embeddings with open_clip: labels and descriptions to unit-norm vectors of `text_embedding`.
 
 Invariant: with the settings of an `open_clip_image` backend the vectors lie in the same space. Texts longer than the
-model's context are cut by its tokenizer. Licence: that of the weights you name.
+model's context are cut by its tokenizer, and what is cut is counted. Licence: that of the weights you name.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ class Extractor:
         """The text as it is: the tokenizer pads a whole batch at once."""
         return image
 
+    def query(self, text: str) -> str:
+        """What is searched for, as it is given to `prepare`."""
+        return text
+
     def group(self, prepared: Any) -> Hashable:
         return None
 
@@ -53,7 +57,13 @@ class Extractor:
             tokens = to_device(self._tokenizer(list(batch)), self._device)
             vectors = self._model.encode_text(tokens).float()
             embedding: Any = torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
-        return {"embedding": embedding}
+        return {"embedding": embedding, "tokens_cut": [self._cut(text) for text in batch]}
+
+    def _cut(self, text: str) -> int:
+        """Tokens that the context has no room for."""
+        own = getattr(self._tokenizer, "tokenizer", None)  # of transformers; open_clip's own has no frame in encode
+        length = len(self._tokenizer.encode(text)) + 2 if own is None else len(own(text, verbose=False)["input_ids"])
+        return max(0, length - int(self._tokenizer.context_length))
 
     def close(self) -> None:
         del self._model

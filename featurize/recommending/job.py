@@ -17,6 +17,8 @@ import numpy as np
 
 from featurize.config import Settings
 from featurize.errors import RefusedInput
+from featurize.execution import phases
+from featurize.featurizing import texts
 from featurize.inference.torch_device import open_device
 from featurize.intake import inputs
 from featurize.job_run import JobRun
@@ -26,11 +28,13 @@ from featurize.recommending.judging import Judged
 from featurize.recommending.plays import DAY, Plays, Split
 from featurize.report import Progress, ask, shown
 from featurize.storage import current, tables, views
+from featurize.storage.store import part_name
 from featurize.storage.tables import sql
 
 JOB = "recommend"
 VERSION = 1
 """Raised when the same plays, vectors and settings come to other figures."""
+TABLES = ("recommendation_value", "item_vector", "member_vector", "model")
 POPULAR = {"popular": None, "popular_7_days": 7}
 FOLDS = 3
 """Of split new_titles: each seed withholds a third of the titles, so three seeds have each title new once."""
@@ -41,7 +45,7 @@ class Recommending(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
-        super().__init__(JOB, ["recommendation_value"], settings, run_id, dry_run)
+        super().__init__(JOB, TABLES, settings, run_id, dry_run)
         if not self.store.there():
             raise RefusedInput(f"{self.store.uri} is no store: run `make featurize` first")
         self.wanted = settings.recommend
@@ -65,10 +69,11 @@ class Recommending(JobRun):
             if uri is None:
                 raise RefusedInput(f"input.{name} ({name.upper()}=) is not set, and the other is: they belong together")
         titles, history = (str(uri) for uri in files.values())
-        self.db.register("given_title", inputs.read("title", titles))
+        self.models = {name: choice.model_key for name, choice in current.models(self.store).items()}
+        texts.collect(self.db, titles, self.models.get("description", ""))
         self.db.execute(
             """CREATE TEMP TABLE title_number AS
-            SELECT title_id, row_number() OVER (ORDER BY title_id) - 1 AS title_no, name, synopsis FROM given_title"""
+            SELECT title_id, row_number() OVER (ORDER BY title_id) - 1 AS title_no FROM given_title"""
         )
         inputs.view(self.db, "history", history, scratch=self.scratch.name, time_zone=given.time_zone)
         self.plays = self._plays()
@@ -100,6 +105,7 @@ class Recommending(JobRun):
         again = tables.scalar(self.db, "SELECT count(*) FROM told WHERE reason IS NULL") - rows.num_rows
         if again:
             self.report.counts["history rows left out: duplicate"] = again
+        self.members = list(dict.fromkeys(rows["member_id"].to_pylist()))
         member, title, moment = (rows[name].to_numpy() for name in ("member", "title", "moment"))
         titles = tables.scalar(self.db, "SELECT count(*) FROM title_number")
         found = Plays(member.astype(np.int64), title.astype(np.int64), moment.astype(np.int64), titles)
@@ -113,10 +119,9 @@ class Recommending(JobRun):
 
     def represent(self) -> None:
         """The vectors of each feature; one that the store has none of is left out, and told."""
-        models = {name: choice.model_key for name, choice in current.models(self.store).items()}
         self.features = []
         for name in self.wanted.features:
-            found = features.feature(self.db, name, self.plays.titles, models)
+            found = features.feature(self.db, name, self.plays.titles, self.models)
             if found is None:
                 self.report.notes.append(f"feature {name} is left out: the store has no vector for it")
                 continue
@@ -166,26 +171,37 @@ class Recommending(JobRun):
         if self.there:
             return
         splits = dict(self._splits())
-        wanted = len(splits) * len(self.features) * len(self.wanted.models) * self.wanted.seeds
         if self.dry_run:
-            self.report.counts["trainings"] = wanted
+            each = len(self.features) * len(self.wanted.models) * self.wanted.seeds
+            self.report.counts["trainings"] = len(splits) * each
             return
-        fits = Fits(self.wanted, self.lease.fence.check)
-        with Progress("train", wanted, "training") as progress:
+        self.fits = Fits(self.wanted)
+        tasks = [
+            (name, feature, model, seed)
+            for name in splits
+            for feature in self.features
+            for model in self.wanted.models
+            for seed in range(self.wanted.seeds)
+        ]
+        ranks: dict[int, Any] = {}
+        with Progress("train", len(tasks), "training") as progress:
             progress.advance(0)
-            for name, made in splits.items():
-                found = [self._popular(model, days, made) for model, days in POPULAR.items()]
-                for each in self.features:
-                    for model in self.wanted.models:
-                        ranks = []
-                        for seed, split in enumerate(made):
-                            ranks.append(fits.ranks(model, split, each, seed))
-                            progress.advance(1)
-                        without = int((~each.known).sum())
-                        found.append(Judged(each.name, model, without, ranks))
-                self.judged[name] = (made, found)
-        self.report.counts |= {"trainings": fits.trained, "trainings that were there": fits.there}
-        self.fits = fits
+            given = [(model, splits[name][seed], feature, seed) for name, feature, model, seed in tasks]
+            for place, found in self.fits.each(given):
+                ranks[place] = found
+                progress.advance(1)
+        for name, made in splits.items():
+            judged = [self._popular(model, days, made) for model, days in POPULAR.items()]
+            for feature in self.features:
+                for model in self.wanted.models:
+                    mine = [
+                        ranks[p]
+                        for p, task in enumerate(tasks)
+                        if task[0] == name and task[1] is feature and task[2] == model
+                    ]
+                    judged.append(Judged(feature.name, model, int((~feature.known).sum()), mine))
+            self.judged[name] = (made, judged)
+        self.report.counts["trainings"] = len(tasks)
         self.report.lap("model_s")
 
     def _popular(self, model: str, days: int | None, made: list[Split]) -> Judged:
@@ -215,8 +231,39 @@ class Recommending(JobRun):
         }
         rows = tables.rows("recommendation_value", columns | more)
         self.store.commit("recommendation_value", "", self.evaluation_id, rows, self.lease.fence.check)
+        self._serve()
         self.fits.remove()
         self.report.lap("write_s")
+
+    def _serve(self) -> None:
+        """Vectors of titles, artworks and members by the recommenders of features `recommend.vectors`."""
+        feature = next((each for each in self.features if each.name == self.wanted.vectors), None)
+        if feature is None or "rolling_days" not in self.judged:
+            if self.wanted.vectors is not None:
+                self.report.notes.append(
+                    f"no vectors to serve: features {self.wanted.vectors} were not judged on rolling_days"
+                )
+            return
+        from featurize.recommending import serving
+
+        (split, *_), _ = self.judged["rolling_days"]
+        ids = self.db.execute("SELECT title_id FROM title_number ORDER BY title_no").fetchall()
+        artworks, known = feature.of_artworks(self.db, self.plays.titles, self.models)
+        for model in self.wanted.models:
+            training = self.fits.training(model, split, feature, 0)
+            fingerprint = {
+                "backend": "recommender",
+                "version": 1,
+                "model": model,
+                "features": feature.name,
+                "training": self.fits.key(model, split, feature, 0),
+                "artworks": hashlib.sha256(b"" if known is None else known.tobytes()).hexdigest(),
+            }
+            key = phases.record_model(self.store, self.lease.fence, fingerprint, self.origin)
+            rows = serving.items(training, [each for (each,) in ids], artworks, known, key, self.origin)
+            self.store.commit("item_vector", key, key, rows, self.lease.fence.check)
+            rows = serving.members(training, self.plays, self.members, key, self.origin)
+            self.store.commit("member_vector", key, part_name([key, self.evaluation_id]), rows, self.lease.fence.check)
 
     def summary(self) -> str:
         """The last lines of the run: what was read, and the figures."""

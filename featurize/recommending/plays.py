@@ -21,6 +21,19 @@ LAST = 13
 
 
 @dataclass(frozen=True)
+class Hyper:
+    """What training depends on beside its data. `length`: plays that a member's vector is made of, the last ones."""
+
+    width: int
+    length: int
+    epochs: int
+    patience: int
+    batch: int
+    learning_rate: float
+    dropout: float
+
+
+@dataclass(frozen=True)
 class Plays:
     """Plays in order of member and time: `member`, `title` (n,) as numbers, `at` (n,) in microseconds since 1970."""
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from featurize.recommending.plays import Cases, Plays
+from featurize.recommending.plays import Cases, Hyper, Plays
 
 MODELS = ("two_towers", "sasrec")
 HEADS, BLOCKS = 2, 2
 """Of SASRec."""
 CELLS = 2**24
 """Scores that are in memory at once."""
-
-
-@dataclass(frozen=True)
-class Hyper:
-    """What training depends on beside its data. `length`: plays that a member's vector is made of, the last ones."""
-
-    width: int
-    length: int
-    epochs: int
-    patience: int
-    batch: int
-    learning_rate: float
-    dropout: float
 
 
 class ItemTower(nn.Module):
@@ -159,7 +145,7 @@ class Training:
         torch.manual_seed(seed)
         frozen = None if vectors is None else torch.from_numpy(vectors)
         self.net = Recommender(model, plays.titles, frozen, with_id, hyper).to(device)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), hyper.learning_rate, weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(_groups(self.net, hyper.learning_rate), weight_decay=0.01)
         unplayed = np.ones(plays.titles, bool)
         unplayed[plays.title] = False
         self.unplayed = torch.from_numpy(unplayed).to(device)
@@ -252,6 +238,23 @@ class Training:
         found: NDArray[np.float32] = self.net.titles().cpu().numpy()
         return found
 
+    @torch.inference_mode()
+    def played(self) -> NDArray[np.float32] | None:
+        """(titles, width) what a play of each adds to a member, before its mean is made unit-norm; None for SASRec."""
+        self.net.eval()
+        if not isinstance(self.net.member, TwoTowers):
+            return None
+        found: NDArray[np.float32] = self.net.member.of_history(self.net.titles()).cpu().numpy()
+        return found
+
+    @torch.inference_mode()
+    def projected(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, width), of length 1, of any vectors (n, d) of the same features, such as those of single artworks."""
+        self.net.eval()
+        there = torch.from_numpy(vectors).to(self.device)
+        found: NDArray[np.float32] = nn.functional.normalize(self.net.items.of(there), dim=-1).cpu().numpy()
+        return found
+
     def scores(self, cases: Cases, plays: Plays) -> NDArray[np.float32]:
         """(cases, titles), unmasked."""
         return self.members(cases.begin, cases.end, plays) @ self.titles().T
@@ -289,6 +292,15 @@ def _principal(vectors: Tensor, width: int) -> nn.Linear:
     with torch.no_grad():
         made.weight[: len(axes)] += axes.float()
     return made
+
+
+def _groups(net: nn.Module, rate: float) -> list[dict[str, Any]]:
+    """A layer that sums d numbers moves by d steps at once, so these are smaller: what it began with is not lost."""
+    linear = [each for each in net.modules() if isinstance(each, nn.Linear)]
+    own = {id(weight) for each in linear for weight in each.parameters()}
+    others = [each for each in net.parameters() if id(each) not in own]
+    groups = [{"params": list(each.parameters()), "lr": rate / each.in_features**0.5} for each in linear]
+    return [{"params": others, "lr": rate}, *groups]
 
 
 def _copy(net: nn.Module) -> dict[str, Tensor]:

@@ -1,7 +1,9 @@
-"""The artworks whose pictures are nearest to a text, to another artwork or to a picture file, by CLIP.
+"""The artworks nearest to a text, to another artwork or to a picture file.
 
-What is compared are the stored embeddings of the current model, exactly and all of them; a model is loaded only for a
-text, or a picture that the store has not seen. It is then the one that made the embeddings, or the search is refused.
+Pictures are compared by CLIP; a text also with descriptions, where the store has their vectors: then both orders count,
+by the sum of 1 / (60 + place) (reciprocal rank fusion, Cormack et al. 2009), for cosines of two spaces do not compare.
+What is compared are the stored vectors of the current models, exactly and all of them; a model is loaded only for a
+text, or a picture that the store has not seen. It is then the one that made the vectors, or the search is refused.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,6 +31,8 @@ from featurize.storage.tables import sql
 
 LIKELY = 0.5
 """Probability from which on a tag is told."""
+FUSED, POOL = 60, 1000
+"""Constant of the fusion, and of how many of either space it is made."""
 NARROW, WIDE = 60, 200
 """Columns of the table, at least and at most."""
 
@@ -49,33 +54,52 @@ class Artwork:
 
 @dataclass(frozen=True)
 class Found:
+    """`cosine` with the picture, `words` with the description; None where it was not compared, or is far down."""
+
     artwork: Artwork
-    cosine: float
+    cosine: float | None
+    words: float | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was asked (`picture`, if it was no text: its uri and SHA-256), and what was found, the nearest first."""
+    """What was asked (`picture`, if it was no text: its uri and SHA-256), and what was found, the nearest first.
+
+    `model_key` is of the pictures' vectors, `words_key` of those of descriptions: None where they were not compared.
+    """
 
     asked: str
     kind: Literal["text", "artwork", "file"]
     picture: tuple[str, str] | None
-    model_key: str
+    model_key: str | None
     artworks: int
     found: tuple[Found, ...]
+    words_key: str | None = None
+
+    @property
+    def by(self) -> str:
+        """Which spaces were compared."""
+        keys = {"pictures": self.model_key, "descriptions": self.words_key}
+        return ", and ".join(f"of {what} by {key}" for what, key in keys.items() if key)
 
 
 def by_text(settings: Settings, text: str, top: int) -> Answer:
-    """The `top` artworks nearest to a text. Errors: RefusedInput without embeddings, or without their model's texts."""
+    """The `top` artworks nearest to a text. Errors: RefusedInput where neither pictures nor descriptions can tell."""
     if not is_text(text):
         raise RefusedInput("the text to find is no UTF-8")
-    with _Stored(settings) as stored:
-        embed = stored.model()
-        tower = phases.text_settings(embed)
-        if tower is None:
-            raise RefusedInput(f"backend '{embed.backend}' of section embed has no texts; find with LIKE= instead")
-        vector = _computed(tower, lambda extractor: text)
-        return stored.answer(text, "text", None, stored.nearest(vector, top))
+    with _Stored(settings, words=True) as stored:
+        pictures, words = None, None
+        if stored.key is not None:
+            embed = stored.model()
+            tower = phases.text_settings(embed)
+            if tower is None and stored.words_key is None:
+                raise RefusedInput(f"backend '{embed.backend}' of section embed has no texts; find with LIKE= instead")
+            if tower is not None:
+                pictures = stored.nearest(_computed(tower, lambda extractor: extractor.query(text)), POOL)
+        if stored.words_key is not None:
+            asked = _computed(stored.words_model(), lambda extractor: extractor.query(text))
+            words = stored.nearest_words(asked, POOL)
+        return stored.answer_in_both(text, pictures, words, top)
 
 
 def by_likeness(settings: Settings, like: str, top: int) -> Answer:
@@ -113,15 +137,18 @@ def by_likeness(settings: Settings, like: str, top: int) -> Answer:
 class _Stored:
     """The embeddings of a store, while it is entered. Errors on entering: RefusedInput where there are none."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.store = settings, Store(settings.store)
+    def __init__(self, settings: Settings, words: bool = False) -> None:
+        """`words`: vectors of descriptions will do as well."""
+        self.settings, self.store, self._words = settings, Store(settings.store), words
 
     def __enter__(self) -> _Stored:
         if not self.store.parts("artwork"):
             raise RefusedInput(f"there is no store with artworks at {self.store.uri}; run `make featurize` first")
         self.db = views.connect(self.store)
-        self.key = tables.scalar(self.db, "SELECT model_key FROM current_model WHERE feature = 'image_embedding'")
-        if self.key is None:
+        current = dict(self.db.execute("SELECT feature, model_key FROM current_model").fetchall())
+        self.key: str | None = current.get("image_embedding")
+        self.words_key: str | None = current.get("text_embedding")
+        if self.key is None and not (self._words and self.words_key):
             self.db.close()
             raise RefusedInput(
                 f"{self.store.uri} has no embeddings: run `make featurize` with a model in section embed"
@@ -136,21 +163,27 @@ class _Stored:
 
         The number type may differ: a laptop without bfloat16 asks what a GPU has stored.
         """
-        embed = self.settings.embed
-        made = f"the embeddings of {self.store.uri} are by {self.key}"
-        if embed is None:
-            raise RefusedInput(f"{made}, and section embed names no model: find with the profile that made them")
-        own = phases.fingerprint_of(embed)
+        return self._same("embed", self.settings.embed, self.key, f"the embeddings of {self.store.uri}")
+
+    def words_model(self) -> ModelSettings:
+        """The same of the vectors of descriptions."""
+        return self._same("text", self.settings.text, self.words_key, f"the vectors of texts of {self.store.uri}")
+
+    def _same(self, section: str, named: ModelSettings | None, key: str | None, what: str) -> ModelSettings:
+        made = f"{what} are by {key}"
+        if named is None:
+            raise RefusedInput(f"{made}, and section {section} names no model: find with the profile that made them")
+        own = phases.fingerprint_of(named)
         asked = "SELECT fingerprint FROM model WHERE model_key = $key"
-        rows = self.db.execute(asked, {"key": self.key}).fetchall()
+        rows = self.db.execute(asked, {"key": key}).fetchall()
         stored = json.loads(rows[0][0]) if rows else {}
         other = [name for name in sorted(own.keys() | stored.keys()) if own.get(name) != stored.get(name)]
-        if model_key(own) != self.key and set(other) - {"dtype"}:
+        if model_key(own) != key and set(other) - {"dtype"}:
             raise RefusedInput(
-                f"{made}, and the model of section embed is {model_key(own)} ({other[0]} differs): find with the "
+                f"{made}, and the model of section {section} is {model_key(own)} ({other[0]} differs): find with the "
                 "profile and settings that made them"
             )
-        return embed
+        return named
 
     def vector(self, sha: str) -> list[float] | None:
         """The stored one of a picture, by the SHA-256 of its file."""
@@ -161,6 +194,11 @@ class _Stored:
     def nearest(self, vector: Sequence[float], top: int) -> list[tuple[str, float]]:
         """(artwork_id, cosine) of the nearest to a unit-norm vector."""
         asked = "SELECT artwork_id, cosine FROM nearest_artwork($vector::FLOAT[], $top)"
+        return self.db.execute(asked, {"vector": list(vector), "top": top}).fetchall()
+
+    def nearest_words(self, vector: Sequence[float], top: int) -> list[tuple[str, float]]:
+        """(artwork_id, cosine) of the artworks whose descriptions are nearest to a unit-norm vector."""
+        asked = "SELECT artwork_id, cosine FROM nearest_description($vector::FLOAT[], $top)"
         return self.db.execute(asked, {"vector": list(vector), "top": top}).fetchall()
 
     def nearest_to(self, artwork_id: str, top: int) -> list[tuple[str, float]]:
@@ -204,6 +242,26 @@ class _Stored:
         count = tables.scalar(self.db, "SELECT count(*) FROM artwork_present")
         return Answer(asked, kind, picture, self.key, count, found)
 
+    def answer_in_both(
+        self,
+        asked: str,
+        pictures: list[tuple[str, float]] | None,
+        words: list[tuple[str, float]] | None,
+        top: int,
+    ) -> Answer:
+        """By the order in either space, or in the one that was compared."""
+        points: defaultdict[str, float] = defaultdict(float)
+        for order in (pictures, words):
+            for place, (artwork_id, _) in enumerate(order or (), 1):
+                points[artwork_id] += 1 / (FUSED + place)
+        best = sorted(points, key=lambda artwork_id: (-points[artwork_id], artwork_id))[:top]
+        known = {each.artwork_id: each for each in self.artworks(best)}
+        seen, said = dict(pictures or ()), dict(words or ())
+        found = tuple(Found(known[each], seen.get(each), said.get(each)) for each in best)
+        count = tables.scalar(self.db, "SELECT count(*) FROM artwork_present")
+        keys = (self.key if pictures is not None else None, self.words_key if words is not None else None)
+        return Answer(asked, "text", None, keys[0], count, found, keys[1])
+
 
 def _computed(settings: ModelSettings, given: Any) -> list[float]:
     """The unit-norm vector of one item, which `given` makes once the model is known. Errors: RefusedInput, BadImage."""
@@ -221,7 +279,7 @@ def table(answer: Answer, store: str) -> str:
     asked = f'"{answer.asked}"' if answer.kind == "text" else shown(answer.asked)
     lines = [
         sentence(f"{asked}: the nearest {len(answer.found):,} of {answer.artworks:,} artworks in {shown(store)}"),
-        f"by the cosine of {answer.model_key}",
+        f"by the cosine {answer.by}",
     ]
     if not answer.found:
         return "\n".join([*lines, "there is no other artwork with a vector"])
@@ -229,7 +287,12 @@ def table(answer: Answer, store: str) -> str:
     for number, each in enumerate(answer.found, 1):
         artwork = each.artwork
         title = artwork.title or artwork.title_id
-        row = f"{number:>3}  {each.cosine:6.3f}  {sentence(artwork.artwork_id):<{min(ids, 40)}}  {sentence(title)}"
+        cosines = "  ".join(
+            "     -" if cosine is None else f"{cosine:6.3f}"
+            for cosine, key in ((each.cosine, answer.model_key), (each.words, answer.words_key))
+            if key
+        )
+        row = f"{number:>3}  {cosines}  {sentence(artwork.artwork_id):<{min(ids, 40)}}  {sentence(title)}"
         lines += ["", _cut(row, width)]
         words = [artwork.caption, ", ".join(artwork.tags), shown(artwork.uri)]
         lines += [_cut(f"{'':13}{sentence(each)}", width) for each in words if each]

@@ -60,7 +60,8 @@ def page(answer: Answer, settings: Settings) -> str:
     cards: list[dict[str, Any]] = [
         {
             "rank": number,
-            "cosine": each.cosine,
+            "cosine": each.words if each.cosine is None else each.cosine,
+            "words": None if each.cosine is None else each.words,
             "artwork": each.artwork,
             "place": shown(each.artwork.uri),
             "thumbnail": shown_as(each.artwork.image_sha256),

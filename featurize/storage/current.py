@@ -24,6 +24,7 @@ PINS = {
     "embed": "image_embedding",
     "tag": "image_tag",
     "describe": "description",
+    "text": "text_embedding",
     "recipe": "logged_prompt",
     "nightly_recipe": "nightly_prompt",
     "describe_clips": "clip_description",
@@ -158,7 +159,8 @@ def standings(
             for name in OF_CLIPS:
                 store.register(db, name, compared.get(name, []))
             store.register(db, "clip", [""] if not compared.keys().isdisjoint(OF_CLIPS) else [])
-            for name in ("image_embedding", "image_tag", "description", "prompt"):
+            db.register("said_of_picture", store.dataset("description", [""] if "text_embedding" in compared else []))
+            for name in ("image_embedding", "image_tag", "description", "text_embedding", "prompt"):
                 store.register(
                     db, name, [key for feature, each in compared.items() if _table(feature) == name for key in each]
                 )
@@ -189,13 +191,21 @@ def _keys(store: Store, features: Collection[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     with tables.scratch() as db:
         store.register(db, "model")
+        store.register(db, "run")
         kinds = dict(db.execute("SELECT model_key, fingerprint->>'kind' FROM model").fetchall())
+        # The vectors of labels lie in the same table: what says that a model is for texts is the phase that used it.
+        texts = {key for (key,) in db.execute(_OF_TEXTS).fetchall()} if "text_embedding" in features else set()
     for table in sorted({_table(feature) for feature in features}):
         for key in sorted({part.split("/")[1] for part in store.parts(table) if part.count("/") > 1}):
             feature = f"{kinds.get(key)}_prompt" if table == "prompt" else table
-            if feature in features:
+            if feature in features and (feature != "text_embedding" or key in texts):
                 found.setdefault(feature, []).append(key)
     return found
+
+
+_OF_TEXTS = """SELECT DISTINCT phase->>'model_key'
+    FROM (SELECT unnest(json_extract(counts, '$.phases[*]')) AS phase FROM run)
+    WHERE phase->>'name' = 'text'"""
 
 
 def _has_rows(store: Store, feature: str, choice: Choice) -> bool:

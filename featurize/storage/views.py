@@ -49,6 +49,8 @@ TABLES = (
     "impression_state",
     "policy_value",
     "recommendation_value",
+    "item_vector",
+    "member_vector",
 )
 TRAINING = ("labelled_prompt", "current_prompt", "played", "sft", "dpo", "training_left_out")
 """From prompts to what is trained on."""
@@ -78,6 +80,9 @@ READABLE = (
     "near_duplicate",
     "nearest_artwork",
     "similar_artwork",
+    "nearest_description",
+    "search_description",
+    "similar_title",
 )
 """In this order: later ones read earlier ones."""
 SUPERSEDED = {

@@ -35,7 +35,7 @@ TABLES = (
     "sound_description",
 )
 OF_THE_RUN = ("computed_at", "seen_at", "run_id", "code_version")
-FAKE = {"embed": '{backend = "fake"}', "describe": "null", "run.shard_images": 4}
+FAKE = {"embed": '{backend = "fake"}', "describe": "null", "text": "null", "run.shard_images": 4}
 RAY_TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
 """What the Ray that the tests share, and the jobs on it, know of each other."""
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

@@ -17,6 +17,7 @@ FAKE = {
     "run.executor": "local",
     "embed.backend": "fake",
     "describe": "null",
+    "text": "null",
     "near_duplicate": "null",
     "store": "store",
 }

@@ -63,7 +63,13 @@ def describe(tmp_path, monkeypatch, capsys):
         def job(**settings):
             words = {"backend": "openai_endpoint", "address": server.address, "model": "m", "revision": "r", **settings}
             table = ", ".join(f"{name} = {json.dumps(value)}" for name, value in words.items())
-            sets = ["run.executor=local", "input.artwork=pictures", 'embed={backend = "fake"}', f"describe={{{table}}}"]
+            sets = [
+                "run.executor=local",
+                "text=null",
+                "input.artwork=pictures",
+                'embed={backend = "fake"}',
+                f"describe={{{table}}}",
+            ]
             arguments = [flag for setting in sets for flag in ("--set", setting)]
             assert cli.main("featurize", featurize.__doc__, featurize.featurize, arguments) == 0
             run = "SELECT counts FROM 'store/run/**/*.parquet' ORDER BY started_at DESC, outcome = 'started' LIMIT 1"

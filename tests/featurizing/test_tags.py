@@ -4,6 +4,7 @@ import hashlib
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from featurize.errors import RefusedInput
@@ -94,7 +95,9 @@ def test_a_changed_label_file_is_another_tagger_and_a_rerun_does_nothing(tmp_pat
     other = tags.load_labels(str(tmp_path / "other.toml"))
     assert tags.fingerprint(labels, "m", "m") != tags.fingerprint(other, "m", "m")
     with tables.connect() as db:
-        assert plan.missing_texts(db, store, [*other.texts, "new words"], "m")["source"].to_pylist() == ["new words"]
+        db.register("asked_for", pa.table({"text": [*other.texts, "new words"]}))
+        missing = plan.missing_texts(db, store, "FROM asked_for", "m", max_attempts=None)
+        assert missing["source"].to_pylist() == ["new words"]
 
 
 def test_the_label_file_of_the_package_has_the_promised_attributes():

@@ -44,11 +44,12 @@ class Example:
 
 
 @pytest.fixture(scope="session")
-def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
+def examples(tmp_path_factory: pytest.TempPathFactory, embeddings: str) -> dict[str, Example]:
     folder = tmp_path_factory.mktemp("checkpoints")
     for seed in (0, 1):
         tiny_checkpoints.build_clip(folder / f"clip{seed}", seed=seed)
         tiny_checkpoints.build_captioner(folder / f"captioner{seed}", seed=seed)
+        tiny_checkpoints.build_encoder(folder / f"encoder{seed}", seed=seed)
         tiny_checkpoints.build_captioner(folder / f"video{seed}", seed, tiny_checkpoints.VIDEO_TEMPLATE)
         tiny_checkpoints.build_whisper(folder / f"whisper{seed}", seed)
         tiny_checkpoints.build_qwen_audio(folder / f"audio{seed}", seed)
@@ -76,6 +77,13 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
         ),
         "open_clip_image": clip,
         "open_clip_text": clip,
+        "text_encoder": Example(
+            {"model": f"{folder}/encoder0", "dtype": "float32"},
+            [{"model": f"{folder}/encoder1"}, {"dtype": "bfloat16"}, {"pooling": "cls"}, {"max_tokens": 16}],
+        ),
+        "text_endpoint": Example(
+            {"model": "m", "revision": "r", "address": embeddings}, [{"revision": "s"}, {"model": "n"}]
+        ),
         "transformers_captioner": Example(
             captioner,
             [

@@ -116,6 +116,37 @@ def build_captioner(folder: Path, seed: int = 0, template: str = CHAT_TEMPLATE) 
     ).save_pretrained(folder)
 
 
+def build_encoder(folder: Path, seed: int = 0, *, pooling: str = "mean_tokens", query: str | None = None) -> None:
+    """Write a BERT as sentence-transformers does; it reads 64 tokens."""
+    from safetensors.torch import save_file
+    from transformers import BertConfig, BertModel
+
+    (folder / "1_Pooling").mkdir(parents=True, exist_ok=True)
+    tokenizer = _byte_tokenizer([])
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+        max_position_embeddings=128,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    save_file(_weights(BertModel(config).state_dict(), seed), folder / "model.safetensors", metadata={"format": "pt"})
+    config.architectures = [BertModel.__name__]
+    config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
+    files = {
+        "modules.json": [{"path": path, "type": f"sentence_transformers.models.{kind}"} for kind, path in modules],
+        "sentence_bert_config.json": {"max_seq_length": 64},
+        "1_Pooling/config.json": {f"pooling_mode_{name}": name == pooling for name in ("cls_token", "mean_tokens")},
+        "config_sentence_transformers.json": {"prompts": {} if query is None else {"query": query}},
+    }
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")
+
+
 def _byte_tokenizer(extra: list[str]) -> PreTrainedTokenizerFast:
     """One token a byte, so that nothing has to be learnt; then the special tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors

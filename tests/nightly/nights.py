@@ -21,6 +21,7 @@ QUIET = {
     "run.shard_images": 8,
     "embed": '{backend = "fake"}',
     "describe": "null",
+    "text": "null",
     "prompts.held_out": 8,
     "rank.rankers": '["random", "popular", "logged"]',
     "evaluate.draws": 100,

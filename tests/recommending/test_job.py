@@ -1,5 +1,6 @@
 """`make recommend` on stores whose truth is known: what it finds, counts and refuses; a killed run goes on."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -7,8 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from featurize.storage import views
+from featurize.storage.store import Store
 from tests.recommending.worlds import arguments, run, values, write
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +26,7 @@ def _elsewhere(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
     folder = write(tmp_path_factory.mktemp("recommend") / "world")
-    assert run(folder) == 0
+    assert run(folder, "recommend.vectors=clip") == 0
     return folder
 
 
@@ -46,9 +50,37 @@ def test_vectors_that_tell_what_is_liked_find_new_titles_and_controls_do_not(jud
 
 
 @pytest.mark.slow
+def test_vectors_of_members_titles_and_artworks_are_there_for_who_serves_them(judged):
+    with views.connect(Store(str(judged / "store"))) as db:
+        keys = dict(
+            db.execute(
+                """SELECT fingerprint->>'model', model_key FROM model JOIN (SELECT DISTINCT model_key FROM item_vector)
+                USING (model_key)"""
+            ).fetchall()
+        )
+        assert set(keys) == {"two_towers", "sasrec"}
+        two = {"key": keys["two_towers"]}
+        asked = "SELECT kind, count(*) FROM item_vector WHERE model_key = $key GROUP BY kind ORDER BY kind"
+        assert db.execute(asked, two).fetchall() == [("artwork", 40), ("title", 40)]
+        # A member is the mean of what the plays say; fourteen plays are fewer than are read.
+        members = db.execute("SELECT member_id, vector FROM member_vector WHERE model_key = $key", two).fetchall()
+        assert len(members) == 120
+        played = dict(
+            db.execute(
+                "SELECT item_id, played FROM item_vector WHERE model_key = $key AND kind = 'title'", two
+            ).fetchall()
+        )
+    with (judged / "history.csv").open() as file:
+        history = list(csv.DictReader(file))
+    for member, vector in members[:5]:
+        mean = np.mean([played[row["title_id"]] for row in history if row["member_id"] == member], axis=0)
+        np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+@pytest.mark.slow
 def test_the_same_again_writes_nothing_and_tells_the_same(judged, capsys):
     before = values(judged)
-    assert run(judged) == 0
+    assert run(judged, "recommend.vectors=clip") == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "was there already" in told
     assert "two_towers" in told

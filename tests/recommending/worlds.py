@@ -14,6 +14,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 ORIGIN = {"run_id": "before", "code_version": "test", "computed_at": START}
 KINDS = ("sea", "wood", "town", "moon")
 QUICK = (
+    'recommend.features=["id", "clip", "shuffled", "random"]',
     *("recommend.width=16", "recommend.epochs=12", "recommend.patience=12", "recommend.learning_rate=0.02"),
     *("recommend.days=10", "recommend.draws=200"),
 )

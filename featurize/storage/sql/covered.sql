@@ -23,6 +23,10 @@ said AS (
     SELECT 'description', model_key, image_sha256, status = 'ok'
     FROM description WHERE computed_at < $as_of::TIMESTAMPTZ
     UNION ALL
+    SELECT 'text_embedding', vector.model_key, image_sha256, true
+    FROM said_of_picture JOIN text_embedding vector ON text_sha256 = sha256(caption)
+    WHERE vector.computed_at < $as_of::TIMESTAMPTZ
+    UNION ALL
     SELECT 'image_tag', model_key, image_sha256, true
     FROM image_tag
     WHERE computed_at < $as_of::TIMESTAMPTZ
