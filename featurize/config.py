@@ -381,6 +381,14 @@ class Prompts(Section):
         examples=["500MB"],
         description="memory of DuckDB; what does not fit goes to temporary files",
     )
+    buckets: int = Field(
+        1,
+        ge=1,
+        le=10_000,
+        description="above 1, members are dealt into so many, whose prompts workers of run.executor make: for histories"
+        " that take one machine too long; each worker has prompts.memory",
+    )
+    cpus: int = Field(2, ge=1, description="with buckets: CPUs of a worker")
     export: str | None = Field(None, description="folder to write sft-*.jsonl and dpo-*.jsonl to")
 
 

@@ -7,6 +7,7 @@ counted before anything is committed.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 import duckdb
@@ -106,10 +107,10 @@ class Accounts:
         """Count the impressions of which this is told otherwise. Their prompts stay as they are."""
         self._count(f"{what} changed", rows, _plain(example))
 
-    def repeated(self) -> int:
-        """Count the rows of `event` whose key another one has; they are `again` in `marked_event`."""
-        for rows, example in self.db.execute(sql("prompting", "repeated"), {"members": self.names_members}).fetchall():
-            self._repeated = rows
+    def repeated(self, found: Sequence[tuple[int, str]]) -> int:
+        """Count the rows of history whose key another one has: so many, with an example, each time they were found."""
+        for rows, example in found:
+            self._repeated += rows
             self._count("history rows left out: duplicate", rows, _plain(example))
         return self._repeated
 

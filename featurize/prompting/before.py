@@ -13,14 +13,18 @@ from featurize.storage.store import Store
 from featurize.storage.tables import sql
 
 
-def recall(db: duckdb.DuckDBPyConnection, store: Store, template: Template, kind: str) -> None:
-    """Tables `earlier_event` and `earlier_shown`; empty where the template does not speak of it."""
+def log(db: duckdb.DuckDBPyConnection, kind: str) -> None:
+    """View `logged_before`: the impressions of the log."""
+    db.execute(sql("prompting", "logged_before" if kind == "logged" else "logged_until_now"))
+
+
+def recall(db: duckdb.DuckDBPyConnection, store: Store, template: Template) -> None:
+    """Tables `earlier_event` and `earlier_shown` (of `logged_before`); empty where the template has none."""
     wanted = template.earlier
     db.execute(sql("prompting", "earlier_events"), {"events": wanted.events if wanted else 0})
     days = _days(db, store, wanted.days) if wanted else []
     for table in ("impression_state", "label"):
         store.register(db, table, days)
-    db.execute(sql("prompting", "logged_before" if kind == "logged" else "logged_until_now"))
     parameters = {"days": wanted.days, "known_after": wanted.known_after} if wanted else {"days": 0, "known_after": 0}
     db.execute(sql("prompting", "earlier_shown"), parameters)
 

@@ -7,27 +7,29 @@ be stopped anywhere and run again, and a rerun costs what is new. Everything a p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from featurize.config import Settings
 from featurize.errors import RefusedInput, RunFailed
 from featurize.execution import phases
+from featurize.execution.run import Outcome
 from featurize.inference import letters
-from featurize.inference.extractor import model_key
+from featurize.inference.extractor import Placement, model_key
 from featurize.intake import inputs
 from featurize.job_run import JobRun
 from featurize.prompting import (
     before,
+    buckets,
     export,
-    history,
     kept,
     labels,
     macros,
@@ -39,9 +41,9 @@ from featurize.prompting import (
     words,
 )
 from featurize.prompting.accounting import Accounts
+from featurize.prompting.wording import Wording
 from featurize.report import PhaseReport, Progress, ask, shown
 from featurize.storage import current, switch, tables
-from featurize.storage.store import part_name
 from featurize.storage.tables import sql
 
 JOB = "prompts"
@@ -84,6 +86,9 @@ class Prompting(JobRun):
 
     def close(self) -> None:
         self.db.close()
+        if self.dealt:
+            with suppress(RunFailed, OSError):  # the next run removes it, too
+                buckets.clear(self.store)
         self.scratch.remove()
 
     def _limit_memory(self) -> None:
@@ -183,7 +188,11 @@ class Prompting(JobRun):
         self._run("planned", recipe_key=self.recipe_key, dated=dated)
         with self._in_a_sentence():
             self.again = self.wanted.rebuild and rebuild.look(self.db, self.store, self.recipe_key)
-            committed = 0 if self.again else parts.leave_out_committed(self.db, self.store, self.recipe_key)
+            committed = (
+                0
+                if self.again
+                else parts.leave_out_committed(self.db, self.store, self.recipe_key, self.wanted.buckets)
+            )
         self._run("candidates")
         words.pictures(self.db, self.store, self.template, self.descriptions, self.tags, self._as_of)
         unknown = self.wanted.unknown_candidate
@@ -238,20 +247,51 @@ class Prompting(JobRun):
                 raise RefusedInput(
                     f"prompts.rebuild would leave no prompt of these days ({told}); those that are there stay"
                 )
+            used = 0
             if self.new:
-                self._run("events", now=now)
-                self._run("marked_events")
-                if self.accounts.repeated():
-                    self._run("distinct_events")
+                moment = f"TIMESTAMPTZ '{now.isoformat()}'"
+                self.db.execute(sql("prompting", "found_events").replace("$now", moment))
+                used = self._use_history()
                 self.accounts.members(now)
                 self.accounts.descriptions(self.descriptions)
-            used = tables.scalar(self.db, "SELECT count(*) FROM event") if self.new else 0
             self.accounts.history(used, now)
         self.accounts.check()
         self.declare_current()
         # With nothing to ask about, which pairs are held out could not be decided.
         if not self.dry_run and self.recipe_is_new and self.new:
             phases.record_model(self.store, self.lease.fence, self.recipe, self.origin)
+
+    def _use_history(self) -> int:
+        """Make table `event`; how many rows of history it has, here or in buckets."""
+        if self.dealt:
+            counted = self._count_buckets()
+            self.accounts.repeated([row for each in counted for row in each.repeated])
+            return sum(each.used for each in counted)
+        self._run("events")
+        self._run("marked_events")
+        parameters = {"members": self.accounts.names_members}
+        if self.accounts.repeated(self.db.execute(sql("prompting", "repeated"), parameters).fetchall()):
+            self._run("distinct_events")
+        return int(tables.scalar(self.db, "SELECT count(*) FROM event"))
+
+    @property
+    def dealt(self) -> bool:
+        """Whether histories go by bucket to workers."""
+        return self.wanted.buckets > 1 and not self.dry_run
+
+    @cached_property
+    def wording(self) -> Wording:
+        return Wording(
+            self.wanted,
+            self.template,
+            self.descriptions,
+            self.recipe_key,
+            self.held_out_up_to,
+            self.again,
+            self.store,
+            self.lease.fence,
+            self.origin,
+        )
 
     def _name(self, table: str, query: str) -> None:
         """Make a table of members, with the names that the store knows them by."""
@@ -282,15 +322,12 @@ class Prompting(JobRun):
         self.report.notes.append(f"recipe {self.recipe_key}: descriptions of {self.descriptions}, tags of {self.tags}")
 
     def recall(self) -> None:
-        """The history of each question, as tables `recent`, `older`, `met`, `earlier_event` and `earlier_shown`."""
-        if self.dry_run or not self.new:
+        """The history of each question, where the job has it itself."""
+        if self.dry_run or not self.new or self.dealt:
             return
-        self._run("past")
         with self._in_a_sentence():
-            history.recall(self.db, self.template)
-            before.recall(self.db, self.store, self.template, self.wanted.kind)
-        self._run("said_by_title" if self.template.history.titles else "said_each")
-        self.db.execute("DROP TABLE event")
+            before.log(self.db, self.wanted.kind)
+            self.wording.recall(self.db)
 
     def write(self) -> None:
         """Commit what is new of titles, impressions and labels; then render prompts and commit them, part by part."""
@@ -304,70 +341,54 @@ class Prompting(JobRun):
                     labels.write(self.db, self.store, self.origin, self.lease.fence)
         if self.dry_run or not self.new:
             return
-        computed_at = datetime.now(UTC)
-        written: Future[None] | None = None
-        lengths = []
-        with Progress(JOB, self.new, "prompt") as progress, ThreadPoolExecutor(1) as writer:
-            progress.advance(0)
-            for batch in parts.batches(self.db):
-                rows = self._render(batch[0].first, batch[-1].last, computed_at)
-                lengths.append(rows["tokens"].to_numpy())
-                if written is not None:
-                    written.result()
-                written = writer.submit(self._commit, rows, batch, progress)
-            if written is not None:
-                written.result()
-            self.phase.done, self.phase.startup_s, self.phase.work_s = self.new, progress.startup_s, progress.work_s
-        spent, seconds = self.phase.spent, self.phase.work_s
-        spent.model_s, spent.worker_s = max(0.0, seconds - spent.write_s), {"cpu": seconds}
-        self.report.notes.append(template.lengths(np.concatenate(lengths), self.tokens_by))
+        lengths = self._word_buckets() if self.dealt else self._word()
+        self.report.notes.append(template.lengths(lengths, self.tokens_by))
         if self.again:
             with self._in_a_sentence():
                 rebuild.finish(self.db, self.store, self.recipe_key, self.lease.fence, parts.PART)
 
-    def _commit(self, rows: pa.Table, batch: list[parts.Part], progress: Progress) -> None:
-        tables.check("prompt", rows)
-        for part in batch:
-            some = rows.slice(part.first - batch[0].first, part.last - part.first + 1)
-            folder, name = f"{self.recipe_key}/{part.day}", part_name(some["prompt_id"].to_pylist())
-            with self.phase.spent.on("write_s"):
-                if self.again:
-                    rebuild.stage(self.store, folder, some, self.lease.fence)
-                else:
-                    self.store.commit("prompt", folder, name, some, self.lease.fence.check)
-            progress.advance(some.num_rows)
+    def _word(self) -> npt.NDArray[np.int32]:
+        spent = self.phase.spent
+        with Progress(JOB, self.new, "prompt") as progress, self._in_a_sentence():
+            progress.advance(0)
+            lengths = self.wording.write(self.db, datetime.now(UTC), spent, progress.advance)
+            self.phase.done, self.phase.startup_s, self.phase.work_s = self.new, progress.startup_s, progress.work_s
+        seconds = self.phase.work_s
+        spent.model_s, spent.worker_s = max(0.0, seconds - spent.write_s), {"cpu": seconds}
+        return lengths
 
-    def _render(self, first: int, last: int, computed_at: datetime) -> pa.Table:
-        """Rows of `prompt` for the questions from `first` to `last`."""
-        moments = self.db.execute(
-            "SELECT min(moment_no), max(moment_no) FROM question WHERE question_no BETWEEN $1 AND $2", [first, last]
-        ).fetchall()[0]
-        rows = self._rows(
-            "rows",
-            first=first,
-            last=last,
-            first_moment=moments[0],
-            last_moment=moments[1],
-            **self.template.most,
-            most=len(letters.LETTERS),
-            seed=self.wanted.seed,
-            kind=self.wanted.kind,
-            held_out_from=self.wanted.held_out_from,
-            held_out_up_to=self.held_out_up_to,
-            as_of=self.wanted.as_of,
-            template_key=self.template.key,
-            descriptions=self.descriptions,
-            recipe_key=self.recipe_key,
-            tokens_by=self.tokens_by,
-            run_id=self.origin.run_id,
-            code_version=self.origin.code_version,
-            computed_at=computed_at,
-        ).cast(tables.contract("prompt").schema)
-        if self.tokenizer is None:
-            return rows
-        counted = [len(encoded) for encoded in self.tokenizer.encode_batch(rows["prompt"].to_pylist())]
-        field = rows.schema.field("tokens")
-        return rows.set_column(rows.schema.get_field_index("tokens"), field, pa.array(counted, field.type))
+    def _word_buckets(self) -> npt.NDArray[np.int32]:
+        lengths = []
+        for outcome in self._round("word"):
+            self.phase.add(outcome)
+            lengths.append(outcome.found)
+        return np.concatenate(lengths)
+
+    def _count_buckets(self) -> list[buckets.Counted]:
+        """What workers hold of history, once it has gone by bucket. Leaves table `event` with those who have any."""
+        with self.report.spent.on("write_s"):
+            before.log(self.db, self.wanted.kind)
+            try:
+                buckets.deal(self.db, self.store, self.wanted.buckets)
+            except buckets.Unread as error:
+                self._refuse_broken()
+                raise RunFailed(f"reading the inputs or writing temporary files: {error}") from error
+        self.report.lap("read_s")
+        counted = [outcome.found for outcome in self._round("count")]
+        members = pa.chunked_array([each.members for each in counted])
+        words.keep(self.db, "event", pa.table({"member_no": members}))
+        return counted
+
+    def _round(self, which: Literal["count", "word"]) -> Iterator[Outcome]:
+        placement = Placement(cpus=self.wanted.cpus)
+        self.phase.here = self.settings.run.executor == "local"
+        with Progress(f"{JOB}, {which}", self.wanted.buckets, "bucket") as progress:
+            crew = phases.crew(self.settings, placement)
+            work = buckets.Bucket(JOB, which, placement, crew.cpus, self.wording, datetime.now(UTC))
+            shards = buckets.shards(self.wanted.buckets, self.recipe_key)
+            yield from phases.execute(self.settings, work, shards, crew.workers, progress.advance)
+            self.phase.startup_s += progress.startup_s
+            self.phase.work_s += progress.work_s
 
     def export(self) -> None:
         """Write the training files that prompts.export asks for."""
@@ -413,6 +434,9 @@ class Prompting(JobRun):
         except (duckdb.IOException, OSError) as error:
             raise RunFailed(f"reading the inputs or writing temporary files: {error}") from error
         except duckdb.Error:
-            for name, uri in self._files().items():
-                inputs.refuse_broken(name, uri)
+            self._refuse_broken()
             raise
+
+    def _refuse_broken(self) -> None:
+        for name, uri in self._files().items():
+            inputs.refuse_broken(name, uri)

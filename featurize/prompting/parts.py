@@ -26,18 +26,20 @@ class Part:
     last: int
 
 
-def leave_out_committed(db: duckdb.DuckDBPyConnection, store: Store, recipe_key: str) -> int:
+def leave_out_committed(db: duckdb.DuckDBPyConnection, store: Store, recipe_key: str, buckets: int) -> int:
     """Remove from `planned` what is committed. The parts of a day that is all there, name by name, are not read."""
     there: dict[str, set[str]] = defaultdict(set)
     for part in store.parts("prompt", recipe_key):
         day, name = folder_of(part).rpartition("/")[2], part.rpartition("/")[2]
         there[day].add(name.removesuffix(".parquet").partition("-")[0])
     db.execute("CREATE OR REPLACE TEMP TABLE committed (prompt_id VARCHAR)")
-    unsure = []
-    for row in tables.arrow(db, sql("prompting", "ids"), {"days": sorted(there)}).to_pylist():
-        day, ids = row["day"], row["ids"]
-        names = [part_name(ids[begin : begin + PART]) for begin in range(0, len(ids), PART)]
-        if there[day].issuperset(names):
+    unsure: list[str] = []
+    names: dict[str, list[str]] = defaultdict(list)
+    for row in tables.arrow(db, sql("prompting", "ids"), {"days": sorted(there), "buckets": buckets}).to_pylist():
+        ids = row["ids"]
+        names[row["day"]] += [part_name(ids[begin : begin + PART]) for begin in range(0, len(ids), PART)]
+    for day, expected in names.items():
+        if there[day].issuperset(expected):
             db.execute("INSERT INTO committed SELECT prompt_id FROM planned WHERE day = $1", [day])
         else:
             unsure.append(f"{recipe_key}/{day}")

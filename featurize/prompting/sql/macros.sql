@@ -65,3 +65,5 @@ CREATE TEMP MACRO between_marks(mark, text) AS
 CREATE TEMP MACRO places_of(between) AS
     -- How many characters stand before each of the marks, these themselves not counted.
     list_transform(range(1, len(between)), lambda number: list_sum(between[:number])::INTEGER);
+-- By the name that the store knows a member by, so that it has the same bucket every night.
+CREATE TEMP MACRO bucket_of(member, buckets) AS (hash(member) % buckets)::INTEGER;
