@@ -10,7 +10,9 @@ from __future__ import annotations
 import bisect
 import json
 import math
+import os
 import re
+import select
 import shutil
 import subprocess
 import tempfile
@@ -33,6 +35,8 @@ VERSION = 1
 HERTZ = 16_000
 START_PIXELS = 100_000_000
 """How many pixels ffmpeg decodes in the time that it takes to start."""
+MOST_TOLD = 64 * 2**20
+"""Bytes that ffprobe may say of a file: two million packets."""
 CUT_SHARE = 0.05
 CUT_SECONDS = 1.0
 """A clip that ends so much before the end it states is cut off: this share of it and at least so many seconds."""
@@ -159,7 +163,7 @@ class Decoder:
         command = self._open(layout.format, path)
         command += ["-map", f"0:{layout.sound}", "-vn", "-sn", "-dn", "-af", "aresample=async=1:first_pts=0"]
         command += ["-t", f"{self.limits.max_seconds + 1:.3f}", "-ac", "1", "-ar", str(HERTZ), "-f", "s16le", "-"]
-        made = self._run(command, clock)
+        made = self._run(command, math.ceil(self.limits.max_seconds + 2) * HERTZ * 2, clock)
         if not made.output:
             raise BadImage("decode_error", f"{layout.format}: no sound comes out of its sound stream{made.why}")
         samples = np.frombuffer(made.output[: len(made.output) & ~1], "<i2").astype(np.int16, copy=False)
@@ -211,7 +215,8 @@ class Decoder:
         chain = ",".join([*filters, scale, "setsar=1", "setpts=N/25/TB"])
         command = self._open(layout.format, path, seek)
         command += ["-map", f"0:{track.index}", "-an", "-sn", "-dn", "-vf", chain, "-r", "25", "-frames:v", str(count)]
-        return self._run([*command, "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-"], clock)
+        command += ["-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-"]
+        return self._run(command, count * (3 * max_pixels + 99), clock)
 
     def _open(self, format_: str, path: Path, seek: list[str] | None = None) -> list[str]:
         return [
@@ -252,20 +257,22 @@ class Decoder:
         if size[0] * size[1] > self.limits.max_pixels:
             limit = f"the limit is {self.limits.max_pixels}"
             raise BadImage("too_many_pixels", f"{format_} with frames of {size[0]}x{size[1]} pixels; {limit}")
-        packets = self._packets(format_, path, {each["index"] for each in (picture, sound) if each}, clock)
-        start = min((packet.at for packet in packets), default=0.0)
-        end = max((packet.end for packet in packets), default=0.0)
-        self._refuse_long(format_, end - start)
+        everything = self._packets(format_, path, clock)
+        start, end = _span(everything)
         if stated is not None and end - start < stated - max(CUT_SECONDS, CUT_SHARE * stated):
             raise BadImage("truncated", f"{format_} that ends after {end - start:.1f} of its {stated:.1f} s")
+        wanted = {each["index"] for each in (picture, sound) if each}
+        packets = [packet for packet in everything if packet.stream in wanted]  # without subtitles and the like
+        start, end = _span(packets)
+        self._refuse_long(format_, end - start)
         begin = _number(said["format"].get("start_time")) or 0.0
         if sound and not any(packet.stream == sound["index"] for packet in packets):
             sound = None  # a stream that was declared and left empty
         track = _track(picture["index"], _upright(picture, size), packets) if picture else None
         return _Layout(format_, start, begin, end, track, sound["index"] if sound else None)
 
-    def _packets(self, format_: str, path: Path, wanted: set[int], clock: _Clock) -> list[_Packet]:
-        """Of these streams, in the order of their times."""
+    def _packets(self, format_: str, path: Path, clock: _Clock) -> list[_Packet]:
+        """Of all streams, in the order of their times."""
         most = f"%+{self.limits.max_seconds + 60:.0f}"
         entries = "packet=stream_index,pts_time,duration_time,flags"
         listed = self._probe(
@@ -276,7 +283,7 @@ class Decoder:
             stream, at, lasts, flags, *_ = [*line.split(","), "", "", ""]
             when = _number(at)
             # D: an edit list leaves it out.
-            if when is not None and stream.isdecimal() and int(stream) in wanted and "D" not in flags:
+            if when is not None and stream.isdecimal() and "D" not in flags:
                 found.append(_Packet(when, when + (_number(lasts) or 0.0), int(stream), "K" in flags))
         return sorted(found)
 
@@ -287,10 +294,11 @@ class Decoder:
 
     def _probe(self, format_: str, path: Path, wanted: list[str], clock: _Clock) -> _Made:
         opened = [self.ffprobe, "-v", "error", "-protocol_whitelist", "file", "-f", formats.DEMUXERS[format_]]
-        return self._run([*opened, *wanted, f"file:{path}"], clock)
+        return self._run([*opened, *wanted, f"file:{path}"], MOST_TOLD, clock)
 
-    def _run(self, command: list[str], clock: _Clock) -> _Made:
-        """Errors: BadImage timeout; RefusedInput where the command cannot be started."""
+    def _run(self, command: list[str], most: int, clock: _Clock) -> _Made:
+        """Errors: BadImage timeout, or decode_error for more than `most` bytes; RefusedInput where the command cannot
+        be started."""
         with tempfile.TemporaryFile() as complaints:
             try:
                 process = subprocess.Popen(
@@ -299,8 +307,9 @@ class Decoder:
             except OSError as error:
                 raise RefusedInput(f"'{command[0]}' cannot be started ({error.strerror}): {GET_IT}") from error
             try:
-                output, _ = process.communicate(timeout=clock.left())
-            except subprocess.TimeoutExpired:
+                output = _all_of(process, most, clock)
+                process.wait(clock.left())
+            except (TimeoutError, subprocess.TimeoutExpired):
                 limit = f"clips.decode_seconds = {self._seconds:g}"
                 raise BadImage("timeout", f"it was not decoded within {limit}", retryable=True) from None
             finally:
@@ -328,6 +337,21 @@ class _Packet(NamedTuple):
     key: bool
 
 
+def _all_of(process: subprocess.Popen[bytes], most: int, clock: _Clock) -> bytes:
+    """What a process writes. Errors: TimeoutError; BadImage where it is more than `most` bytes."""
+    assert process.stdout is not None
+    found, ready = bytearray(), select.poll()
+    ready.register(process.stdout, select.POLLIN)
+    while ready.poll(1000 * clock.left()):
+        piece = os.read(process.stdout.fileno(), 1 << 20)
+        if not piece:
+            return bytes(found)
+        found += piece
+        if len(found) > most:
+            raise BadImage("decode_error", f"more than {most:,} bytes come out of it")
+    raise TimeoutError
+
+
 class _Clock:
     """The time of one clip, in all its processes."""
 
@@ -336,6 +360,11 @@ class _Clock:
 
     def left(self) -> float:
         return max(0.1, self._until - time.monotonic())
+
+
+def _span(packets: list[_Packet]) -> tuple[float, float]:
+    """When the first one begins and the last one ends."""
+    return min((each.at for each in packets), default=0.0), max((each.end for each in packets), default=0.0)
 
 
 def _track(index: int, size: tuple[int, int], packets: list[_Packet]) -> _Track:
