@@ -95,6 +95,7 @@ def test_names_synopses_and_descriptions_get_vectors_and_a_rerun_only_those_that
     assert current.models(Store("store"))["text_embedding"].model_key == key
 
 
+@pytest.mark.slow
 def test_a_text_that_is_refused_is_in_quarantine_and_is_not_asked_for_again(job, tmp_path):
     (tmp_path / "titles.csv").write_text(f"title_id,name,synopsis\na,The Sea,{'Waves. ' * 20}\n")
     code, asked, told = job()
@@ -105,6 +106,7 @@ def test_a_text_that_is_refused_is_in_quarantine_and_is_not_asked_for_again(job,
     assert job()[:2] == (0, [])
 
 
+@pytest.mark.slow
 def test_without_titles_and_descriptions_there_is_nothing_to_do_and_a_dry_run_writes_nothing(job, tmp_path):
     assert job(flags=["--dry-run"])[:2] == (0, [])
     assert not (tmp_path / "store").exists()

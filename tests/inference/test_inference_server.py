@@ -114,6 +114,7 @@ def test_a_server_that_cannot_be_reached_is_replaced_at_once(start):
     assert server.running().generation == 2
 
 
+@pytest.mark.slow
 def test_too_many_deaths_end_the_run(start, tmp_path):
     server = start(max_restarts=1)
     kill(server.running())
@@ -123,6 +124,7 @@ def test_too_many_deaths_end_the_run(start, tmp_path):
     assert len(list((tmp_path / "logs").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_come_back_is_not_started_by_every_thread(start, tmp_path):
     server = start()
     (tmp_path / "a folder" / "server.py").unlink()
@@ -183,6 +185,7 @@ def test_nothing_outlives_a_killed_worker(victims, tmp_path):
     fork.kill()
 
 
+@pytest.mark.slow
 def test_a_picture_that_kills_servers_costs_only_itself(start):
     server = start()
     endpoint = ChatEndpoint(server, connections=8, timeout_s=10, attempts=6, backoff_s=0.3)

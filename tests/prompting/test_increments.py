@@ -128,6 +128,7 @@ def test_other_settings_are_another_recipe_beside_the_first(tmp_path):
     assert len({row["recipe_key"] for row in rows}) == 4
 
 
+@pytest.mark.slow
 def test_nightly_asks_about_members_who_were_active(tmp_path):
     world = worlds.plain()
     tonight = worlds.START + timedelta(days=60)

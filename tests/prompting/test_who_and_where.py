@@ -245,6 +245,7 @@ def test_what_is_missing_leaves_no_trace(tmp_path, words):
     assert not re.search(r"\n\n\n|  |\(\)|, ,", text)
 
 
+@pytest.mark.slow
 def test_now_is_said_by_the_clock_of_the_member_and_in_words(tmp_path):
     said = {"device": "television", "country": "BR", "language": "pt-BR", "time_zone": "America/Sao_Paulo"}
     world = one_question(**said, at=worlds.datetime(2025, 11, 15, 0, 40, tzinfo=worlds.UTC))

@@ -70,6 +70,7 @@ def test_each_ranker_ranks_the_held_out_prompts_once(prompted, models, tmp_path,
         assert db.execute(query).fetchall() == [(rows, rows, 4)]
 
 
+@pytest.mark.slow
 def test_a_rerun_does_what_is_new(prompted, models, tmp_path, capsys):
     store = stores.copied(prompted, tmp_path)
     given = {"rank__rankers": '["random"]'}

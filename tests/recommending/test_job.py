@@ -132,6 +132,7 @@ def test_what_cannot_be_done_is_refused_in_a_sentence(world, capsys, settings, s
     assert told.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_every_row_of_history_is_counted(tmp_path, capsys):
     folder = write(tmp_path / "world", members=40)
     lines = (folder / "history.csv").read_text().splitlines()

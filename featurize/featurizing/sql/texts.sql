@@ -1,5 +1,6 @@
 -- Table `said` (title_id, kind, text): what is said of titles and of what they have in the catalogue, each text of a title
--- once; captions are those of the model in `describer`. One SELECT for each kind; whatever is added here gets vectors, and can be a feature of recommenders.
+-- once; captions are those of the model in `describer`. One SELECT for each kind; whatever is added here gets vectors, and
+-- can be a feature of recommenders.
 CREATE OR REPLACE TEMP TABLE said AS
 SELECT title_id, 'title' AS kind, name AS text FROM given_title
 UNION
