@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from featurize.errors import RunFailed
 from featurize.posttraining import base_model
+from jobs import cli
 
 
 def main() -> int:
-    try:
-        print(base_model.make())
-    except RunFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return cli.answered(_make)
+
+
+def _make() -> int:
+    print(base_model.make())
     return 0
 
 

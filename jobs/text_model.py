@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from featurize.errors import RunFailed
 from featurize.inference import text_model
+from jobs import cli
 
 
 def main() -> int:
-    try:
-        print(text_model.make())
-    except RunFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return cli.answered(_make)
+
+
+def _make() -> int:
+    print(text_model.make())
     return 0
 
 
