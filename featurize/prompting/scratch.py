@@ -24,10 +24,12 @@ class Folder:
         _remove_abandoned()
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-            self._lock = os.open(self.path, FOLDER)
-            # Where there are no locks (a network disk), nobody can take it for abandoned. Elsewhere another run may
-            # just have done so, between making and locking.
-            with suppress(OSError):
+            # Another run may take it for abandoned between making and locking, and remove it.
+            try:
+                self._lock = os.open(self.path, FOLDER)
+            except FileNotFoundError:
+                continue
+            with suppress(OSError):  # where there are no locks (a network disk), nobody can take it for abandoned
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
             if self.path.exists():
                 return

@@ -216,6 +216,20 @@ time.sleep(99)
             process.wait()
 
 
+def test_runs_that_begin_together_take_no_folder_from_each_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    program = """
+from featurize.prompting.scratch import Folder
+for _ in range(300):
+    folder = Folder()
+    assert folder.path.is_dir()
+    folder.remove()
+"""
+    runs = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [run.communicate()[1] for run in runs] == [""] * 4
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_a_pin_counts_in_the_run_that_says_it_and_a_refused_run_leaves_none(tmp_path, capsys):
     world = worlds.plain(impressions=10)
