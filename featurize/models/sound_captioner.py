@@ -12,16 +12,17 @@ import base64
 import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from featurize.errors import BadImage, RefusedInput, RunFailed
-from featurize.inference import captions, chat_endpoint, free_text, hearing, multimodal, served, weights
-from featurize.inference.extractor import Columns, ModelSettings
+from featurize.inference import captions, chat_endpoint, free_text, hearing, multimodal
+from featurize.inference.extractor import Columns
 from featurize.inference.hearing import Samples, Stretch
-from featurize.inference.served import Served, ServedSettings
-from featurize.inference.torch_device import DType, inference, open_device, out_of_memory, resolve_dtype, to_device
+from featurize.inference.listener import ListenerSettings
+from featurize.inference.served import Served
+from featurize.inference.torch_device import inference, open_device, out_of_memory, resolve_dtype, to_device
 from featurize.media import decode
 from featurize.media.decode import HERTZ, Sound
 
@@ -29,31 +30,11 @@ SHORTEST_SECONDS = 1.0
 """Shorter sound is followed by silence: of a few milliseconds a model makes no token."""
 
 
-class Settings(ModelSettings):
+class Settings(ListenerSettings):
     backend: Literal["sound_captioner"] = "sound_captioner"
-    model: str | None = Field(None, description="hub id or folder of a Qwen2-Audio; or give endpoint")
-    revision: str | None = Field(None, description="commit, tag or branch on the hub; a hub id needs one")
-    dtype: DType | Literal["auto"] = Field("auto", description="auto: bfloat16 where the device is fast at it")
-    endpoint: ServedSettings | None = Field(None, description="the endpoint that is asked instead of a model here")
     prompt: str = Field("sound-v1", description="a name of featurize/inference/caption_prompts or a path")
     stretches: int = Field(1, ge=1, le=20, description="stretches of 30 s that are heard of a longer clip")
     max_new_tokens: int = Field(256, ge=1, description="cap on the tokens of a description")
-    silence_db: float = Field(
-        -50, le=0, description="loudness of its loudest moment, in dB below full scale, below which a clip is silent"
-    )
-    batch_size: int = Field(8, ge=1, description="clips of one batch, at most; out of memory halves it")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_by_one(cls, values: Any) -> Any:
-        """An endpoint makes its own batches."""
-        return {"batch_size": 1, **values} if isinstance(values, dict) and values.get("endpoint") else values
-
-    @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
-        if (self.model is None) == (self.endpoint is None):
-            raise ValueError("give exactly one of 'model' and 'endpoint'")
-        return self
 
 
 @dataclass(frozen=True)
@@ -93,16 +74,11 @@ class Extractor:
 
     @staticmethod
     def fingerprint(settings: Settings) -> dict[str, Any]:
-        if settings.endpoint:
-            model: dict[str, Any] = {"endpoint": served.identity(settings.endpoint), "dtype": settings.endpoint.dtype}
-        else:
-            dtype = resolve_dtype(settings.dtype, settings.device)
-            model = {"weights": _resolve(settings).identity, "dtype": dtype}
         return {
             "backend": "sound_captioner",
             "table": Extractor.table,
             "version": 1,
-            **model,
+            **settings.identity(),
             "prompt": captions.load_prompt(settings.prompt).text,
             "decoding": {"greedy": True, "max_new_tokens": settings.max_new_tokens},
             "stretches": settings.stretches,
@@ -159,7 +135,7 @@ class _QwenAudio:
         self._device = open_device(settings.device, settings.cpus)
         self._dtype: torch.dtype = getattr(torch, resolve_dtype(settings.dtype, settings.device))
         self._processor, self._model = multimodal.load(
-            _resolve(settings), "AutoModelForMultimodalLM", self._dtype, trust_remote_code=False
+            settings.weights(), "AutoModelForMultimodalLM", self._dtype, trust_remote_code=False
         )
         self._model.to(self._device).eval()
         token = getattr(self._processor, "audio_token", None)
@@ -251,7 +227,3 @@ class _Endpoint:
 
     def close(self) -> None:
         self._served.close()
-
-
-def _resolve(settings: Settings) -> weights.Weights:
-    return weights.resolve(str(settings.model), settings.revision, "config.json")

@@ -9,53 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol
 
 import httpx
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from featurize.errors import BadImage, RefusedInput, RunFailed
-from featurize.inference import endpoint, hearing, multimodal, served, weights
+from featurize.inference import endpoint, hearing, multimodal, weights
 from featurize.inference.endpoint import Text
-from featurize.inference.extractor import Columns, ModelSettings
+from featurize.inference.extractor import Columns
 from featurize.inference.hearing import Samples, Stretch
-from featurize.inference.served import Served, ServedSettings
-from featurize.inference.torch_device import DType, inference, open_device, out_of_memory, resolve_dtype, to_device
+from featurize.inference.listener import ListenerSettings
+from featurize.inference.served import Served
+from featurize.inference.torch_device import inference, open_device, out_of_memory, resolve_dtype, to_device
 from featurize.media import decode
 from featurize.media.decode import HERTZ, Sound
 
 PATH = "/audio/transcriptions"
 
 
-class Settings(ModelSettings):
+class Settings(ListenerSettings):
     backend: Literal["speech"] = "speech"
-    model: str | None = Field(None, description="hub id or folder of a Whisper; or give endpoint")
-    revision: str | None = Field(None, description="commit, tag or branch on the hub; a hub id needs one")
-    dtype: DType | Literal["auto"] = Field("auto", description="auto: bfloat16 where the device is fast at it")
-    endpoint: ServedSettings | None = Field(None, description="the endpoint that is asked instead of a model here")
     language: str | None = Field(
         None, min_length=2, description="that all clips are in, such as en; without, the model tells by ear"
     )
     max_new_tokens: int = Field(224, ge=1, le=440, description="cap on the tokens of a stretch of 30 s")
-    silence_db: float = Field(
-        -50, le=0, description="loudness of its loudest moment, in dB below full scale, below which a clip is silent"
-    )
     voice: float = Field(
         0.5, gt=0, lt=1, description="probability of a voice from which on there is one; higher for loud music"
     )
-    batch_size: int = Field(8, ge=1, description="clips, and stretches of them, of one batch, at most")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_by_one(cls, values: Any) -> Any:
-        """An endpoint makes its own batches."""
-        return {"batch_size": 1, **values} if isinstance(values, dict) and values.get("endpoint") else values
-
-    @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
-        if (self.model is None) == (self.endpoint is None):
-            raise ValueError("give exactly one of 'model' and 'endpoint'")
-        return self
 
 
 @dataclass(frozen=True)
@@ -93,16 +74,13 @@ class Extractor:
 
     @staticmethod
     def fingerprint(settings: Settings) -> dict[str, Any]:
-        if settings.endpoint:
-            model: dict[str, Any] = {"endpoint": served.identity(settings.endpoint), "dtype": settings.endpoint.dtype}
-        else:
-            dtype = resolve_dtype(settings.dtype, settings.device)
-            model = {"weights": _resolve(settings).identity, "dtype": dtype, "max_new_tokens": settings.max_new_tokens}
+        most = {} if settings.endpoint else {"max_new_tokens": settings.max_new_tokens}
         return {
             "backend": "speech",
             "table": Extractor.table,
             "version": 1,
-            **model,
+            **settings.identity(),
+            **most,
             "language": settings.language,
             "silence_db": settings.silence_db,
             "voice": [hearing.voice_identity(), settings.voice],
@@ -172,7 +150,7 @@ class _Whisper:
 
         self._device = open_device(settings.device, settings.cpus)
         self._dtype: torch.dtype = getattr(torch, resolve_dtype(settings.dtype, settings.device))
-        folder = _resolve(settings).fetch(weights.FILES)
+        folder = settings.weights().fetch(weights.FILES)
         (self._features, self._tokenizer), self._model = multimodal.load_whole(
             folder, "AutoModelForSpeechSeq2Seq", ("AutoFeatureExtractor", "AutoTokenizer"), self._dtype
         )
@@ -242,7 +220,3 @@ class _Endpoint:
 
     def close(self) -> None:
         self._served.close()
-
-
-def _resolve(settings: Settings) -> weights.Weights:
-    return weights.resolve(str(settings.model), settings.revision, "config.json")
