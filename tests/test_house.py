@@ -94,7 +94,7 @@ def test_the_order_names_every_room():
     rooms = {path.relative_to(ROOT).with_suffix("").parts[1] for path in LIBRARY} - {"__init__"}
     assert rooms == set(ORDER)
     hall = {path.stem for path in (ROOT / "featurize").glob("*.py")}
-    assert hall == {"__init__", "config", "errors", "job_run", "metrics", "report"}
+    assert hall == {"__init__", "errors", "job_run", "metrics", "report"}
 
 
 def test_only_ray_run_imports_ray():
