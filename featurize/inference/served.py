@@ -7,12 +7,14 @@ that the identity of the model is that of its weights where we start the server,
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, HttpUrl, model_validator
 
-from featurize.errors import RefusedInput
+from featurize.errors import BadImage, RefusedInput, RunFailed
 from featurize.inference import weights
 from featurize.inference.endpoint import Endpoint
 from featurize.inference.extractor import Placement
@@ -100,6 +102,21 @@ class Served:
             backoff_s=settings.backoff_s,
             api_key=api_key,
         )
+
+    @contextmanager
+    def first_question(self, refusal: str) -> Iterator[None]:
+        """Around something small that is asked before the real work: an endpoint that cannot work is found out by it.
+
+        `refusal` says what it means when it is refused, such as "does not describe a blank picture". Whatever goes
+        wrong, all is closed. Errors: RunFailed.
+        """
+        try:
+            yield
+        except BaseException as error:
+            self.close()
+            if isinstance(error, BadImage):
+                raise RunFailed(f"the endpoint {refusal}: {error.detail}") from error
+            raise
 
     def close(self) -> None:
         self.endpoint.close()

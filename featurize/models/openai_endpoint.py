@@ -19,7 +19,6 @@ from typing import Any, ClassVar, Literal
 from PIL import Image
 from pydantic import Field
 
-from featurize.errors import BadImage, RunFailed
 from featurize.inference import captions, chat_endpoint, served
 from featurize.inference.extractor import Columns
 from featurize.inference.served import Served, ServedSettings
@@ -63,14 +62,8 @@ class Extractor:
         self._settings = settings
         self._prompt = captions.load_prompt(settings.prompt).text
         self._served = Served(settings)
-        try:
+        with self._served.first_question("does not describe a blank picture"):
             self._describe(self.prepare(Image.new("RGB", (int(side), int(side)), "white")))
-        except BadImage as error:
-            self.close()
-            raise RunFailed(f"the endpoint does not describe a blank picture: {error.detail}") from error
-        except BaseException:
-            self.close()
-            raise
 
     @staticmethod
     def fingerprint(settings: Settings) -> dict[str, Any]:

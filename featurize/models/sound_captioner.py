@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
-from featurize.errors import BadImage, RefusedInput, RunFailed
+from featurize.errors import BadImage, RefusedInput
 from featurize.inference import captions, chat_endpoint, free_text, hearing, multimodal
 from featurize.inference.extractor import Columns
 from featurize.inference.hearing import Samples, Stretch
@@ -188,14 +188,8 @@ class _Endpoint:
         self.concurrency = settings.endpoint.concurrency
         self._prompt, self._most = prompt, settings.max_new_tokens
         self._served = Served(settings.endpoint)
-        try:
+        with self._served.first_question("does not describe a second of sound"):
             self.answers([self.question([hearing.hum(1.0)])])
-        except BadImage as error:
-            self.close()
-            raise RunFailed(f"the endpoint does not describe a second of sound: {error.detail}") from error
-        except BaseException:
-            self.close()
-            raise
 
     def question(self, parts: Sequence[Samples]) -> bytes:
         content: list[dict[str, Any]] = []

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import httpx
 from pydantic import Field
 
-from featurize.errors import BadImage, RefusedInput, RunFailed
+from featurize.errors import RefusedInput
 from featurize.inference import endpoint, hearing, multimodal, weights
 from featurize.inference.endpoint import Text
 from featurize.inference.extractor import Columns
@@ -197,14 +197,8 @@ class _Endpoint:
         self.concurrency = settings.endpoint.concurrency
         self._language = settings.language
         self._served = Served(settings.endpoint)
-        try:
+        with self._served.first_question("does not transcribe half a second of sound"):
             self._ask(hearing.hum(0.5))
-        except BadImage as error:
-            self.close()
-            raise RunFailed(f"the endpoint does not transcribe half a second of sound: {error.detail}") from error
-        except BaseException:
-            self.close()
-            raise
 
     def write(self, parts: Sequence[Samples]) -> list[tuple[str, bool]]:
         return [(self._ask(part), True) for part in parts]

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from featurize.errors import BadImage, RunFailed
+from featurize.errors import BadImage
 from featurize.inference import endpoint, served
 from featurize.inference.extractor import Columns, ModelSettings
 from featurize.inference.served import Served, ServedSettings
@@ -59,14 +59,8 @@ class Extractor:
         self.out_of_memory: tuple[type[BaseException], ...] = ()
         self._instruction = settings.query_instruction or ""
         self._served = Served(settings)
-        try:
+        with self._served.first_question("gives no vector of a word"):
             self.extract(["word"])
-        except BadImage as error:
-            self.close()
-            raise RunFailed(f"the endpoint gives no vector of a word: {error.detail}") from error
-        except BaseException:
-            self.close()
-            raise
 
     @staticmethod
     def fingerprint(settings: Settings) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
-from featurize.errors import BadImage, RunFailed
+from featurize.errors import BadImage
 from featurize.inference import asking, chat_endpoint, letters, served, weights
 from featurize.inference.asking import Floats
 from featurize.inference.endpoint import Answer, Text
@@ -73,12 +73,9 @@ class Ranker:
     def __init__(self, settings: Settings, given: Given) -> None:
         self._given, self._concurrency = given, settings.concurrency
         self._served = Served(settings)
-        try:
+        with self._served.first_question("does not answer a small prompt"):
             self._api, first = self._open_api(settings)
             self._ask_something_small(first)
-        except BaseException:
-            self.close()
-            raise
 
     @staticmethod
     def fingerprint(settings: Settings, given: Given) -> dict[str, Any]:
@@ -116,12 +113,9 @@ class Ranker:
         return (sglang := _Sglang(reader)), sglang
 
     def _ask_something_small(self, api: _Api) -> None:
-        try:
-            said = self._ask(api, api.question(SMALL, 2))
-            if api.tells_all:
-                _complete(api, said)
-        except BadImage as error:
-            raise RunFailed(f"the endpoint does not answer a small prompt: {error.detail}") from error
+        said = self._ask(api, api.question(SMALL, 2))
+        if api.tells_all:
+            _complete(api, said)
 
     def _answers(self, questions: Sequence[Any]) -> Iterator[tuple[int, Floats | BadImage]]:
         """`concurrency` requests are under way at once, so that the engine always has a batch to fill."""
