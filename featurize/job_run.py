@@ -100,7 +100,7 @@ class JobRun:
             phases.finish()
         if finished and not self.dry_run:
             self.lease.fence.check()
-            used = {phase.model_key for phase in self.report.phases}
+            used = {(phase.name, phase.model_key) for phase in self.report.phases}
             self.report.notes += current.settle(self.store, used, self.origin)
             if self.night is None:
                 self.report.notes += compaction.crowded(self.store, self.settings.upkeep.warn_parts)

@@ -38,6 +38,8 @@ COVERAGE = "coverage"
 """As a pin: there shall be none."""
 PIN = "pin"
 EVER = "infinity"
+TEXT_PHASE = "text"
+"""The phase of featurize that makes vectors of texts."""
 _CANDIDATE = pa.schema([("feature", pa.string()), ("model_key", pa.string()), ("covers", pa.int64())])
 
 
@@ -105,13 +107,14 @@ def declared(store: Store, pins: Mapping[str, str | None]) -> dict[str, Choice]:
     return chosen
 
 
-def settle(store: Store, used: Collection[str], origin: Origin) -> list[str]:
+def settle(store: Store, phases: Collection[tuple[str, str]], origin: Origin) -> list[str]:
     """At the end of a finished run: write down what is current from now on; returns what to tell of it.
 
-    Told are changes, and what keeps a model among `used` from being current.
+    `phases` are those of the run: name and model key. Told are changes, and what keeps one of these models from being
+    current.
     """
-    recorded = _recorded(store)
-    found = standings(store, used=used)
+    recorded, used = _recorded(store), {key for _, key in phases}
+    found = standings(store, phases=phases)
     now = {each.feature: each for each in found if each.current}
     chosen, notes = {}, []
     for feature, each in now.items():
@@ -139,14 +142,14 @@ def standings(
     features: Collection[str] = FEATURES,
     *,
     pins: bool = True,
-    used: Collection[str] = (),
+    phases: Collection[tuple[str, str]] = (),
 ) -> list[Standing]:
     """Every model that has rows, by feature; of each feature the current one first.
 
-    Rows are read only where there is a choice, or where `as_of` is a moment. `used` are models of a run that is about
-    to be done, as a part of a night is.
+    Rows are read only where there is a choice, or where `as_of` is a moment. `phases` are those of a run that is about
+    to be done: it is not in table `run` yet.
     """
-    keys = _keys(store, features)
+    keys = _keys(store, features, {key for name, key in phases if name == TEXT_PHASE})
     if not keys:
         return []
     alone = {feature: each[0] for feature, each in keys.items() if len(each) == 1 and as_of == EVER}
@@ -170,8 +173,8 @@ def standings(
         for table, moment in (("run", "started_at"), ("model", "computed_at"), ("production", "computed_at")):
             db.register("committed", store.dataset(table))
             db.execute(f"CREATE TEMP TABLE {table} AS FROM committed WHERE {moment} < $1::TIMESTAMPTZ", [as_of])
-        if used:
-            counts = json.dumps({"phases": [{"model_key": key} for key in used]})
+        if phases:
+            counts = json.dumps({"phases": [{"model_key": key} for _, key in phases]})
             db.execute("INSERT INTO run BY NAME SELECT now() AS started_at, 'done' AS outcome, $1 AS counts", [counts])
         if not pins:
             db.execute("DELETE FROM production")
@@ -186,15 +189,19 @@ def _rows_of(feature: str) -> str:
     return feature.replace("_", " ") + "s"
 
 
-def _keys(store: Store, features: Collection[str]) -> dict[str, list[str]]:
-    """feature -> models with rows, told by the folders of its table; of prompts also by the kind of the recipe."""
+def _keys(store: Store, features: Collection[str], texts: Collection[str] = ()) -> dict[str, list[str]]:
+    """feature -> models with rows, told by the folders of its table; of prompts also by the kind of the recipe.
+
+    The vectors of labels lie in the same table as those of texts: what says that a model is for texts is the phase that
+    used it, in table `run` or, as `texts`, in the run that is about to be done.
+    """
     found: dict[str, list[str]] = {}
     with tables.scratch() as db:
         store.register(db, "model")
         store.register(db, "run")
         kinds = dict(db.execute("SELECT model_key, fingerprint->>'kind' FROM model").fetchall())
-        # The vectors of labels lie in the same table: what says that a model is for texts is the phase that used it.
-        texts = {key for (key,) in db.execute(_OF_TEXTS).fetchall()} if "text_embedding" in features else set()
+        if "text_embedding" in features:
+            texts = {key for (key,) in db.execute(_OF_TEXTS, [TEXT_PHASE]).fetchall()}.union(texts)
     for table in sorted({_table(feature) for feature in features}):
         for key in sorted({part.split("/")[1] for part in store.parts(table) if part.count("/") > 1}):
             feature = f"{kinds.get(key)}_prompt" if table == "prompt" else table
@@ -205,7 +212,7 @@ def _keys(store: Store, features: Collection[str]) -> dict[str, list[str]]:
 
 _OF_TEXTS = """SELECT DISTINCT phase->>'model_key'
     FROM (SELECT unnest(json_extract(counts, '$.phases[*]')) AS phase FROM run)
-    WHERE phase->>'name' = 'text'"""
+    WHERE phase->>'name' = $1"""
 
 
 def _has_rows(store: Store, feature: str, choice: Choice) -> bool:

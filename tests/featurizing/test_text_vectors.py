@@ -93,6 +93,11 @@ def test_names_synopses_and_descriptions_get_vectors_and_a_rerun_only_those_that
     assert all(sha == hashlib.sha256(text.encode()).hexdigest() for text, sha, _ in rows)
     (key,) = {key for *_, key in rows}
     assert current.models(Store("store"))["text_embedding"].model_key == key
+    code, _, told = job("text.revision=other")
+    (other,) = {key for *_, key in embedded()} - {key}
+    assert code == 0
+    assert f"the current text embeddings are now those of {other}" in told, "it says so in the run that made them"
+    assert current.models(Store("store"))["text_embedding"].model_key == other
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ def ran(store, key, pictures, on, outcome="done"):
 
 
 def settle(store, *used):
-    return current.settle(store, used, Origin("this run", "v"))
+    return current.settle(store, [("describe", key) for key in used], Origin("this run", "v"))
 
 
 def declare(store, dry_run=False, **pins):
