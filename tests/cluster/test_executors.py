@@ -12,6 +12,7 @@ from conftest import Cluster
 from featurize.errors import RefusedInput
 from featurize.execution import ray_run
 from featurize.models.fake import Settings
+from featurize.storage import current
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_both_give_the_same_rows_with_real_models(tmp_path: Path, ray_cluster: C
         run(tmp_path / executor, artwork, {**real, "run.executor": executor}, ray_cluster.address)
         found.append(rows(tmp_path / executor))
     for table, local in found[0].items():
-        assert local, f"no rows in {table}"
+        assert bool(local) == (table not in ("clip", *current.OF_CLIPS)), f"{len(local)} rows in {table}"
         for ours, theirs in zip(local, found[1][table], strict=True):
             assert same(ours, theirs)
 
