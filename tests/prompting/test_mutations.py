@@ -15,8 +15,6 @@ from . import worlds
 
 TABLES = ("title", "history", "impression", "pair", "manifest")
 SETTING = {"title": "titles", "history": "history", "impression": "impressions", "pair": "pairs", "manifest": "artwork"}
-
-
 ODD = (None, 7, -1.5, True, "", "a|b", float("nan"), 10**30, [], ["x", None], {"name": "y"}, "\ud800")
 
 
@@ -52,9 +50,7 @@ def encoded(form, rows, rng):
         columns.remove(rng.choice(columns))
     elif change.startswith("retype"):
         column = rng.choice(columns)
-        other = rng.choice(
-            [None, 7, -1.5, True, "", "a|b", float("nan"), 10**30, [], ["x", None], {"name": "y"}, "\ud800"]
-        )
+        other = rng.choice(ODD)
         for row in rows[rng.randrange(len(rows)) :] if change.endswith("some") else rows:
             row[column] = other
     return _encode(form, [{name: row.get(name) for name in columns} for row in rows])
@@ -117,8 +113,8 @@ def run_one(tmp_path, name, form, number):
         flags = [
             f"--set=input.artwork={path}",
             f"--set=store={folder}/store",
-            "--set=embed=null",
-            "--set=describe=null",
+            "--set=run.executor=local",
+            *(f"--set={model}=null" for model in ("embed", "describe", "text")),
         ]
         return cli.main("featurize", "-", featurize.featurize, flags), folder
     given = {f"input__{SETTING[name]}": path}
