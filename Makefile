@@ -127,8 +127,9 @@ find: $(READY) ## the artworks nearest to TEXT="two people at sunset", by pictur
 test: $(POSTTRAIN) ## the fast tests
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
+# In the order of their folders: with the files of fewest tests last, a long one would run alone at the end.
 test-slow: $(POSTTRAIN) ## the minutes-long tests
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(POSTTRAIN) ## lint, formatting and types
 	$(PY) -m ruff check .
