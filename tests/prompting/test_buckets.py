@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.prompting import worlds
+from tests.prompting import test_rebuild, worlds
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +53,29 @@ def test_the_prompts_of_a_night_are_those_of_one_bucket_on_ray(tmp_path, monkeyp
     made.pair = [{"member_id": member, "title_id": row["title_id"]} for member in members for row in made.title]
     night = {"prompts__kind": "nightly", "prompts__member_key_env": "A_SECRET", "prompts__at": "2026-11-01T03:00:00Z"}
     assert len(same(tmp_path, made, buckets=20, executor="ray", **night)) > 90
+
+
+def test_what_is_made_again_in_buckets_is_what_one_bucket_makes(tmp_path):
+    """Under the ids that they have; days that the input does not ask for stay."""
+    rows, counts = [], []
+    for name, first, then in (("one", 1, 1), ("more", 2, 3)):
+        folder = tmp_path / name
+        folder.mkdir()
+        world = worlds.plain(impressions=60)
+        where = {"run__executor": "local", "prompts__cpus": 1}
+        test_rebuild.made(folder, world, prompts__buckets=first, **where)
+        before = found(folder)
+        world.impression = world.impression[:40]
+        world.write(folder)
+        assert worlds.run(folder, prompts__buckets=then, **where, **test_rebuild.AGAIN) == 0
+        rows.append(found(folder))
+        counts.append({name: count for name, count in worlds.counts(folder).items() if isinstance(count, int)})
+        assert [row["prompt_id"] for row in rows[-1]] == [row["prompt_id"] for row in before]
+        assert not list(folder.glob("store/_new/prompt")) + list(folder.glob("store/_buckets"))
+    assert rows[0] == rows[1]
+    assert counts[0] == counts[1]
+    assert counts[0]["made again"] == 40
+    assert Counter(test_rebuild.said(rows[0]).values()) == {True: 40, False: 20}
 
 
 def dealt(folder):
