@@ -38,7 +38,7 @@ $(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank) $(KNOWN_
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts posttrain base-model text-model rank evaluate recommend nightly paper compact vacuum settings sql find test test-slow check infra-check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain base-model text-model rank evaluate recommend clips nightly paper compact vacuum settings sql find test test-slow check infra-check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -92,6 +92,11 @@ evaluate: $(READY) ## what each ranker would have earned on the held-out prompts
 
 recommend: $(READY) ## which titles to recommend: features x models with intervals, on what members played next
 	@$(PY) -m jobs.from_make recommend
+
+clips: $(READY) ## what descriptions, transcripts and sound are worth, on the demo's clip world: needs espeak-ng and ffmpeg
+	@$(PY) -m jobs.text_model
+	@$(PY) -m jobs.featurize --profile clips
+	@$(PY) -m jobs.recommend --profile clips
 
 .PHONY: report
 report: $(READY) ## the store as one HTML page for people: nights, artworks, choices, values [HTML=report.html]

@@ -87,7 +87,7 @@ def test_a_wrong_setting_is_refused_by_its_key(override, told):
 
 
 def test_an_unknown_profile_and_a_broken_one_are_named(tmp_path):
-    known = r"cluster, gpu, local, minilm, qwen2\.5-vl"
+    known = r"clips, cluster, gpu, local, minilm, qwen2\.5-vl"
     with pytest.raises(RefusedInput, match=f"profile 'laptop' is unknown; there are: {known}"):
         config.load("laptop")
     with pytest.raises(RefusedInput, match=r"profile 'locl' is unknown; there are: .*; did you mean local\?"):

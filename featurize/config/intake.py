@@ -25,7 +25,9 @@ class Input(Section):
     time_zone: TimeZone | None = Field(
         None, description="zone of times that do not say theirs, such as UTC; without it they are refused"
     )
-    demo: Literal["small", "paper"] = Field("small", description="the demo world to use where no files are given")
+    demo: Literal["small", "paper", "clips"] = Field(
+        "small", description="the demo world to use where no files are given; clips: with the profile of that name"
+    )
     verify: bool = Field(False, description="read and hash every file again, changed or not")
     root: str | None = Field(
         None, description="files outside this folder, links followed, are not read; for manifests from elsewhere"

@@ -1,4 +1,4 @@
-"""A few artworks of the demo world with what a captioner said of them beside what is drawn there."""
+"""A few artworks and clips of the demo world with what models said of them beside what is drawn and spoken there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from featurize.report import WIDTH
-from featurize.storage import tables
+from featurize.storage import tables, views
 from featurize.storage.store import Store
 
 _INDENT = " " * 15
@@ -38,6 +38,29 @@ def beside_truth(store: Store, world: Path, description_key: str, count: int = 3
     return "\n".join(lines)
 
 
+def clips_beside_truth(store: Store, world: Path, count: int = 3) -> str:
+    """Lines of text on `count` clips spread over the clip world at `world`, by the current models."""
+    made = pq.read_table(world / "truth/clip.parquet").to_pylist()
+    chosen = {row["clip_id"]: row for row in (made[len(made) * (2 * n + 1) // (2 * count)] for n in range(count))}
+    with views.connect(store) as db:
+        query = """SELECT clip_id, uri, description, transcript, sound FROM clip_features
+            WHERE clip_id IN (SELECT unnest($chosen)) ORDER BY clip_id"""
+        said = tables.arrow(db, query, {"chosen": list(chosen)}).to_pylist()
+    lines = []
+    for row in said:
+        truth = chosen[row["clip_id"]]
+        lines.append(f"  {row['clip_id']}  {row['uri']}")
+        for who, words in (
+            ("described", row["description"]),
+            ("drawn", truth["caption"]),
+            ("heard", row["transcript"]),
+            ("spoken", truth["line"]),
+            ("sounds", row["sound"]),
+        ):
+            lines += _wrapped(who, words or "(nothing)")
+    return "\n".join(lines)
+
+
 def _told(who: str, row: dict[str, Any]) -> list[str]:
     people = "person" if row["people_count"] == 1 else "people"
     facts = [
@@ -50,5 +73,9 @@ def _told(who: str, row: dict[str, Any]) -> list[str]:
     ]
     if row.get("depicts"):
         facts.append(f"played by {' and '.join(row['depicts'])}")
-    told = textwrap.wrap(row["caption"], WIDTH - len(_INDENT)) + textwrap.wrap(", ".join(facts), WIDTH - len(_INDENT))
+    return _wrapped(who, row["caption"], ", ".join(facts))
+
+
+def _wrapped(who: str, *texts: str) -> list[str]:
+    told = [line for text in texts for line in textwrap.wrap(text, WIDTH - len(_INDENT))]
     return [f"{_INDENT}{line}" if number else f"{f'{who}:':>14} {line}" for number, line in enumerate(told)]

@@ -16,9 +16,10 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,8 @@ from featurize.report import Progress, shown, wrapped
 
 VERSION = 2
 """Raised whenever the same size and seed would give other files."""
+FOLDERS = ("artwork", "clip", "still", "ears", "truth")
+"""Of all worlds; removed where one is written anew."""
 
 
 @dataclass(frozen=True)
@@ -58,26 +61,37 @@ def write_world(folder: Path, size: Literal["small", "paper"] = "small", seed: i
 
     Errors: RefusedInput when the folder holds something else than a demo world.
     """
-    folder = Path(folder)
-    stamp = {"version": VERSION, "size": size, "seed": seed}
+
+    def make(place: Path) -> None:
+        catalogue = list(titles(SIZES[size].titles, seed))
+        draw(place, [artwork for title in catalogue for artwork in title.artworks])
+        write_tables(place, catalogue, SIZES[size], seed)
+
+    write_whole(Path(folder), {"version": VERSION, "size": size, "seed": seed}, make)
+
+
+def write_whole(folder: Path, stamp: dict[str, Any], make: Callable[[Path], None]) -> None:
+    """Make `folder` hold what `make` writes there, unless its world.json says that it does. Errors: RefusedInput."""
     marker = folder / "world.json"
-    found = _stamp(folder)
-    if found == {**stamp, "complete": True}:
+    if is_whole(folder, stamp):
         return
-    if found.get("complete") and found["version"] != VERSION:
+    found = _stamp(folder)
+    if found.get("complete") and found["version"] != stamp["version"]:
         old = f"{shown(str(folder))} holds version {found['version']} of the demo world"
-        print(wrapped(f"{old}; it is written anew as version {VERSION}", "", ""), flush=True)
+        print(wrapped(f"{old}; it is written anew as version {stamp['version']}", "", ""), flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     _write_text(marker, json.dumps({**stamp, "complete": False}))
-    for name in ("artwork", "truth"):
+    for name in FOLDERS:
         shutil.rmtree(folder / name, ignore_errors=True)
     for path in folder.glob("*.parquet*"):
         path.unlink()
-
-    catalogue = list(titles(SIZES[size].titles, seed))
-    draw(folder, [artwork for title in catalogue for artwork in title.artworks])
-    write_tables(folder, catalogue, SIZES[size], seed)
+    make(folder)
     _write_text(marker, json.dumps({**stamp, "complete": True}))
+
+
+def is_whole(folder: Path, stamp: dict[str, Any]) -> bool:
+    """Whether world.json says so. Errors: RefusedInput when the folder holds something else."""
+    return _stamp(folder) == {**stamp, "complete": True}
 
 
 def is_complete(folder: Path, size: str) -> bool:
@@ -119,27 +133,32 @@ def write_tables(folder: Path, catalogue: list[Title], amounts: Size, seed: int)
     """Everything of a world but its pictures."""
     (folder / "truth").mkdir(exist_ok=True)
     artworks = [artwork for title in catalogue for artwork in title.artworks]
-    _write_table(folder / "truth/scene.parquet", _SCENE, [_scene_table(artworks)])
+    write_table(folder / "truth/scene.parquet", _SCENE, [_scene_table(artworks)])
     _write_members(folder, amounts, catalogue, seed)
-    _write_table(folder / "title.parquet", _TITLE, [_title_table(catalogue)])
-    _write_table(folder / "manifest.parquet", _MANIFEST, [_manifest_table(artworks)])
+    write_table(folder / "title.parquet", TITLE, [title_table(catalogue)])
+    write_table(folder / "manifest.parquet", MANIFEST, [_manifest_table(artworks)])
 
 
 def draw(folder: Path, artworks: list[Artwork]) -> None:
     """Render every artwork to its uri below `folder`, over all processors."""
     for title_id in dict.fromkeys(artwork.title_id for artwork in artworks):
         (folder / "artwork" / title_id).mkdir(parents=True, exist_ok=True)
+    over_all_processors(partial(_draw_one, folder), artworks, "picture")
+
+
+def over_all_processors(make: Callable[[Any], None], things: Sequence[Any], unit: str) -> None:
+    """Call `make` on each; it and they are pickled."""
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 32)
     if workers == 1:
-        for artwork in artworks:
-            _draw_one(folder, artwork)
+        for thing in things:
+            make(thing)
         return
     spawn = multiprocessing.get_context("spawn")
     with (
         ProcessPoolExecutor(workers, mp_context=spawn, initializer=leave_with_parent) as pool,
-        Progress("render", len(artworks), "picture") as progress,
+        Progress("render", len(things), unit) as progress,
     ):
-        for _ in pool.map(_draw_one, [folder] * len(artworks), artworks, chunksize=8):
+        for _ in pool.map(make, things, chunksize=8):
             progress.advance(1)
 
 
@@ -168,14 +187,14 @@ def _write_members(folder: Path, amounts: Size, catalogue: list[Title], seed: in
                 yield table
                 progress.advance(size)
         impressions, rewards, plays_after = log(amounts.impressions, Seen.together(seen), catalogue, seed)
-        _write_table(folder / "truth/reward.parquet", TRUE_REWARD, [rewards])
-        _write_table(folder / "impression.parquet", IMPRESSION, [impressions])
+        write_table(folder / "truth/reward.parquet", TRUE_REWARD, [rewards])
+        write_table(folder / "impression.parquet", IMPRESSION, [impressions])
         yield plays_after
 
-    _write_table(folder / "history.parquet", HISTORY, history())
+    write_table(folder / "history.parquet", HISTORY, history())
 
 
-_TITLE = pa.schema(
+TITLE = pa.schema(
     [
         pa.field("title_id", pa.string(), nullable=False),
         pa.field("name", pa.string(), nullable=False),
@@ -185,7 +204,7 @@ _TITLE = pa.schema(
         ("cast", pa.list_(pa.string())),
     ]
 )
-_MANIFEST = pa.schema(
+MANIFEST = pa.schema(
     [
         pa.field("artwork_id", pa.string(), nullable=False),
         pa.field("title_id", pa.string(), nullable=False),
@@ -213,7 +232,7 @@ _SCENE = pa.schema(
 )
 
 
-def _title_table(catalogue: list[Title]) -> pa.Table:
+def title_table(catalogue: list[Title]) -> pa.Table:
     rows = [
         {
             "title_id": title.title_id,
@@ -225,7 +244,7 @@ def _title_table(catalogue: list[Title]) -> pa.Table:
         }
         for title in catalogue
     ]
-    return pa.Table.from_pylist(rows, schema=_TITLE)
+    return pa.Table.from_pylist(rows, schema=TITLE)
 
 
 def _manifest_table(artworks: list[Artwork]) -> pa.Table:
@@ -241,7 +260,7 @@ def _manifest_table(artworks: list[Artwork]) -> pa.Table:
         }
         for artwork in artworks
     ]
-    return pa.Table.from_pylist(rows, schema=_MANIFEST)
+    return pa.Table.from_pylist(rows, schema=MANIFEST)
 
 
 def _scene_table(artworks: list[Artwork]) -> pa.Table:
@@ -252,7 +271,7 @@ def _scene_table(artworks: list[Artwork]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=_SCENE)
 
 
-def _write_table(path: Path, schema: pa.Schema, chunks: Iterable[pa.Table]) -> None:
+def write_table(path: Path, schema: pa.Schema, chunks: Iterable[pa.Table]) -> None:
     """One row group per chunk; the file appears under its name when it is whole."""
     partial = path.with_name(path.name + ".partial")
     with pq.ParquetWriter(partial, schema, compression="zstd") as writer:

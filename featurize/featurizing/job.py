@@ -53,6 +53,8 @@ class Featurizing(JobRun):
         if artwork is not None and address(artwork) == self.store.uri:
             raise RefusedInput(f"artwork '{artwork}' is the store; give the store a folder of its own")
         self.labels = tags.load_labels(self.settings.labels) if self.settings.embed else None
+        if artwork is None and self.settings.input.demo == "clips":
+            self._make_clip_world()
         for model in self._models():
             phases.fingerprint_of(model)
         if self.dry_run:
@@ -68,6 +70,15 @@ class Featurizing(JobRun):
                 phases.finish()
                 raise
 
+    def _make_clip_world(self) -> None:
+        """Before its models are looked at: what hears its clips is made with them."""
+        if not self.dry_run:
+            from featurize import demo
+
+            demo.write(self.demo, "clips", self.settings.clips.ffmpeg)
+        elif not (self.demo / "manifest.parquet").exists():
+            raise RefusedInput(f"{self.demo} is not there yet, and a dry run makes nothing: run without it once")
+
     def look_at_catalogue(self) -> None:
         """Bring table `artwork` up to date; leaves the distinct pictures in table `picture` of `self.db`."""
         self.declare_current()
@@ -75,7 +86,7 @@ class Featurizing(JobRun):
         if wanted.artwork is None and not self.dry_run:
             from featurize import demo
 
-            demo.write_world(self.demo, wanted.demo)
+            demo.write(self.demo, wanted.demo, self.settings.clips.ffmpeg)
         artwork = wanted.artwork or str(self.demo / "manifest.parquet")
         models = (self.settings.embed, self.settings.describe)
         if wanted.artwork and any(str(getattr(model, "model", "")).startswith("bundled:") for model in models):
@@ -375,4 +386,8 @@ class Featurizing(JobRun):
             from featurize.demo.shown import beside_truth
 
             told = "\n".join(filter(None, [told, beside_truth(self.store, self.demo, described[0])]))
+        if self.settings.input.artwork is None and self.settings.input.demo == "clips" and not self.dry_run:
+            from featurize.demo.shown import clips_beside_truth
+
+            told = "\n".join(filter(None, [told, clips_beside_truth(self.store, self.demo)]))
         return told

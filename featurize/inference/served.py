@@ -7,6 +7,7 @@ that the identity of the model is that of its weights where we start the server,
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ class ServedSettings(Placement):
     serve: str | None = Field(
         None,
         description="command that starts a server and stays, such as: "
-        "vllm serve {weights} --host 127.0.0.1 --port {port}",
+        "vllm serve {weights} --host 127.0.0.1 --port {port}; {python} is the one that runs this job",
     )
     model: str = Field(description="with address, the model's name there; with serve, a folder or hub id")
     revision: str | None = Field(
@@ -89,7 +90,7 @@ class Served:
             self.model = str(self.folder)
             self._server = InferenceServer(
                 settings.serve,
-                {"weights": self.model, "dtype": settings.dtype or ""},
+                {"weights": self.model, "dtype": settings.dtype or "", "python": sys.executable},
                 log_dir=settings.log_dir,
                 start_s=settings.start_s,
                 max_restarts=settings.max_restarts,

@@ -152,10 +152,12 @@ class Prompting(JobRun):
                 "prompts.at is not read: it is for SET=prompts.kind=nightly, and each impression has a time of its own"
             )
         if self._on_demo:
+            if given.demo == "clips":
+                raise RefusedInput("input.demo = clips has members and no impressions: prompts are of small or paper")
             if not self.dry_run:
                 from featurize import demo
 
-                demo.write_world(self.demo, given.demo)
+                demo.write(self.demo, given.demo, self.settings.clips.ffmpeg)
             files |= {name: str(self.demo / f"{name}.parquet") for name in files if name != "pair"}
         setting = {"title": "titles", "history": "history", "impression": "impressions"}
         for name, uri in files.items():

@@ -52,6 +52,8 @@ class Feature:
             return [], None
         key = models.get("text_embedding" if plain == "description" else "image_embedding", "")
         rows = tables.arrow(db, sql("recommending", query), {"model_key": key})
+        if not rows.num_rows:  # it is clips alone that are described
+            return [], None
         return rows["artwork_id"].to_pylist(), _scaled(matrix(rows["embedding"]).astype(np.float32), *found)
 
 

@@ -63,7 +63,7 @@ class Recommending(JobRun):
             if not self.dry_run:
                 from featurize import demo
 
-                demo.write_world(self.demo, given.demo)
+                demo.write(self.demo, given.demo, self.settings.clips.ffmpeg)
             files = {"titles": str(self.demo / "title.parquet"), "history": str(self.demo / "history.parquet")}
         for name, uri in files.items():
             if uri is None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalogues import add_broken, catalogue, paint, rows, run, runs
+from catalogues import OF_CLIPS, add_broken, catalogue, paint, rows, run, runs
+from clips import cut, films, needs_ffmpeg
 
 from featurize.storage import tables
 from featurize.storage.store import Store
@@ -26,19 +27,61 @@ def found(artworks: int, read: int, changed: int, removed: int) -> dict[str, int
 
 
 def stamps(store: Path, table: str = "image_embedding") -> dict[tuple[str, str], tuple[Any, str]]:
-    """(picture, model) -> when and in which run it was computed."""
+    """(picture or clip, model) -> when and in which run it was computed."""
+    sha = tables.contract(table).key[0]
     made = Store(str(store)).dataset(table).to_table().to_pylist()
-    assert len({(row["image_sha256"], row["model_key"]) for row in made}) == len(made)
-    return {(row["image_sha256"], row["model_key"]): (row["computed_at"], row["run_id"]) for row in made}
+    assert len({(row[sha], row["model_key"]) for row in made}) == len(made)
+    return {(row[sha], row["model_key"]): (row["computed_at"], row["run_id"]) for row in made}
 
 
-def present(store: Path) -> dict[str, str]:
-    """artwork_id -> picture, as the newest rows of `artwork` say."""
-    newest = """SELECT artwork_id, image_sha256 FROM artwork
-                QUALIFY row_number() OVER (PARTITION BY artwork_id ORDER BY seen_at DESC) = 1 AND present"""
+def present(store: Path, table: str = "artwork", name: str = "artwork_id", sha: str = "image_sha256") -> dict[str, str]:
+    """artwork_id -> picture, or clip_id -> clip, as the newest rows say."""
+    newest = f"""SELECT {name}, {sha} FROM {table}
+                QUALIFY row_number() OVER (PARTITION BY {name} ORDER BY seen_at DESC) = 1 AND present"""
     with tables.connect() as db:
-        Store(str(store)).register(db, "artwork")
+        Store(str(store)).register(db, table)
         return dict(db.execute(newest).fetchall())
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+def test_each_run_does_only_what_is_new_of_clips(tmp_path: Path) -> None:
+    """As with pictures: new, replaced, renamed, copied, removed and touched files, broken ones, and another model."""
+    artwork, store = films(tmp_path / "artwork", 5), tmp_path / "store"
+    (artwork / "empty.mp4").write_bytes(b"")
+    (artwork / "words.mp4").write_bytes(b"these are words and no clip")
+    cut(artwork / "0.mp4", artwork / "half.mp4")
+
+    def clips() -> dict[str, str]:
+        return present(store, "clip", "clip_id", "clip_sha256")
+
+    run(store, artwork, OF_CLIPS)
+    assert counts(store) == (found(8, 8, 8, 0), 5)
+    first, before = stamps(store, "clip_description"), clips()
+
+    whole = (artwork / "0.mp4").read_bytes()
+    (artwork / "new.mp4").write_bytes(whole + b"\0\0\0\x08free" * 70)
+    (artwork / "0.mp4").write_bytes(whole + b"\0\0\0\x08free" * 71)  # replaced
+    (artwork / "1.mp4").rename(artwork / "renamed.mp4")
+    shutil.copy(artwork / "2.mp4", artwork / "copy.mp4")
+    (artwork / "3.mp4").unlink()
+    os.utime(artwork / "4.mp4", (1, 1))  # touched: read again, and found to be the same
+    run(store, artwork, OF_CLIPS)
+    assert counts(store) == (found(9, 5, 5, 2), 2)
+    second, after = stamps(store, "clip_description"), clips()
+    assert {key: second[key] for key in first} == first
+    assert after["renamed.mp4"] == before["1.mp4"]
+    assert after["copy.mp4"] == after["2.mp4"] == before["2.mp4"]
+    assert after["4.mp4"] == before["4.mp4"]
+    assert after["0.mp4"] != before["0.mp4"]
+    assert before.keys() - after.keys() == {"1.mp4", "3.mp4"}
+
+    other = OF_CLIPS | {"describe_clips": '{backend = "fake_clip", frames = 3}'}
+    run(store, artwork, other)
+    assert counts(store) == (found(9, 0, 0, 0), 5)  # of what the catalogue has now
+    third = stamps(store, "clip_description")
+    assert {key: third[key] for key in second} == second
+    assert sorted(row[4] for row in rows(store)["quarantine"]) == ["empty", "not_a_clip", "truncated"]
 
 
 @pytest.mark.slow

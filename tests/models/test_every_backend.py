@@ -75,6 +75,17 @@ def examples(tmp_path_factory: pytest.TempPathFactory, embeddings: str) -> dict[
                 {"frames": 6},
             ],
         ),
+        "frame_captioner": Example(
+            {**captioner, "frames": 2},
+            [
+                {"model": f"{folder}/captioner1"},
+                {"dtype": "bfloat16"},
+                {"prompt": str(prompt)},
+                {"max_new_tokens": 9},
+                {"max_pixels": 50_000},
+                {"frames": 3},
+            ],
+        ),
         "open_clip_image": clip,
         "open_clip_text": clip,
         "text_encoder": Example(
@@ -126,7 +137,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory, embeddings: str) -> dict[
     }
 
 
-SLOW = ("openai_endpoint", "video_captioner", "speech", "sound_captioner")
+SLOW = ("openai_endpoint", "video_captioner", "frame_captioner", "speech", "sound_captioner")
 """Backends whose tests take a while, as they start a server or have clips to go through."""
 
 
