@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
@@ -30,10 +30,10 @@ NEVER_A_MODEL = ("worker_crashed", "timeout")
 
 
 def strip(db: duckdb.DuckDBPyConnection, today: date) -> Row:
-    """The last nights by job: `days` and `jobs`, each with a cell a day (None where nothing ran)."""
+    """The last nights by job: `days` and `jobs`, each with a cell a night (None where nothing ran for it)."""
     first = today - timedelta(days=NIGHTS - 1)
     cells: dict[str, dict[date, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows(db, "nights", since=datetime(first.year, first.month, first.day, tzinfo=UTC)):
+    for row in rows(db, "nights", since=first):
         cells[row["job"]][row["night"]].append(row)
     days = [first + timedelta(days=number) for number in range(NIGHTS)]
     jobs = [{"name": job, "cells": [_cell(nights.get(day, [])) for day in days]} for job, nights in cells.items()]

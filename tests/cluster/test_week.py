@@ -209,16 +209,20 @@ def tells_the_story(store: Path, page: Path) -> None:
     assert ended == expected
     assert cli.main("report", "doc", report.report, [f"--set=store={store}", f"--set=report.html={page}"]) == 0
     html = page.read_text()
+    nights = dict(re.findall(r'data-tip="([^",]*), nightly: ([^";]*)', html))
+    how = {day: ["1 done"] for day in DAYS} | {"wed": ["2 failed", "1 done"], "thu": ["1 killed"]}
+    assert {night: re.findall(r"\d+ [a-z]{4,}", said) for night, said in nights.items()} == {
+        f"{DAYS[day]:%a %d %b}": expected for day, expected in how.items()
+    }
     (data, *_) = re.findall(r'<script[^>]*type="application/json"[^>]*>(.*?)</script>', html, flags=re.DOTALL)
     shown = {art["id"] for title in json.loads(data)["titles"] for art in title["art"]}
     assert WITHDRAWN not in shown
     assert {REPLACED, BROKEN, f"{LATE[0]}-1"} <= shown
     text = " ".join(re.sub(r"<[^>]*>", " ", html).split())
     for told in (
-        "nightly 2 failed, 1 killed, 6 done",
         "no longer lists 24 of the 48 artworks it had",
         "manifest.parquet: cannot be read",
-        "nightly killed",
+        f"nightly of {DAYS['thu'].strftime('%d %b').lstrip('0')} killed",
         "featurize.new or changed 5 , featurize.removed 1",
         "openai_endpoint",
         "truncated",

@@ -115,12 +115,13 @@ def described(rows, key, at):
     ]
 
 
-def run_row(run_id, back, job, outcome="done", message="", seconds=60.0, phases=(), **counts):
+def run_row(run_id, back, job, outcome="done", message="", seconds=60.0, phases=(), of=None, **counts):
+    """Of a run that started so many nights back; `of` is the date that a night is for, if it was given."""
     counts = {**counts, "examples": {}, "quarantined": {}, "phases": list(phases)}
     return {
         "run_id": run_id,
         "job": job,
-        "settings": "{}",
+        "settings": json.dumps({"nightly": {"date": of and str(of.date())}}),
         "started_at": night(back),
         "seconds": seconds,
         "outcome": outcome,
@@ -314,6 +315,9 @@ def full(folder):
         run_row("r3", 1, "featurize", phases=phases, found=15, removed=0),
         run_row("r4", 1, "rank", "interrupted"),
         run_row("r5", 0, "prompts", phases=[phase("prompts", "prompts-logged", 120)]),
+        run_row("r6", 3, "nightly", "failed", "half a file"),
+        run_row("r7", 1, "nightly", of=night(3)),  # two days late
+        run_row("r8", 1, "featurize", of=night(3)),  # which is not for a night
     ]
     for row in runs:
         commit(store, "run", [row])

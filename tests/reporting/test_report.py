@@ -59,11 +59,17 @@ def everything(tmp_path_factory):
 def test_what_ran_and_how_it_ended(everything):
     page, _, _ = everything
     told = [attrs["data-tip"] for tag, attrs in page.tags if tag == "a" and "cell" in attrs.get("class", "")]
-    assert len(told) == 6
+    assert len(told) == 7
     assert any(f"{stores.night(4):%a %d %b}, featurize: 1 killed" in each for each in told)
     assert f"{stores.night(3):%a %d %b}, featurize: 1 done, 1 min 0 s" in told
     assert any(f"{stores.night(2):%a %d %b}, featurize: 1 failed" in each and stores.HOSTILE in each for each in told)
     assert any("rank: 1 interrupted" in each for each in told)
+    of_nights = [each for each in told if "nightly" in each]  # under the date that it was for, not when it ran
+    assert of_nights == [
+        f"{stores.night(3):%a %d %b}, nightly: 1 failed, 1 done, 2 min 0 s; the last one is done\nhalf a file"
+    ]
+    assert f"nightly of {stores.night(3).strftime('%d %b').lstrip('0')} done" in page.section["nights"]
+    assert any(f"{stores.night(1):%a %d %b}, featurize: 2 done" in each for each in told)
     assert "featurize done 1 min 0 s 29" in page.section["nights"]
     assert "found 15" in page.section["nights"]
 

@@ -52,11 +52,13 @@ SELECT run_id, job, run.started_at,
        CAST(run.counts->'$.spent.gpu_s' AS DOUBLE) AS gpu_s,
        CAST(run.counts->'$.spent.cost' AS DOUBLE) AS cost,
        CAST(run.counts->'$.spent.bytes_read' AS BIGINT) AS bytes_read,
-       CAST(run.counts->'$.spent.bytes_written' AS BIGINT) AS bytes_written
+       CAST(run.counts->'$.spent.bytes_written' AS BIGINT) AS bytes_written,
+       coalesce(TRY_CAST(CASE WHEN job = 'nightly' THEN run.settings->>'$.nightly.date' END AS DATE),
+           (run.started_at AT TIME ZONE 'UTC')::DATE) AS night
 FROM run
 LEFT JOIN counted USING (run_id)
 LEFT JOIN phases USING (run_id)
 LEFT JOIN unfinished USING (run_id)
 LEFT JOIN seen USING (run_id)
 ORDER BY run.started_at;
-COMMENT ON VIEW runs IS 'Runs, oldest first. counts is a map: counts[''removed''], counts[''quarantined.truncated'']. outcome started is of a run that goes on, killed of one that gave no sign of life after last_seen; their counts, and done, are of the rows that they have committed by then, by table. read_s to bytes_written are as in run_phase, of the whole run; cost is gpu_s at cost.per_gpu_hour';
+COMMENT ON VIEW runs IS 'Runs, oldest first. counts is a map: counts[''removed''], counts[''quarantined.truncated'']. outcome started is of a run that goes on, killed of one that gave no sign of life after last_seen; their counts, and done, are of the rows that they have committed by then, by table. read_s to bytes_written are as in run_phase, of the whole run; cost is gpu_s at cost.per_gpu_hour; night is the date that a night was for, and of other jobs the day (UTC) on which they started';
