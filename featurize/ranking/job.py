@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from featurize.config import Settings
 from featurize.errors import NothingYet, RefusedInput, RunFailed
 from featurize.execution import phases, plan
+from featurize.execution.plan import Shard
 from featurize.execution.run import Outcome, Work, hopeless
 from featurize.inference import causal_lm
 from featurize.inference.exploration import Explore
@@ -35,6 +35,8 @@ from featurize.storage.tables import sql
 JOB = "rank"
 PROMPTS_HERE = 2_000
 """Prompts of a shard of a ranker that runs in this process: so many are held as objects at once."""
+PLANNED = 100_000
+"""Prompts whose shards are planned at once; the others wait in DuckDB, and beyond `prompts.memory` in its files."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,10 @@ class Ranking(JobRun):
             raise RefusedInput("rank.rankers names no ranker")
         if not self.store.there():
             raise RefusedInput(f"{self.store.uri} has no prompts: run `make prompts` first")
-        self.db = tables.connect()
         self.scratch = tempfile.TemporaryDirectory(prefix="personal-artwork-rank-")
+        self.db = tables.connect()
+        folder = self.scratch.name.replace("'", "''")
+        self.db.execute(f"SET temp_directory = '{folder}'; SET memory_limit = '{settings.prompts.memory}'")
         self.data = Data(self._open_data)
         self.unanswered: dict[str, str] = {}
         self.served: tuple[str, str] | None = None
@@ -166,12 +170,11 @@ class Ranking(JobRun):
         key = model_key(found)
         if not self.dry_run:
             phases.record_model(self.store, self.lease.fence, found, self.origin)
-        missing = self._missing(planned, key)
-        report = PhaseReport(planned.name, key, new=missing.num_rows)
+        report = PhaseReport(planned.name, key, new=self._plan_missing(planned, key))
         self.report.phases.append(report)
         if self.dry_run:
             return
-        for outcome in self._execute(planned, key, missing, report, lambda work: work):
+        for outcome in self._execute(planned, key, report, lambda work: work):
             report.add(outcome)
         self.out_of_time(report)
         self._tell_letters(planned.name, key)
@@ -180,15 +183,15 @@ class Ranking(JobRun):
         return phase.fingerprint(planned.ranker, planned.settings, planned.given, self.explore)
 
     def _execute(
-        self, planned: Planned, key: str, missing: pa.Table, report: PhaseReport, wrap: Callable[[Phase], Work]
+        self, planned: Planned, key: str, report: PhaseReport, wrap: Callable[[Phase], Work]
     ) -> Iterator[Outcome]:
-        """Outcomes of the shards of `missing`. Errors: RunFailed when most fail."""
-        if not missing.num_rows or self.deadline.passed:
+        """Outcomes of the shards of table `planned`. Errors: RunFailed when most fail."""
+        if not report.new or self.deadline.passed:
             return
         settings, here = self.settings, not planned.settings.letters
         if here:
             settings = settings.model_copy(update={"run": settings.run.model_copy(update={"executor": "local"})})
-        with Progress(report.name, missing.num_rows, "prompt", loading=planned.name) as progress:
+        with Progress(report.name, report.new, "prompt", loading=planned.name) as progress:
             crew = phases.crew(settings, planned.settings)
             work = Phase(
                 name=report.name,
@@ -203,11 +206,11 @@ class Ranking(JobRun):
                 fence=self.lease.fence,
                 origin=self.origin,
             )
-            most = PROMPTS_HERE if here else min(self.wanted.shard_prompts, -(-missing.num_rows // crew.workers))
-            shards = plan.shards(missing, key, most)
+            most = PROMPTS_HERE if here else min(self.wanted.shard_prompts, -(-report.new // crew.workers))
             failed: Counter[str] = Counter()
             done = 0
             report.here = settings.run.executor == "local"
+            shards = self._shards(key, most, report.new)
             done_by = phases.execute(settings, wrap(work), shards, crew.workers, progress.advance, self.deadline)
             for outcome in done_by:
                 yield outcome
@@ -227,13 +230,13 @@ class Ranking(JobRun):
         if known or self.dry_run:
             return known
         sampled = {"seed": self.wanted.seed, "at_least": prior.AT_LEAST, "share": prior.SHARE}
-        some = tables.arrow(self.db, sql("ranking", "sample"), sampled)
+        count = self._plan("sample", sampled)
         asked = replace(planned, given=replace(planned.given, orders=prior.ALL_ORDERS))
         key = model_key(self._fingerprint(asked))
-        report = PhaseReport(f"{planned.name} prior", key, new=some.num_rows)
+        report = PhaseReport(f"{planned.name} prior", key, new=count)
         self.report.phases.append(report)
         found = []
-        for outcome in self._execute(asked, key, some, report, prior.Estimate):
+        for outcome in self._execute(asked, key, report, prior.Estimate):
             report.add(outcome)
             found.append(outcome.found or {})
         if self.out_of_time(report):  # of fewer prompts it would be another prior
@@ -265,6 +268,7 @@ class Ranking(JobRun):
         name, key = self.served
         if key in self.unanswered:
             raise RunFailed(f"{self.unanswered[key]}; so nothing is chosen by it")
+        self.db.execute("RESET memory_limit")  # what a bucket of choices takes cannot wait in files
         with self.report.spent.on("write_s"):
             written = choosing.choose(
                 self.db,
@@ -279,8 +283,8 @@ class Ranking(JobRun):
         self.report.counts["choices"] = written
         self.report.notes.append(f"table choice: what {name} chose, {key}")
 
-    def _missing(self, planned: Planned, key: str) -> pa.Table:
-        """Prompts that the ranker can rank and has not: key, source (their part), attempts."""
+    def _plan_missing(self, planned: Planned, key: str) -> int:
+        """Plan the prompts that the ranker can rank and has not; returns how many."""
         needs, name = load_ranker(planned.ranker).Ranker.needs, planned.name
         able = f"coalesce({needs or 'true'}, false)"
         self.db.execute(f"CREATE OR REPLACE TEMP VIEW asked AS SELECT *, {able} AS able FROM prompt_to_rank")
@@ -291,8 +295,20 @@ class Ranking(JobRun):
             self.report.notes.append(f"{name}: leaves out {unable:,} prompts, as it can only rank where {needs}")
         self.store.register(self.db, "ranking", [key])
         self.store.register(self.db, "quarantine", [key])
-        parameters: dict[str, Any] = {"model_key": key, "max_attempts": self.settings.run.max_attempts}
-        return tables.arrow(self.db, sql("ranking", "todo"), parameters)
+        return self._plan("todo", {"model_key": key, "max_attempts": self.settings.run.max_attempts})
+
+    def _plan(self, query: str, parameters: dict[str, Any]) -> int:
+        """Make a query's prompts table `planned`: key, source (their part), attempts. Returns how many there are."""
+        self.db.execute(f"CREATE OR REPLACE TEMP TABLE planned AS {sql('ranking', query)}", parameters)
+        return int(tables.scalar(self.db, "SELECT count(*) FROM planned"))
+
+    def _shards(self, key: str, size: int, count: int) -> Iterator[Shard]:
+        """Of table `planned`, read piece by piece as they are asked for."""
+        step = size * max(1, PLANNED // size)
+        for begin in range(0, count, step):
+            rows = "FROM planned WHERE rowid >= $begin AND rowid < $end ORDER BY rowid"
+            piece = tables.arrow(self.db, rows, {"begin": begin, "end": begin + step})
+            yield from plan.shards(piece, key, size)
 
     def summary(self) -> str:
         """The last lines of the run."""
