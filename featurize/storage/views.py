@@ -56,6 +56,7 @@ TRAINING = ("labelled_prompt", "current_prompt", "played", "sft", "dpo", "traini
 """From prompts to what is trained on."""
 READABLE = (
     "artwork_present",
+    "clip_present",
     "run_phase",
     "runs",
     "artwork_tag",

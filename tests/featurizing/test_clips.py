@@ -132,6 +132,16 @@ def test_the_catalog_shows_present_clips_with_their_words_or_why_there_are_none(
         ("words.mp4", "words", None, ["not_a_clip"]),
     ]
     assert shown() == told
+    with duckdb.connect("store/catalog.duckdb", read_only=True) as db:
+        covered = "SELECT pictures, done, failed, quarantined, pending FROM coverage WHERE feature = 'clip_description'"
+        assert db.execute(covered).fetchall() == [(3, 1, 0, 2, 0)]  # the song has no frames to describe
+        pictures = "SELECT pictures, done, quarantined FROM coverage WHERE feature = 'image_embedding'"
+        assert db.execute(pictures).fetchall() == [(1, 1, 0)]
+        left = "SELECT artwork_ids, reason, lacks FROM quarantine_open ORDER BY ALL"
+        assert db.execute(left).fetchall() == [
+            (["cut.mp4"], "truncated", ["clip_description"]),
+            (["words.mp4"], "not_a_clip", ["clip_description"]),
+        ]
     # Another model takes over once it has done what the first one had.
     assert job(folder, describe_clips__frames=2) == 0
     assert [row[2] for row in shown()] == [None, " ".join([WORDS["red"]] * 2), None, None]

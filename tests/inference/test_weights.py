@@ -150,6 +150,7 @@ def test_a_file_that_points_at_other_weights_is_refused(folder: Path, name: str,
 @pytest.mark.parametrize(
     ("model", "revision", "words"),
     [
+        ("base-models/all-minilm-l6-v2", None, "`make text-model` or `make base-model` fetches it"),
         ("some/where/else", None, "neither a folder"),
         ("bundled:nothing", None, "nothing"),
         ("local-dir:nowhere", None, "nowhere"),

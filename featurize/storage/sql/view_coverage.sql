@@ -1,6 +1,13 @@
 CREATE OR REPLACE VIEW coverage AS
 WITH today AS (
-    SELECT count(DISTINCT image_sha256) AS pictures FROM artwork_present
+    SELECT 'pictures' AS given, count(DISTINCT image_sha256) AS pictures FROM artwork_present
+    UNION ALL
+    SELECT 'frames', count(DISTINCT clip_sha256) FILTER (NOT sound) FROM clip_present
+    UNION ALL
+    SELECT 'audio', count(DISTINCT clip_sha256) FROM clip_present
+),
+present AS (
+    SELECT image_sha256 FROM artwork_present UNION ALL SELECT clip_sha256 FROM clip_present
 ),
 finished AS (
     SELECT feature, model_key,
@@ -10,7 +17,7 @@ finished AS (
     FROM (
         SELECT feature, model_key, status, count(DISTINCT image_sha256) AS count
         FROM feature_row
-        SEMI JOIN artwork_present USING (image_sha256)
+        SEMI JOIN present USING (image_sha256)
         GROUP BY feature, model_key, status
     )
     GROUP BY feature, model_key
@@ -25,8 +32,8 @@ SELECT feature, model_key, current, pictures,
        pictures - coalesce(finished.done, 0)::BIGINT - coalesce(finished.failed, 0)::BIGINT - quarantined AS pending,
        coalesce(finished.failed_as, MAP {}) AS failed_as
 FROM feature_model
-CROSS JOIN today
+JOIN today ON today.given = coalesce(of_clips, 'pictures')
 LEFT JOIN finished USING (feature, model_key)
 LEFT JOIN refused USING (feature, model_key)
 ORDER BY feature, current DESC, model_key;
-COMMENT ON VIEW coverage IS 'Of the distinct pictures of today''s catalogue, how many each model has done, has answered in a way that cannot be used (failed_as: the status of the description), cannot do, and has still to do';
+COMMENT ON VIEW coverage IS 'Of the distinct pictures of today''s catalogue, or of its clips that a model for clips is given, how many each model has done, has answered in a way that cannot be used (failed_as: the status of the description), cannot do, and has still to do';

@@ -39,8 +39,12 @@ failing AS (
 )
 SELECT failing.*,
        (SELECT list(artwork_id ORDER BY artwork_id)
-        FROM artwork_present AS a
+        FROM (
+            SELECT artwork_id, image_sha256, uri FROM artwork_present
+            UNION ALL
+            SELECT clip_id, clip_sha256, uri FROM clip_present
+        ) AS a
         WHERE a.image_sha256 = failing.image_sha256 OR a.uri = failing.uri) AS artwork_ids
 FROM failing
 ORDER BY reason, uri;
-COMMENT ON VIEW quarantine_open IS 'What stands between today''s catalogue and the current models: one row per failing picture or unreadable file, newest attempt. lacks names the tables without a row of it; NULL where the file itself cannot be read';
+COMMENT ON VIEW quarantine_open IS 'What stands between today''s catalogue and the current models: one row per failing picture or clip, or unreadable file, newest attempt. artwork_ids has the ids of clips, too; lacks names the tables without a row of it; NULL where the file itself cannot be read';
