@@ -6,8 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import canaries
 import duckdb
-import pyarrow.parquet as pq
 import pytest
 from catalogues import catalogue, run, runs
 
@@ -49,12 +49,7 @@ class Blabber(BaseHTTPRequestHandler):
 print("non-default args:", {"api_key": sys.argv[3:]}, dict(os.environ), flush=True)
 ThreadingHTTPServer(("127.0.0.1", port), Blabber).serve_forever()
 """
-PLANTED = {
-    "AWS_SECRET_ACCESS_KEY": "cn1/rXUtn+FEMI4fH",
-    "AWS_SESSION_TOKEN": "cn2=with'quotes\"and\\slashes",
-    "SOMEBODYS_API_KEY": "cn3-4fHpQz81",
-    "SECRET_NUMBER": "cn4-99120417",
-    "HF_TOKEN": "cn5-hfhfhf99",
+PLANTED = canaries.PLANTED | {
     "SPOKEN_WORD": "cn6-sesame",  # named by describe.api_key_env alone
     "PEPPER": "cn7-pepper",  # by prompts.member_key_env
 }
@@ -86,19 +81,10 @@ def endpoint(folder: Path, left: Path, mood: str) -> str:
 
 
 def tell_tales(left: Path, said: str) -> list[str]:
-    """Where a canary is found: in what the run said, or in a file, of Parquet also in the values."""
-    found = ["output" for canary in CANARIES if canary in said or json.dumps(canary)[1:-1] in said]
-    for path in left.rglob("*"):
-        if not path.is_file():
-            continue
-        text = path.read_bytes().decode("utf-8", "replace")
-        if path.suffix == ".parquet":
-            text += str(pq.read_table(path).to_pylist())
-        spelled = [
-            spelling for canary in CANARIES for spelling in (canary, json.dumps(canary)[1:-1], repr(canary)[1:-1])
-        ]
-        found += [f"{path.name}: {spelling}" for spelling in spelled if spelling in text]
-    return found
+    """Where a canary is found: in what the run said, or in a file."""
+    return [f"output: {spelling}" for spelling in canaries.spelled_in(said, CANARIES)] + canaries.tell_tales(
+        left, CANARIES
+    )
 
 
 SLOW = [pytest.param(mood, marks=pytest.mark.slow) for mood in ("refuses", "dies")]
