@@ -33,11 +33,12 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "memory": memory.measure,
     "prompts": prompts.paper,
     "prompts-large": prompts.large,
+    "prompts-dealt": prompts.dealt,
     "similar": similar.measure,
     "near-duplicates": near_duplicates.small,
     "near-duplicates-large": near_duplicates.large,
     "ranking": ranking.measure,
     "evaluate": evaluation.measure,
 }
-ON_REQUEST = {"planning-backfill", "prompts-large", "near-duplicates-large"}
+ON_REQUEST = {"planning-backfill", "prompts-large", "prompts-dealt", "near-duplicates-large"}
 """Take so long that they are measured only where they are named."""

@@ -6,6 +6,7 @@ The worlds are made by DuckDB, without pictures: history in the order of time, a
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -26,6 +27,9 @@ HISTORY, IMPRESSIONS = 20_000, 115
 """For each image of the setup: at the default of 1,000, 115,000 prompts from 20 million rows, as in the paper."""
 LARGE = (10, 2_000_000 / 115_000)
 """Times as much history, and as many impressions, in the large world."""
+DEALT = (100_000, 250)
+"""History rows and impressions for each image of the setup where they go by bucket to workers."""
+BUCKETS = 40
 PER_MEMBER = 400
 """History rows."""
 TITLES = 2000
@@ -67,8 +71,26 @@ def large(setup: Setup) -> list[Figure]:
     ]
 
 
-def _run(root: Path, impressions: str, memory: str) -> process.Ran:
-    inputs = (f"input.impressions={impressions}", "input.history=history.parquet", "input.titles=title.parquet")
+def dealt(setup: Setup) -> list[Figure]:
+    """A world dealt into buckets, on Ray with a worker a CPU. Takes minutes and 3 GB of disk."""
+    history, impressions = (setup.images * each for each in DEALT)
+    with tempfile.TemporaryDirectory(prefix="bench-prompts-") as name:
+        folder = Path(name)
+        _write_world(folder, history, impressions)
+        on_ray = ("run.executor=ray", "prompts.cpus=1", f"prompts.buckets={BUCKETS}", "run.metrics_file=metrics.prom")
+        ran = _run(folder, "impression", "1GB", *on_ray)
+        told = (folder / "metrics.prom").read_text(encoding="utf-8")
+    note = f"from {history:,} rows in {BUCKETS} buckets, with 1 GB for DuckDB; the whole process"
+    peak = max(float(value) for value in re.findall(r"^artwork_worker_memory_bytes\S* (\S+)$", told, re.MULTILINE))
+    return [
+        Figure(f"{impressions:,} prompts on Ray", ran.seconds, "s", note),
+        Figure("  peak memory of the process that leads", ran.peak_bytes / 1e9, "GB", at_most=2),
+        Figure("  peak memory of a worker", peak / 1e9, "GB", at_most=2),
+    ]
+
+
+def _run(root: Path, impressions: str, memory: str, *more: str) -> process.Ran:
+    inputs = (f"input.impressions={impressions}", "input.history=history.parquet", "input.titles=title.parquet", *more)
     sets = [f"--set={setting}" for setting in (*inputs, "store=store", f"prompts.memory={memory}")]
     return process.run([sys.executable, "-m", "jobs.prompts", *sets], root)
 

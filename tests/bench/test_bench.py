@@ -114,6 +114,14 @@ def test_a_prompt_of_the_large_world_is_compared_with_one_of_the_paper_world(tmp
     assert found["  cost of one against the paper's world"]["value"] > 0
 
 
+@pytest.mark.slow
+def test_prompts_are_made_in_buckets_on_ray(tmp_path: Path) -> None:
+    found = measured(tmp_path / "bench.json", "--only", "prompts-dealt", "--images", "1")
+    assert "from 100,000 rows in 40 buckets" in found["250 prompts on Ray"]["note"]
+    peaks = [found[f"  peak memory of {whose}"] for whose in ("the process that leads", "a worker")]
+    assert all(0.05 < each["value"] < each["at_most"] == 2 for each in peaks)
+
+
 def test_a_search_is_measured_on_as_many_vectors_as_asked_for(tmp_path: Path) -> None:
     found = measured(tmp_path / "bench.json", "--only", "similar", "--images", "2")
     assert found["similar_artwork on 2,000 x 512"]["at_most"] == 2
