@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 POSTTRAIN := $(VENV)/.posttrain
 CLUSTER := $(VENV)/cluster/.ready
+ATLAS := $(VENV)/atlas/.ready
 
 # The variables that a target knows. Any other is refused: a misspelt ARTWORK would fill a store with the demo.
 JOB := TITLES STORE PROFILE SET DEMO RUN_ID DRY_RUN
@@ -19,6 +20,7 @@ KNOWN_vacuum := STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_nightly := ARTWORK HISTORY IMPRESSIONS PAIRS DATE $(JOB)
 KNOWN_sql := STORE PROFILE ASK
 KNOWN_report := HTML STORE PROFILE SET DRY_RUN
+KNOWN_atlas := STORE PROFILE SET DRY_RUN
 KNOWN_find := TEXT LIKE TOP HTML STORE PROFILE SET
 KNOWN_bench := ARTWORK SET ONLY
 KNOWN_headroom := DEMO
@@ -38,7 +40,7 @@ $(foreach name,$(sort $(KNOWN_featurize) $(KNOWN_prompts) $(KNOWN_rank) $(KNOWN_
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup featurize prompts posttrain base-model text-model rank evaluate recommend clips nightly paper compact vacuum settings sql find test test-slow check infra-check bench headroom bundle bundle-score clean
+.PHONY: help setup featurize prompts posttrain base-model text-model rank evaluate recommend clips nightly atlas paper compact vacuum settings sql find test test-slow check infra-check bench headroom bundle bundle-score clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,12 +69,22 @@ $(POSTTRAIN): $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[posttrain]'
 	@touch $@
 
-# The tools of infra-check, and what a Ray cluster has beside Ray. In an environment of its own that sees the packages of
-# the other: where Ray finds its dashboard's agents it starts them, which would slow every other test.
+# An environment of its own that sees the packages of the other.
+beside = $(PY) -m venv --without-pip $(@D) && \
+	$(PY) -c 'import site; print(site.getsitepackages()[0])' > "$$($(@D)/bin/python -c 'import site; print(site.getsitepackages()[0])')/beside.pth"
+
+# The tools of infra-check, and what a Ray cluster has beside Ray: where Ray finds its dashboard's agents it starts them,
+# which would slow every other test.
 $(CLUSTER): $(READY)
-	@$(PY) -m venv --without-pip $(VENV)/cluster
-	@$(PY) -c 'import site; print(site.getsitepackages()[0])' > "$$($(VENV)/cluster/bin/python -c 'import site; print(site.getsitepackages()[0])')/beside.pth"
-	@$(VENV)/cluster/bin/python -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[cluster,infra]'
+	@$(beside)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[cluster,infra]'
+	@touch $@
+
+# Without our constraints: it wants other versions of some packages, which only it sees.
+$(ATLAS): $(READY)
+	@$(beside)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check embedding-atlas==0.26.0 \
+		|| { echo 'make atlas: embedding-atlas cannot be installed here; why stands above, and nothing else needs it' >&2; exit 1; }
 	@touch $@
 
 featurize: $(READY) ## artwork files to embeddings, tags and descriptions in Parquet
@@ -101,6 +113,9 @@ clips: $(READY) ## what descriptions, transcripts and sound are worth, on the de
 .PHONY: report
 report: $(READY) ## the store as one HTML page for people: nights, artworks, choices, values [HTML=report.html]
 	@$(PY) -m jobs.from_make report
+
+atlas: $(ATLAS) ## a map of the store to walk through, by embedding-atlas in the browser: thumbnails, words, neighbours
+	@$(PY) -m jobs.from_make atlas
 
 paper: $(POSTTRAIN) ## the experiment: every ranker and way of post-training on the demo world `paper`, with the truth beside; hours
 	@$(PY) -m jobs.paper

@@ -112,7 +112,7 @@ class Upkeep(Section):
 
 
 class Report(Section):
-    """What `make report` makes of a store."""
+    """What `make report` and `make atlas` make of a store."""
 
     html: str = Field("report.html", min_length=1, description="file of the page (HTML=)")
     artworks: int = Field(
@@ -120,3 +120,4 @@ class Report(Section):
         ge=1,
         description="artworks the page shows at most, in whole titles; fewer where it would pass 20 MB or a minute",
     )
+    atlas: str = Field("atlas.parquet", min_length=1, description="file of `make atlas`, which embedding-atlas reads")

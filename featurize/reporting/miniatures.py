@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from PIL import Image
 
@@ -45,10 +46,11 @@ class Picture:
 
 
 class Thumbnails:
-    """All thumbnails of a page, each once. `place` is that of a content in `data`, which is WebP in base64."""
+    """All thumbnails of a page, each once. `place` is that of a content in `data`, which is `form` in base64."""
 
-    def __init__(self, settings: Settings, pictures: int) -> None:
+    def __init__(self, settings: Settings, pictures: int, form: Literal["WEBP", "JPEG"] = "WEBP") -> None:
         """`pictures` is how many there may be. Errors: RefusedInput for an `input.root` that is no folder."""
+        self.form = form
         self.edge = next((edge for most, edge in EDGES if pictures <= most), SMALLEST)
         self.data: list[str] = []
         self.place: dict[str, int] = {}
@@ -105,7 +107,7 @@ class Thumbnails:
         except Exception as error:  # of a decoder, whose libraries raise anything
             return f"{type(error).__name__}: {error}"
         written = io.BytesIO()
-        small.save(written, "WEBP", quality=QUALITY, method=4)
+        small.save(written, self.form, quality=QUALITY, method=4)
         return written.getvalue()
 
     def _at_least(self, picture: Picture) -> tuple[int, int] | None:
