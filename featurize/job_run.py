@@ -56,6 +56,13 @@ class JobRun:
         self._held = ExitStack()
         self._tables = tables
 
+    @property
+    def on_demo(self) -> bool:
+        """Whether nobody's tables are given, so that the demo world's are meant. Pairs may be a file of that world."""
+        given = self.settings.input
+        ours = given.pairs is None or self.demo.resolve() in Path(given.pairs).resolve().parents
+        return ours and not (given.titles or given.history or given.impressions)
+
     def __enter__(self) -> Self:
         if self.night is None and self.store.has("run", run_id=self.origin.run_id, outcome=ENDED):
             raise RefusedInput(f"run id '{self.origin.run_id}' is taken in {self.store.uri}: give another, or none")

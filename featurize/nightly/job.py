@@ -60,12 +60,15 @@ class Night(JobRun):
     def _look_at_inputs(self) -> bool:
         """Whether there are impressions to learn from and to judge by. Errors: RefusedInput."""
         given = self.settings.input
-        on_demo = not (given.titles or given.history or given.impressions)
-        if on_demo and given.artwork is not None:
-            raise RefusedInput(
-                "input.titles (TITLES=) and input.history (HISTORY=) are not set: a night is of members too; for the "
-                "artwork alone there is `make featurize`"
-            )
+        on_demo = self.on_demo
+        if not on_demo or given.artwork is not None:
+            lacking = [f"input.{name} ({name.upper()}=)" for name in ("titles", "history") if not getattr(given, name)]
+            if lacking:
+                verb = "are" if len(lacking) > 1 else "is"
+                raise RefusedInput(
+                    f"{' and '.join(lacking)} {verb} not set: a night is of members too; "
+                    "for the artwork alone there is `make featurize`"
+                )
         if on_demo and given.pairs is None and not self.settings.prompts.active_days:
             pairs = str(self.demo / "impression.parquet")  # what members were shown, they are shown again
             self.settings = self.settings.model_copy(update={"input": given.model_copy(update={"pairs": pairs})})

@@ -63,7 +63,9 @@ class Resampling:
         """For each pair of columns (n, k) and statistics of their means: the interval of each statistic.
 
         `rows` (m,) are the numbers of the rounds to use, where not all. A round that counts for some of the columns
-        only is 0 in the others. All in one matrix product: reading the counts is what takes the time.
+        only is 0 in the others. Of one cluster alone nothing is known but the estimates.
+
+        All in one matrix product: reading the counts is what takes the time.
         """
         cluster = self.cluster if rows is None else self.cluster[rows]
         present, at = np.unique(cluster, return_inverse=True)
@@ -78,6 +80,10 @@ class Resampling:
         found = []
         for block, means, (columns, statistics) in zip(blocks, np.split(drawn, ends[:-1]), asked, strict=True):
             whole = block.sum(axis=0)[:, None] / self.size
+            if len(present) < 2:
+                alone = [self._with_error(whole.T, columns.shape[1], each)[0] for each in statistics]
+                found.append([_interval(float(value[0]), np.nan, means[0], confidence) for value in alone])
+                continue
             found.append([self._interval(whole, means, columns.shape[1], each, confidence) for each in statistics])
         return found
 

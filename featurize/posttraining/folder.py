@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,16 @@ class Folder:
         self._old = self.place.with_name(f".{self.place.name}.old")
 
     def recover(self) -> None:
-        """Finish what a killed run began, for the holder of the lease. Errors: RefusedInput when it is no model's."""
+        """Finish what a killed run began, for the holder of the lease.
+
+        Errors: RefusedInput when the place is no model's, or nothing can be written there.
+        """
+        try:
+            self._works.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RefusedInput(f"posttrain.output: nothing can be written at {self.place}: {error}") from error
+        with suppress(OSError):  # it holds checkpoints
+            self._works.rmdir()
         if self._old.exists() and not self.place.exists():
             self._old.rename(self.place)
         shutil.rmtree(self._old, ignore_errors=True)
@@ -77,6 +87,16 @@ class Folder:
         shutil.rmtree(found, ignore_errors=True)
         found.mkdir(parents=True)
         return found
+
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """Around what writes weights. Errors: RunFailed where they do not fit on the disk, for one."""
+        from safetensors import SafetensorError
+
+        try:
+            yield
+        except SafetensorError as error:
+            raise RunFailed(f"posttrain.output: weights cannot be written beside {self.place}: {error}") from error
 
     def publish(self, new: Path) -> None:
         """Put `new` in its place; what was there goes, and so do the checkpoints. Errors: RunFailed."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from featurize.config import Settings
+from featurize.config import Posttrain, Settings
 from featurize.errors import RefusedInput
 from featurize.execution import phases
 from featurize.inference import causal_lm, letters
@@ -98,7 +98,7 @@ class PostTraining(JobRun):
             return
         some = self.rows.table.select(["prompt_id", "answer", "messages"]).take(self.rows.learnt).to_pylist()
         if self.wanted.rationales is not None:
-            self.rationales = rationale.of_file(self.wanted.rationales, some)
+            self.rationales, counts = rationale.of_file(self.wanted.rationales, some)
         else:
             teacher = rationale.fingerprint(self.wanted.teacher)
             key = model_key(teacher)
@@ -108,7 +108,7 @@ class PostTraining(JobRun):
             elif not self.only_told:
                 rationale.wait(self.store, some, key)
             self.rationales, counts = rationale.known(self.store, some, key)
-            self.report.counts |= {f"rationales {status}": count for status, count in sorted(counts.items())}
+        self.report.counts |= {f"rationales {status}": count for status, count in sorted(counts.items())}
         self.report.counts["rationales"] = len(self.rationales)
 
     def measure(self) -> None:
@@ -183,7 +183,8 @@ class PostTraining(JobRun):
                 callbacks=[watch],
             )
             self.learnt_from = dict(self.report.counts)
-            self.log = trainers.fit(self.trainer, work, out_of_memory())
+            with self.folder.written():
+                self.log = trainers.fit(self.trainer, work, out_of_memory())
         self.seconds = watch.seconds
         self.report.counts["steps"] = int(self.trainer.state.global_step)
 
@@ -196,7 +197,8 @@ class PostTraining(JobRun):
                 self._merge_later()
             return
         new = self.folder.new()
-        self.trainer.save_model(str(new))
+        with self.folder.written():
+            self.trainer.save_model(str(new))
         (new / "training_args.bin").unlink(missing_ok=True)
         folder.copy_tokenizer(self.base, new)
         if self.wanted.lora:
@@ -272,7 +274,10 @@ class PostTraining(JobRun):
         if not self.first:
             return ""
         if not self.only_told:
-            self.report.notes.insert(0, f"model {shown(str(self.folder.place))}, {self.key}")
+            place = shown(str(self.folder.place))
+            usual = self.wanted.output == Posttrain.model_fields["output"].default
+            how = "" if usual else f"; `make rank SET=posttrain.output={place}` ranks by it"
+            self.report.notes.insert(0, f"model {place}, {self.key}{how}")
         example = ask(self.store, "SELECT fingerprint FROM model WHERE backend = 'posttrain'")
         return self.report.text(shown(self.store.uri), example, self.only_told)
 

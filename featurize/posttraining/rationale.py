@@ -40,7 +40,8 @@ MOST_LOST = 0.2
 """Share of the asked-for rationales that may be of no use before the run ends."""
 _NAMED = re.compile(
     r"\b(?:answer|choice|pick)\b\W{0,3}(?:is\b\W{0,3})?(?:option\b|artwork\b)?\W{0,3}(?P<after>[A-Za-z])\b(?!['’])"
-    r"|\b(?P<before>[A-Z])\W{0,3} is the (?:\w+ )?(?:answer|choice|pick)\b",
+    r"|\b(?P<before>[A-Z])\W{0,3} is the"
+    r" (?:(?:\w+ )?(?:answer|choice|pick)|(?:best|right|correct) (?:artwork|candidate|one|option))\b",
     re.IGNORECASE,
 )
 _LAST_LINE = re.compile(r"(?:^|\n)[^\w\n]*answer\W+[A-Za-z]\W*$", re.IGNORECASE)
@@ -59,8 +60,8 @@ def reasons(text: str) -> str:
     return _LAST_LINE.sub("", text).strip()
 
 
-def of_file(uri: str, wanted: Sequence[Row]) -> dict[str, str]:
-    """prompt_id -> reasons, of the prompts of `wanted` (rows with prompt_id and answer) that the file has.
+def of_file(uri: str, wanted: Sequence[Row]) -> tuple[dict[str, str], Counter[str]]:
+    """(prompt_id -> reasons, of what rows there are by status), of the prompts of `wanted` (prompt_id and answer).
 
     Errors: RefusedInput naming file and prompt, also when it has a rationale of none of them.
     """
@@ -71,12 +72,15 @@ def of_file(uri: str, wanted: Sequence[Row]) -> dict[str, str]:
     try:
         with tables.scratch() as db:
             rows = db.execute(f"SELECT prompt_id::VARCHAR, rationale::VARCHAR FROM {reader}($1)", [uri]).fetchall()
+    except duckdb.BinderException as error:
+        raise RefusedInput(f"posttrain.rationales: {uri} has no columns prompt_id and rationale") from error
     except duckdb.Error as error:
-        why = str(error).splitlines()[0]
-        raise RefusedInput(f"posttrain.rationales: {uri} has no columns prompt_id and rationale: {why}") from error
+        raise RefusedInput(f"posttrain.rationales: {uri} cannot be read: {str(error).splitlines()[0]}") from error
     found: dict[str, str] = {}
+    counts: Counter[str] = Counter()
     for key, text in rows:
         if key not in answers:
+            counts["of prompts not learnt from"] += 1
             continue
         if key in found:
             raise RefusedInput(f"posttrain.rationales: {uri} has two rationales of prompt {key}")
@@ -88,9 +92,13 @@ def of_file(uri: str, wanted: Sequence[Row]) -> dict[str, str]:
             )
         if words := reasons(text or ""):
             found[key] = words
+        else:
+            counts["empty"] += 1
     if not found:
         raise RefusedInput(f"posttrain.rationales: {uri} has a rationale of none of the {len(answers):,} prompts")
-    return found
+    if lacking := len(answers) - len(found):
+        counts["lacking"] = lacking
+    return found, counts
 
 
 def fingerprint(teacher: Teacher) -> dict[str, Any]:

@@ -34,8 +34,8 @@ TO_DO = {
     "bad_minutes": "minutes are a number from 0 on, with a decimal point",
     "bad_candidates": "give every candidate an id",
     "unknown_title": "give input.titles all titles by the same ids",
-    "unknown_candidate": "say in the catalogue what was on offer then (valid_from, valid_to), or show such candidates"
-    " with prompts.unknown_candidate=placeholder",
+    "unknown_candidate": "say in the catalogue what was on offer then (valid_from, valid_to; an artwork whose file was"
+    " never found is not in it), or show such candidates with prompts.unknown_candidate=placeholder",
     "unsuitable_shown": "what was shown is above max_maturity: either that or the catalogue's maturity is wrong",
     "unsuitable_candidate": "look at max_maturity and the catalogue's maturity, or show such candidates as not"
     " described with prompts.unknown_candidate=placeholder",

@@ -125,11 +125,6 @@ class Prompting(JobRun):
         self.tags = models["image_tag"].model_key if "image_tag" in models else None
 
     @property
-    def _on_demo(self) -> bool:
-        given = self.settings.input
-        return not (given.titles or given.history or given.impressions)
-
-    @property
     def _as_of(self) -> str:
         return self.wanted.as_of.isoformat() if self.wanted.as_of else "infinity"
 
@@ -151,7 +146,7 @@ class Prompting(JobRun):
             self.report.notes.append(
                 "prompts.at is not read: it is for SET=prompts.kind=nightly, and each impression has a time of its own"
             )
-        if self._on_demo:
+        if self.on_demo:
             if given.demo == "clips":
                 raise RefusedInput("input.demo = clips has members and no impressions: prompts are of small or paper")
             if not self.dry_run:
@@ -403,7 +398,7 @@ class Prompting(JobRun):
         """The last lines of the run, with a command that prints three prompts; on the demo world, with the prompts."""
         example = ask(self.store, "SELECT prompt FROM prompt LIMIT 3")
         told = self.report.text(shown(self.store.uri), example, self.dry_run)
-        return "\n".join([told, *self._three()]) if self._on_demo and not self.dry_run else told
+        return "\n".join([told, *self._three()]) if self.on_demo and not self.dry_run else told
 
     def _three(self) -> list[str]:
         """Three prompts of this recipe in full."""

@@ -244,7 +244,7 @@ class Ranking(JobRun):
         return prior.of(template_key, found)
 
     def _tell_letters(self, name: str, key: str) -> None:
-        """How an LLM used the letters, in all that it has ranked of this recipe."""
+        """How an LLM used the letters, in all that it has ranked of the prompts asked for."""
         use = letter_use.measure(self.db, self.store, self.recipe, key)
         if use is None:
             return

@@ -57,7 +57,7 @@ class LetterUse:
 
 
 def measure(db: duckdb.DuckDBPyConnection, store: Store, recipe: str, model_key: str) -> LetterUse | None:
-    """Of all rankings of a recipe by a model; None where it has no letters."""
+    """Of the rankings by a model of the prompts in table `prompt_to_rank`; None where it has no letters."""
     store.register(db, "prompt", [recipe])
     store.register(db, "ranking", [model_key])
     rows = tables.arrow(db, sql("ranking", "letter_use")).to_pylist()

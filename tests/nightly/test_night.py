@@ -77,6 +77,11 @@ def test_a_killed_night_is_told_of_and_the_next_one_takes_over(tmp_path, capsys)
             {"input__titles": None, "input__history": None, "input__impressions": None},
             "input.titles (TITLES=) and input.history (HISTORY=) are not set",
         ),
+        ({"input__history": None}, "input.history (HISTORY=) is not set: a night is of members too"),
+        (
+            dict.fromkeys(("input__titles", "input__history", "input__impressions", "input__artwork")),
+            "input.titles (TITLES=) and input.history (HISTORY=) are not set",
+        ),
     ],
 )
 def test_what_a_night_cannot_be_of_is_refused_before_anything_is_made(tmp_path, capsys, changes, told):

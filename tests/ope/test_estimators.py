@@ -8,6 +8,7 @@ from logs import simulate
 
 from featurize.ope import estimators, reward_model
 from featurize.ope.estimators import ESTIMATORS, Rounds
+from featurize.ope.intervals import Resampling
 
 REWARD = np.array([1.0, 0.0, 1.0, 0.5])
 PROPENSITY = np.array([0.5, 0.25, 0.2, 1.0])
@@ -112,6 +113,17 @@ def test_where_policy_and_log_never_agree_nothing_is_known():
     assert np.isnan(estimators.replay(rounds.shown, REWARD)).all()
     assert np.isnan(ESTIMATORS["snips"].value(ESTIMATORS["snips"].columns(rounds).mean(axis=0)))
     assert estimators.effective_sample_size(rounds.weight) == 0
+
+
+def test_one_member_tells_nothing_of_others():
+    """The estimate is there, and no interval: one of no width would be a certain win."""
+    rounds = Rounds(*(np.tile(each, 10) for each in (REWARD, PROPENSITY, SHOWN, SHOWN, SHOWN)))
+    asked = [(ESTIMATORS["snips"].columns(rounds), [ESTIMATORS["snips"]])]
+    ((alone,),) = Resampling(np.zeros(40), 100, seed=0).intervals(asked, 0.95)
+    assert alone.value == pytest.approx(float(np.mean(estimators.snips(rounds.weight, rounds.reward))))
+    assert np.isnan([alone.error, alone.low, alone.high]).all()
+    ((several,),) = Resampling(np.arange(40), 100, seed=0).intervals(asked, 0.95)
+    assert several.low < several.value < several.high
 
 
 @pytest.mark.parametrize("bad", [0.0, -0.1, 1.1, np.nan, np.inf])

@@ -111,6 +111,7 @@ REFUSED = {
         "model 'nowhere' is neither a folder nor a hub id",
     ),
     "a folder of somebody else": (lambda rows: rows, ("posttrain.output=store",), "is no model that this job wrote"),
+    "a place nobody writes to": (lambda rows: rows, ("posttrain.output=/proc/m",), "written at /proc/m: [Errno 2]"),
 }
 
 

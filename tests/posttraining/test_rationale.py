@@ -5,6 +5,7 @@ import json
 import duckdb
 import pytest
 
+from featurize.errors import RefusedInput
 from featurize.posttraining import rationale
 from tests import stand_in_endpoint
 from tests.posttraining import planted
@@ -20,6 +21,8 @@ SMALL = ("posttrain.method=sft_reasoning", "posttrain.epochs=1", "posttrain.read
         ("They like horror.\n**Answer: B**", "B", "They like horror."),
         ("The answer is (C), as they like horror.", "C", "The answer is (C), as they like horror."),
         ("So D is the right choice.", "D", "So D is the right choice."),
+        ("C is the best artwork for them.", "C", "C is the best artwork for them."),
+        ("C is the dark one, with the ghost.", None, "C is the dark one, with the ghost."),
         ("Not A. My answer is option B.", "B", "Not A. My answer is option B."),
         ("Answer: A\nOn reflection, answer: C", "C", "Answer: A\nOn reflection, answer: C"),
         ("The answer is a horror picture, unlike A and B.", None, "The answer is a horror picture, unlike A and B."),
@@ -41,6 +44,29 @@ def table(folder, query="FROM rationale ORDER BY prompt_id"):
     with duckdb.connect() as db:
         db.execute(f"CREATE VIEW rationale AS FROM read_parquet('{folder}/store/rationale/**/*.parquet')")
         return db.sql(query).to_arrow_table().to_pylist()
+
+
+def test_every_row_of_a_file_is_used_or_counted(tmp_path):
+    rows = [{"prompt_id": f"p{number}", "answer": "A"} for number in range(5)]
+    told = {"p0": "They like ships.", "p1": "Answer: A", "p2": None, "gone": "They like horses."}
+    file = tmp_path / "why.jsonl"
+    file.write_text("".join(json.dumps({"prompt_id": key, "rationale": text}) + "\n" for key, text in told.items()))
+    found, counts = rationale.of_file(str(file), rows)
+    assert found == {"p0": "They like ships."}
+    assert counts == {"empty": 2, "of prompts not learnt from": 1, "lacking": 4}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('{"prompt_id": "p0", "why": "x"}\n', "has no columns prompt_id and rationale"),
+        ('{"prompt_id": "p0", "rationale": "x"}\n{"prompt_id": \n', "why.jsonl cannot be read: "),
+    ],
+)
+def test_a_file_that_is_none_of_rationales_is_refused(tmp_path, content, says):
+    (tmp_path / "why.jsonl").write_text(content)
+    with pytest.raises(RefusedInput, match=says):
+        rationale.of_file(str(tmp_path / "why.jsonl"), [{"prompt_id": "p0", "answer": "A"}])
 
 
 @pytest.mark.slow

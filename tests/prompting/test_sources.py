@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from featurize import config
+from featurize.job_run import JobRun
 from featurize.storage.store import Store
 
 from . import worlds
@@ -136,6 +137,19 @@ def test_what_a_user_gets_wrong_is_one_sentence(tmp_path, monkeypatch, capsys, c
     errors = capsys.readouterr().err.strip().splitlines()
     assert errors[-1].startswith("error: ")
     assert told in errors[-1]
+
+
+def test_pairs_alone_do_not_bring_in_the_demo_world(tmp_path, monkeypatch, capsys):
+    """Its titles and its members' histories under our ids would look like ours. A file of that world is meant so."""
+    worlds.plain().write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    none = {f"input__{name}": None for name in ("titles", "history", "impressions")}
+    assert worlds.run(tmp_path, **none, prompts__kind="nightly", input__pairs=tmp_path / "pair.parquet") == 2
+    assert "input.titles (TITLES=) is not set, and others are" in capsys.readouterr().err
+    assert not (tmp_path / "demo").exists()
+    ours = worlds.settings(tmp_path, **none, input__pairs="demo/small/impression.parquet")
+    loaded = config.load("local", [each.removeprefix("--set=") for each in ours])
+    assert JobRun("prompts", [], loaded, "a run", dry_run=True).on_demo
 
 
 def test_what_is_given_and_not_read_is_told_of(tmp_path, capsys):

@@ -114,6 +114,17 @@ def test_the_prior_is_estimated_once_and_makes_a_key_of_its_own(prompted, tmp_pa
     out = " ".join(capsys.readouterr().out.split())
     assert "llm:leans: picked A 100% (" in out
     assert "it leans on letters; its letters have 100% of the probability" in out
+    assert stores.run(store, rank__split="train", **given) == 0
+    ((count, expected),) = (
+        row.values()
+        for row in stores.rows(
+            store, "SELECT count(*) AS n, sum(1 / len(artwork_ids)) AS e FROM prompt WHERE split = 'train'"
+        )
+    )
+    chi_squared = (count - expected) ** 2 / expected + count - expected
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"picked A 100% ({expected / count:.0%})" in told
+    assert f"chi-squared {chi_squared:.0f}, it leans" in told, "of the prompts asked for, not of all that are there"
     for _ in range(2):  # the second time it is there
         assert stores.run(store, rank__prior="pride", **given) == 0
     out = " ".join(capsys.readouterr().out.split())
