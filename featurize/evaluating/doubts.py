@@ -81,7 +81,9 @@ def of_comparison(log: Log, policies: Sequence[Policy]) -> list[str]:
     """What to keep in mind of all figures together."""
     found = []
     members = len(np.unique(log.member))
-    if members < FEWEST_MEMBERS:
+    if members == 1:
+        found.append("there is one member, and intervals are by members: so there are none")
+    elif members < FEWEST_MEMBERS:
         found.append(f"there are {members} members, and intervals are by members: of so few they promise too much")
     if not log.reward.any():
         found.append("no held-out prompt has a reward: there is nothing to compare")
