@@ -28,6 +28,8 @@ SHOWN = 80
 """Characters of a value that a message shows."""
 
 Kind = Literal["id", "text", "number", "whole", "time", "ids", "texts", "numbers"]
+TELLING = 6
+"""Letters from which on a name that is one slip away is more likely a mistake than a column of somebody's own."""
 LISTS = ("ids", "texts", "numbers")
 
 
@@ -49,7 +51,7 @@ def kind(field: pa.Field) -> Kind:
 def check_names(where: str, contract: tables.Contract, there: Sequence[str], *, all_of_them: bool = True) -> None:
     """Names match exactly, and each is there once. Errors: RefusedInput.
 
-    A column of ours under another spelling is refused, since its values would be lost without a word.
+    A column of ours under another spelling, or a slip away from it, is refused: its values would be lost in silence.
     """
     ours = [name for name in there if _bare(name) in contract.schema.names]
     for name in ours:
@@ -58,11 +60,25 @@ def check_names(where: str, contract: tables.Contract, there: Sequence[str], *, 
             raise RefusedInput(f"{where}: there are two columns of one name: {', '.join(same)}")
         if name not in contract.schema.names:
             raise RefusedInput(f"{where}: column '{name}' must be written {_bare(name)}")
+    lacking = [name for name in contract.schema.names if name not in there and len(name) >= TELLING]
+    for name in there:
+        meant = next((each for each in lacking if name not in ours and _one_slip(_bare(name), each)), None)
+        if meant:
+            raise RefusedInput(f"{where}: column '{name}' is not known; is it {meant}? If not, give it another name")
     if all_of_them:
         missing = [name for name in contract.schema.names if name in contract.required and name not in there]
         if missing:
             has = ", ".join(there) or "no columns"
             raise RefusedInput(f"{where}: column {', '.join(missing)} is missing; it has {has}")
+
+
+def _one_slip(name: str, other: str) -> bool:
+    """Whether one letter is missing, too many, another one, or two stand in each other's place."""
+    shorter = min(len(name), len(other))
+    same = next((place for place in range(shorter) if name[place] != other[place]), shorter)
+    mine, theirs = name[same:], other[same:]
+    swapped = mine[:2] == theirs[:2][::-1] and mine[2:] == theirs[2:]
+    return name != other and (mine[1:] in (theirs, theirs[1:]) or mine == theirs[1:] or swapped)
 
 
 def _bare(name: str) -> str:

@@ -281,6 +281,11 @@ def test_fields_of_megabytes_with_line_breaks_in_them(tmp_path):
         ("t.csv", "title_id,name,Name\n1,A,B\n", r"t\.csv: there are two columns of one name: name, Name"),
         ("t.csv", "title_id,name,name\n1,A,B\n", r"t\.csv: there are two columns of one name: name, name"),
         ("t.csv", "title_id,name,Year\n1,A,1999\n", r"t\.csv: column 'Year' must be written year"),
+        ("t.csv", "title_id,name,genre\n1,A,drama\n", r"t\.csv: column 'genre' is not known; is it genres\?"),
+        ("t.csv", "title_id,name,Synopsys\n1,A,x\n", r"t\.csv: column 'Synopsys' is not known; is it synopsis\?"),
+        ("t.csv", "title_id,name,syonpsis\n1,A,x\n", r"t\.csv: column 'syonpsis' is not known; is it synopsis\?"),
+        ("t.csv", "title_id,name,synnopsis\n1,A,x\n", r"t\.csv: column 'synnopsis' is not known; is it synopsis\?"),
+        ("t.jsonl", b'{"title_id": 1, "name": "A", "genre": ["x"]}', r"t\.jsonl:1: column 'genre' is not known"),
         ("t.csv", "title_id,name,year\n1,A,1999.5\n", r"t\.csv:2: year '1999.5' is not a whole number"),
         ("t.json", '{"title_id": 1, "name": "A", "name": "B"}', r"t\.json:1: there are two columns of one name"),
         ("t.json", '{"title_id": 1, "name": "A"}\n{"title_id": 2, "na', r"t\.json:2: not valid JSON"),
@@ -668,6 +673,14 @@ def test_not_a_number_is_no_name(tmp_path):
 @pytest.mark.parametrize("written", ["null", "NULL", "None"])
 def test_a_list_that_is_none(tmp_path, written):
     assert title(tmp_path, "t.csv", f"title_id,name,genres\n1,A,{written}\n")[0]["genres"] is None
+
+
+def test_other_columns_are_left_alone_also_those_that_are_like_ours(tmp_path):
+    rows = title(tmp_path, "t.csv", "title_id,name,years,casting,genres,genre,synopsis_2\n1,A,9,x,drama,y,z\n")
+    assert (rows[0]["genres"], rows[0]["year"], rows[0]["synopsis"]) == (["drama"], None, None)
+    pq.write_table(pa.table({"title_id": ["1"], "name": ["A"], "genre": [["x"]]}), tmp_path / "t.parquet")
+    with pytest.raises(RefusedInput, match=r"t\.parquet: column 'genre' is not known; is it genres"):
+        inputs.read("title", str(tmp_path / "t.parquet"))
 
 
 def test_a_column_with_a_blank_in_its_name_is_named(tmp_path):
