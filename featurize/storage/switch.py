@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Collection
 from functools import partial
@@ -27,6 +28,8 @@ from featurize.storage.store import Store, patiently
 
 STAGED = "_new"
 PLAN = "plan.json"
+LISTED_S = 1.0
+"""How long old parts stay after the exchange: who had opened their folder just before would list it as empty."""
 
 
 def staged(table: str) -> str:
@@ -49,6 +52,7 @@ def switch(store: Store, table: str, folder: str, renewed: Collection[str], chec
     others = [name for name in there if name.split("/")[0] not in renewed]
     try:
         if store.local and _exchanged(store, new, place, others, check):
+            time.sleep(LISTED_S)
             _clear(store, staged(table))
             return
     except OSError as error:
