@@ -19,6 +19,9 @@ from featurize.storage.tables import sql
 _FAULTLESS = """CREATE TEMP VIEW faultless_history AS
 SELECT member_id, title_id, event, "at", minutes FROM given_history
 WHERE member_id IS NOT NULL AND title_id IS NOT NULL AND event IS NOT NULL AND "at" IS NOT NULL"""
+_OF_OTHERS = """SELECT coalesce(bool_or(settings::JSON->>'$.input.titles' IS NOT NULL), false) FROM run
+WHERE job IN ('prompts', 'nightly')"""
+"""Whether prompts of this store were made of somebody's own tables: the demo's members are then strangers to it."""
 _NONE = """CREATE TEMP TABLE history
 (member_id VARCHAR, title_id VARCHAR, event VARCHAR, "at" TIMESTAMPTZ, minutes DOUBLE)"""
 
@@ -30,7 +33,8 @@ def open_data(store: Store, settings: Settings, recipe: str, demo: Path, scratch
     given = settings.input
     uri = given.history
     if uri is None and not (given.titles or given.impressions) and (demo / "history.parquet").exists():
-        uri = str(demo / "history.parquet")
+        ((others,),) = db.execute(_OF_OTHERS).fetchall()
+        uri = None if others else str(demo / "history.parquet")
     if uri is None:
         db.execute(_NONE)
     else:

@@ -1,12 +1,16 @@
 """The rank job: every ranker's rows on the prompts that it is for, once."""
 
 import math
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from featurize import config
+from featurize.ranking.data import open_data
+from featurize.storage.store import Store
 from tests.rankers import tiny_lms
 from tests.ranking import stores
 
@@ -157,3 +161,18 @@ def test_without_models_it_is_what_posttrain_began_with_and_made(prompted, model
         assert stores.run(prompted, "--dry-run", posttrain__output=output, **given) == 0
         said = capsys.readouterr().out
         assert {word for word in said.split() if word.startswith("llm:")} == names
+
+
+def test_the_demo_worlds_history_is_for_its_own_store_alone(prompted, tmp_path, monkeypatch):
+    """It lies in the folder and knows the same ids; who made prompts of tables of their own is not of that world."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo/small").mkdir(parents=True)
+    shutil.copy(prompted.parent / "history.parquet", tmp_path / "demo/small/history.parquet")
+    recipe = next((prompted / "prompt").iterdir()).name
+    settings = config.load("local")
+    for store, known in ((prompted, 0), (stores.copied(prompted, tmp_path), 1)):
+        if known:
+            shutil.rmtree(store / "run")  # nothing says that its prompts are of others
+        (tmp_path / f"scratch{known}").mkdir()
+        with open_data(Store(str(store)), settings, recipe, Path("demo/small"), tmp_path / f"scratch{known}") as db:
+            assert db.execute("SELECT count(*) > 0 FROM history").fetchall() == [(bool(known),)]
