@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,7 @@ def stages(work: Path, settings: Sequence[str]) -> list[Stage]:
 
     ranked = json.dumps([BASE, *map(str, models.values())])
     return [
-        Stage("featurize", job("featurize")),
-        Stage("prompts", job("prompts")),
+        *(Stage(name, job(name), partial(_runs, Store(str(store)), name)) for name in ("featurize", "prompts")),
         *map(trained, METHODS),
         Stage("rank", job("rank", f"rank.models={ranked}")),
         Stage("evaluate", job("evaluate"), lambda: _values(Store(str(store)))),
@@ -126,6 +126,12 @@ def _model(place: Path) -> Record:
         "learnt_from": made["counts"],
         "figures": made["figures"],
     }
+
+
+def _runs(store: Store, job: str) -> Record:
+    with views.connect(store) as db:
+        rows = tables.arrow(db, sql("paper", "runs"), {"job": job}).to_pylist()
+    return {"runs": [row | {"started_at": f"{row['started_at']:%Y-%m-%dT%H:%M:%SZ}"} for row in rows]}
 
 
 def _values(store: Store) -> Record:
