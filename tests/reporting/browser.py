@@ -136,13 +136,19 @@ class Browser:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def click(self, query):
-        """Click in the middle of the first element that a CSS selector finds, once it is in view."""
-        self.ask(
-            f"document.querySelector({json.dumps(query)}).scrollIntoView({{block: 'center', behavior: 'instant'}})"
-        )
-        box = f"(() => {{ const b = document.querySelector({json.dumps(query)}).getBoundingClientRect();"
-        x, y = self.ask(f"{box} return [b.x + b.width / 2, b.y + b.height / 2] }})()")
-        self.point(x, y, click=True)
+        """Click in the middle of the first element that a CSS selector finds, once it is in view and drawn there."""
+        found = f"document.querySelector({json.dumps(query)})"
+        self.ask(f"{found}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        self.drawn()
+        box = f"const b = {found}.getBoundingClientRect(); const [x, y] = [b.x + b.width / 2, b.y + b.height / 2];"
+        hit = f"{found}.contains(document.elementFromPoint(x, y))"
+        *at, is_hit = self.ask(f"(() => {{ {box} return [x, y, {hit}] }})()")
+        assert is_hit, f"something else lies over {query}"
+        self.point(*at, click=True)
+
+    def drawn(self):
+        """Until the page as it now is is what the mouse meets: a frame later it may still meet the one before."""
+        self.ask("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
 
     def picture(self, path, whole=False):
         """A screenshot as PNG."""

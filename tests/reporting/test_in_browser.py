@@ -82,7 +82,7 @@ def test_search_title_phone_and_dark(page, report):
 
     # The map tells what the mouse points at, and a click opens its title.
     page.ask("document.querySelector('#canvas').scrollIntoView({block: 'center', behavior: 'instant'})")
-    time.sleep(0.3)
+    page.drawn()
     box = "document.querySelector('#canvas').getBoundingClientRect()"
     left, top, width, height = page.ask(f"(({{x, y, width, height}}) => [x, y, width, height])({box})")
     across, up = page.ask("JSON.parse(document.querySelector('#data').textContent).map['t0-0']")
