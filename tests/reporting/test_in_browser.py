@@ -2,7 +2,6 @@
 
 import json
 import resource
-import time
 
 import numpy as np
 import pytest
