@@ -49,7 +49,7 @@ COMMENT ON COLUMN recommendation_value.hr_more_high IS 'Upper end';
 COMMENT ON COLUMN recommendation_value.ndcg_more IS 'nDCG@10 less that of the baseline';
 COMMENT ON COLUMN recommendation_value.ndcg_more_low IS 'Lower end of its paired interval';
 COMMENT ON COLUMN recommendation_value.ndcg_more_high IS 'Upper end';
-COMMENT ON COLUMN recommendation_value.ndcg_by_seed IS 'nDCG@10 by seed: how much of it is luck of training. Of new_titles each seed has other titles';
+COMMENT ON COLUMN recommendation_value.ndcg_by_seed IS 'nDCG@10 by seed: how much of it is luck of training, and of new_titles, of which titles are new together';
 COMMENT ON COLUMN recommendation_value.confidence IS 'Confidence of the intervals';
 COMMENT ON COLUMN recommendation_value.run_id IS 'Run that wrote the row';
 COMMENT ON COLUMN recommendation_value.code_version IS 'Version of this project that wrote the row';

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featurize.config import Settings
 from featurize.errors import RefusedInput
@@ -24,20 +25,20 @@ from featurize.intake import inputs
 from featurize.job_run import JobRun
 from featurize.recommending import features, judging, metrics, plays, table
 from featurize.recommending.fits import Fits
-from featurize.recommending.judging import Judged
-from featurize.recommending.plays import DAY, Plays, Split
+from featurize.recommending.judging import Judged, Trial
+from featurize.recommending.plays import DAY, Plays
 from featurize.report import Progress, ask, shown
 from featurize.storage import current, tables, views
 from featurize.storage.store import part_name
 from featurize.storage.tables import sql
 
 JOB = "recommend"
-VERSION = 1
+VERSION = 2
 """Raised when the same plays, vectors and settings come to other figures."""
 TABLES = ("recommendation_value", "item_vector", "member_vector", "model")
 POPULAR = {"popular": None, "popular_7_days": 7}
 FOLDS = 3
-"""Of split new_titles: each seed withholds a third of the titles, so three seeds have each title new once."""
+"""Of split new_titles: a third of the titles is withheld at a time, so that each seed has each title new once."""
 _STREAM = 4177
 
 
@@ -143,55 +144,65 @@ class Recommending(JobRun):
                 digest.update(np.round(each.vectors.astype(float), 5).tobytes())
         return digest.hexdigest()[:32]
 
-    def _splits(self) -> Iterator[tuple[str, list[Split]]]:
-        """Each split, by seed. Errors: RefusedInput where one has nothing to ask."""
+    def _splits(self) -> Iterator[tuple[str, list[Trial]]]:
+        """What each split is asked of: every seed, and of new titles every third of them by every seed.
+
+        Errors: RefusedInput where one has nothing to ask.
+        """
         seeds, days = range(self.wanted.seeds), self.wanted.days
         span = (int(self.plays.at.max()) - int(self.plays.at.min())) // DAY + 1
         for name in self.wanted.splits:
             if name == "leave_one_out":
-                made = [plays.leave_one_out(self.plays)] * len(seeds)
+                split = plays.leave_one_out(self.plays)
+                made = [Trial(seed, split) for seed in seeds]
             elif span <= 2 * days:
                 raise RefusedInput(
                     f"recommend.days: the plays are of {span:,} days, and twice {days} are not for training; set fewer"
                 )
             elif name == "rolling_days":
-                made = [plays.rolling_days(self.plays, days)] * len(seeds)
+                split = plays.rolling_days(self.plays, days)
+                made = [Trial(seed, split) for seed in seeds]
             else:
-                order = np.random.default_rng([_STREAM, self.plays.titles]).permutation(self.plays.titles)
-                fold = np.empty(self.plays.titles, np.int64)
-                fold[order] = np.arange(self.plays.titles) % FOLDS
-                made = [plays.new_titles(self.plays, days, fold == seed % FOLDS) for seed in seeds]
-            if not all(len(each.test) and len(each.valid) and len(each.learn.title) for each in made):
+                made = [
+                    Trial(seed, plays.new_titles(self.plays, days, new)) for seed in seeds for new in self._thirds(seed)
+                ]
+            if not all(len(each.test) and len(each.valid) and len(each.learn.title) for _, each in made):
                 raise RefusedInput(f"recommend.splits: {name} leaves nothing to learn from, or to ask")
             yield name, made
 
+    def _thirds(self, seed: int) -> Iterator[NDArray[np.bool_]]:
+        """(titles,) which are new, each title once; every seed deals them out anew."""
+        titles = self.plays.titles
+        fold = np.empty(titles, np.int64)
+        fold[np.random.default_rng([_STREAM, titles, seed]).permutation(titles)] = np.arange(titles) % FOLDS
+        yield from (fold == each for each in range(FOLDS))
+
     def learn(self) -> None:
         """Train every recommender, and rank; leaves `judged` by split."""
-        self.judged: dict[str, tuple[list[Split], list[Judged]]] = {}
+        self.judged: dict[str, tuple[list[Trial], list[Judged]]] = {}
         if self.there:
             return
         splits = dict(self._splits())
-        if self.dry_run:
-            each = len(self.features) * len(self.wanted.models) * self.wanted.seeds
-            self.report.counts["trainings"] = len(splits) * each
-            return
-        self.fits = Fits(self.wanted)
         tasks = [
-            (name, feature, model, seed)
-            for name in splits
+            (name, feature, model, trial)
+            for name, trials in splits.items()
             for feature in self.features
             for model in self.wanted.models
-            for seed in range(self.wanted.seeds)
+            for trial in trials
         ]
+        self.report.counts["trainings"] = len(tasks)
+        if self.dry_run:
+            return
+        self.fits = Fits(self.wanted)
         ranks: dict[int, Any] = {}
         with Progress("train", len(tasks), "training") as progress:
             progress.advance(0)
-            given = [(model, splits[name][seed], feature, seed) for name, feature, model, seed in tasks]
+            given = [(model, trial.split, feature, trial.seed) for _, feature, model, trial in tasks]
             for place, found in self.fits.each(given):
                 ranks[place] = found
                 progress.advance(1)
-        for name, made in splits.items():
-            judged = [self._popular(model, days, made) for model, days in POPULAR.items()]
+        for name, trials in splits.items():
+            judged = [self._popular(model, days, trials) for model, days in POPULAR.items()]
             for feature in self.features:
                 for model in self.wanted.models:
                     mine = [
@@ -200,18 +211,17 @@ class Recommending(JobRun):
                         if task[0] == name and task[1] is feature and task[2] == model
                     ]
                     judged.append(Judged(feature.name, model, int((~feature.known).sum()), mine))
-            self.judged[name] = (made, judged)
-        self.report.counts["trainings"] = len(tasks)
+            self.judged[name] = (trials, judged)
         self.report.lap("model_s")
 
-    def _popular(self, model: str, days: int | None, made: list[Split]) -> Judged:
-        ranks = [metrics.ranks(metrics.popularity(s.test, s.plays, days), s.test, s.plays) for s in made]
+    def _popular(self, model: str, days: int | None, trials: list[Trial]) -> Judged:
+        ranks = [metrics.ranks(metrics.popularity(s.test, s.plays, days), s.test, s.plays) for _, s in trials]
         return Judged("none", model, 0, ranks)
 
     def judge(self) -> None:
         """Means and intervals."""
-        for name, (made, found) in self.judged.items():
-            self.rows += judging.rows(name, made, found, self.wanted.baseline, self.wanted.draws)
+        for name, (trials, found) in self.judged.items():
+            self.rows += judging.rows(name, trials, found, self.wanted.baseline, self.wanted.draws)
 
     def write(self) -> None:
         """Commit the rows, unless the same evaluation is there; then the checkpoints go."""
@@ -246,17 +256,17 @@ class Recommending(JobRun):
             return
         from featurize.recommending import serving
 
-        (split, *_), _ = self.judged["rolling_days"]
+        ((seed, split), *_), _ = self.judged["rolling_days"]
         ids = self.db.execute("SELECT title_id FROM title_number ORDER BY title_no").fetchall()
         artworks, known = feature.of_artworks(self.db, self.plays.titles, self.models)
         for model in self.wanted.models:
-            training = self.fits.training(model, split, feature, 0)
+            training = self.fits.training(model, split, feature, seed)
             fingerprint = {
                 "backend": "recommender",
                 "version": 1,
                 "model": model,
                 "features": feature.name,
-                "training": self.fits.key(model, split, feature, 0),
+                "training": self.fits.key(model, split, feature, seed),
                 "artworks": hashlib.sha256(b"" if known is None else known.tobytes()).hexdigest(),
             }
             key = phases.record_model(self.store, self.lease.fence, fingerprint, self.origin)

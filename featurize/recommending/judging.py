@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,16 @@ CONFIDENCE = 0.95
 Ints = NDArray[np.int64]
 
 
+class Trial(NamedTuple):
+    """A split as one training meets it. The trials of a seed ask different cases."""
+
+    seed: int
+    split: Split
+
+
 @dataclass(frozen=True)
 class Judged:
-    """One recommender on a split: by seed the ranks of the cases it was asked. `without`: titles without a vector."""
+    """One recommender on a split: by trial the ranks of the cases it was asked. `without`: titles without a vector."""
 
     features: str
     model: str
@@ -28,14 +35,15 @@ class Judged:
 
 
 def rows(
-    name: str, splits: Sequence[Split], found: Sequence[Judged], baseline: str, draws: int
+    name: str, trials: Sequence[Trial], found: Sequence[Judged], baseline: str, draws: int
 ) -> list[dict[str, Any]]:
-    """A row of each, but for where it comes from. `splits` are by seed. All intervals see the same draws of members."""
-    asked_by = np.bincount(np.concatenate([split.which for split in splits]), minlength=len(splits[0].of))
+    """A row of each, but for where it comes from. All intervals see the same draws of members."""
+    first = trials[0].split
+    asked_by = np.bincount(np.concatenate([split.which for _, split in trials]), minlength=len(first.of))
     cases = asked_by > 0
-    member = splits[0].of[cases]
+    member = first.of[cases]
     resampling = Resampling(member, draws, seed=0)
-    means = {(each.features, each.model): _sums(each, splits)[cases] / asked_by[cases, None] for each in found}
+    means = {(each.features, each.model): _sums(each, trials)[cases] / asked_by[cases, None] for each in found}
     base = {model: mean for (features, model), mean in means.items() if features == baseline}
     asked = []
     for each in found:
@@ -50,10 +58,10 @@ def rows(
             "model": each.model,
             "cases": len(member),
             "members": len(np.unique(member)),
-            "titles": splits[0].plays.titles,
+            "titles": first.plays.titles,
             "without": each.without,
             "baseline": baseline,
-            "ndcg_by_seed": [float(metrics.gains(rank).mean()) for rank in each.ranks if len(rank)],
+            "ndcg_by_seed": _by_seed(each, trials),
             "confidence": CONFIDENCE,
         }
         for figure, interval in zip(("hr", "ndcg", "hr_more", "ndcg_more"), intervals, strict=True):
@@ -63,10 +71,18 @@ def rows(
     return made
 
 
-def _sums(judged: Judged, splits: Sequence[Split]) -> NDArray[np.float64]:
-    """(cases, 2) HR and nDCG of each case, added up over the seeds that asked it."""
-    sums = np.zeros((len(splits[0].of), 2))
-    for rank, split in zip(judged.ranks, splits, strict=True):
+def _by_seed(judged: Judged, trials: Sequence[Trial]) -> list[float]:
+    """Mean nDCG of all cases of each seed."""
+    ranks: dict[int, list[Ints]] = {}
+    for rank, (seed, _) in zip(judged.ranks, trials, strict=True):
+        ranks.setdefault(seed, []).append(rank)
+    return [float(metrics.gains(np.concatenate(each)).mean()) for each in ranks.values()]
+
+
+def _sums(judged: Judged, trials: Sequence[Trial]) -> NDArray[np.float64]:
+    """(cases, 2) HR and nDCG of each case, added up over the trials that asked it."""
+    sums = np.zeros((len(trials[0].split.of), 2))
+    for rank, (_, split) in zip(judged.ranks, trials, strict=True):
         sums[split.which] += np.stack([metrics.hits(rank), metrics.gains(rank)], 1)
     return sums
 

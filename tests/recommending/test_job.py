@@ -43,8 +43,11 @@ def test_vectors_that_tell_what_is_liked_find_new_titles_and_controls_do_not(jud
     row = found["rolling_days", "id", "two_towers"]
     assert row["ndcg_more"] == 0
     assert row["hr_low"] < row["hr"] < row["hr_high"]
-    assert len(row["ndcg_by_seed"]) == 3
-    assert row["ndcg"] == pytest.approx(sum(row["ndcg_by_seed"]) / 3)
+    new = found["new_titles", "id", "two_towers"]
+    assert new["cases"] == row["cases"]  # each title is new once for each seed
+    for each in (row, new):
+        assert len(each["ndcg_by_seed"]) == 3
+        assert each["ndcg"] == pytest.approx(sum(each["ndcg_by_seed"]) / 3)
     assert found["rolling_days", "none", "popular"]["ndcg"] < row["ndcg_low"]
     assert not (judged / "work").exists()
 
