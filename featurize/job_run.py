@@ -15,6 +15,7 @@ from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.execution import phases
 from featurize.execution.deadline import Deadline
+from featurize.intake import whose
 from featurize.report import ENDED, PhaseReport, Report, code_version
 from featurize.storage import compaction, current, tables, views
 from featurize.storage.lease import Lease
@@ -29,6 +30,9 @@ class JobRun:
     and the night records what it did. Errors on entering: LeaseHeld, RefusedInput when an earlier run of the store has
     this id, RunFailed.
     """
+
+    reads_inputs = False
+    """Whether the job reads what `input` names: a store keeps demo worlds and the data of others apart."""
 
     def __init__(
         self,
@@ -66,6 +70,8 @@ class JobRun:
     def __enter__(self) -> Self:
         if self.night is None and self.store.has("run", run_id=self.origin.run_id, outcome=ENDED):
             raise RefusedInput(f"run id '{self.origin.run_id}' is taken in {self.store.uri}: give another, or none")
+        if self.night is None and self.reads_inputs:
+            whose.keep_apart(self.store, self.settings.input)
         if not self.dry_run:
             with ExitStack() as undo:
                 if self.night is None:

@@ -23,6 +23,7 @@ from featurize.errors import NothingYet, RefusedInput, RunFailed, did_you_mean
 from featurize.evaluating import doubts, rewards, rounds, table
 from featurize.evaluating.compare import FEWEST_ROUNDS, Comparison, Wanted
 from featurize.evaluating.slices import slices
+from featurize.intake import whose
 from featurize.job_run import JobRun
 from featurize.ranking.data import open_data
 from featurize.report import ask, shown
@@ -79,7 +80,7 @@ class Evaluating(JobRun):
             db = views.connect(self.store)
             tables.make(db, "history")
             return db
-        return open_data(self.store, settings, recipe.model_key, self.demo, Path(self.scratch.name))
+        return open_data(self.store, settings, recipe.model_key, Path(self.scratch.name))
 
     def _hashed(self, recipe: str) -> bool:
         """Whether the prompts of a recipe name members by keyed hashes."""
@@ -129,10 +130,8 @@ class Evaluating(JobRun):
         self.report.lap("model_s")
 
     def _truth(self) -> np.ndarray | None:
-        given = self.settings.input
-        if given.impressions is not None or not self.log.told.all():
-            return None
-        return truth.rewards(self.demo, self.log.table)
+        world = whose.only_demo(self.store, self.settings.input)
+        return truth.rewards(world, self.log.table) if world and self.log.told.all() else None
 
     def write(self) -> None:
         """Commit the rows, unless the same evaluation is there; draw the plot."""

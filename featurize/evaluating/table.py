@@ -139,6 +139,10 @@ def plot(rows: Sequence[Row], main: str) -> bytes:
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.18 - 0.3 / max(len(shown), 1)), ncols=4, frameon=False)
     axes.margins(y=0.08)
     axes.set_xlim(right=min(axes.get_xlim()[1], max([WIDEST, *(120 * row["lift"] for row in shown)])))
+    right = axes.get_xlim()[1]
+    for at, row in enumerate(shown):
+        if any(100 * (row[high] or 0) > right for high in ("lift_high", "lift_high_of_all")):
+            axes.plot(right, at, ">", color="0.45", markersize=6, clip_on=False, zorder=5)  # it goes on beyond
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.grid(axis="x", color="0.92")

@@ -38,6 +38,8 @@ _MEANINGLESS = "their words and numbers mean nothing (the profile 'gpu' has mode
 class Featurizing(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
+    reads_inputs = True
+
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
         super().__init__(JOB, TABLES, settings, run_id, dry_run, night)
         self.limits = Limits(**settings.limits.model_dump())

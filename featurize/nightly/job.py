@@ -45,6 +45,8 @@ class Night(JobRun):
     Errors: RefusedInput where what members did is not given, or the date has not begun.
     """
 
+    reads_inputs = True
+
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
         super().__init__(JOB, [], settings, run_id, dry_run, also=(FEATURIZE, PROMPTS, RANK, EVALUATE))
         now = datetime.now(UTC)

@@ -30,6 +30,9 @@ TOKENIZER = (
     "chat_template.json",
 )
 
+_FILE_FORMAT = ("inline_container", "PytorchStreamWriter")
+"""What stands in torch's errors of writing a file."""
+
 
 class Folder:
     """The place of a model, and the work folder beside it. `training` names what is trained: same data and settings."""
@@ -95,8 +98,12 @@ class Folder:
 
         try:
             yield
-        except SafetensorError as error:
-            raise RunFailed(f"posttrain.output: weights cannot be written beside {self.place}: {error}") from error
+        except (SafetensorError, OSError, RuntimeError) as error:
+            # What torch cannot write, such as the optimizer's state, is a RuntimeError of its file format.
+            if isinstance(error, RuntimeError) and not any(name in str(error) for name in _FILE_FORMAT):
+                raise
+            told = f"weights cannot be written beside {self.place}, is the disk full? ({str(error).splitlines()[0]})"
+            raise RunFailed(f"posttrain.output: {told}") from error
 
     def publish(self, new: Path) -> None:
         """Put `new` in its place; what was there goes, and so do the checkpoints. Errors: RunFailed."""

@@ -167,6 +167,10 @@ class PostTraining(JobRun):
         model = trainers.load(self.source, self.wanted, bfloat16)
         learnt = np.concatenate([self.rows.learnt, len(self.examples) + self.examples.with_reasons()])
         turns, places = stream.order(self.lengths[learnt], self.wanted.epochs, self.wanted.batch_size, self.wanted.seed)
+        begun = trainers.last_checkpoint(work)
+        if begun is not None:
+            step = begun.name.rpartition("-")[2]
+            self.report.notes.append(f"went on from step {step} of an earlier run, which ended before its time")
         kept = trainers.Kept(self.examples, self.rows.kept_back, self.rows.weight, at_once=2 * self.wanted.at_once)
         with Progress(JOB, len(places) if self.first else 0, "example", loading=self.wanted.base) as progress:
             watch = trainers.Watch(progress, self.wanted.batch_size, trainers.seconds_before(work))

@@ -52,6 +52,8 @@ JOB = "prompts"
 class Prompting(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
+    reads_inputs = True
+
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
         filled = ["prompt", "label", "title_state", "impression_state"]
         super().__init__(JOB, filled, settings, run_id, dry_run, night)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.inference.letters import LETTERS
-from featurize.intake import inputs
+from featurize.intake import inputs, whose
 from featurize.prompting import recipe as recipes
 from featurize.storage import views
 from featurize.storage.store import Store
@@ -19,26 +19,27 @@ from featurize.storage.tables import sql
 _FAULTLESS = """CREATE TEMP VIEW faultless_history AS
 SELECT member_id, title_id, event, "at", minutes FROM given_history
 WHERE member_id IS NOT NULL AND title_id IS NOT NULL AND event IS NOT NULL AND "at" IS NOT NULL"""
-_OF_OTHERS = """SELECT coalesce(bool_or(settings::JSON->>'$.input.titles' IS NOT NULL), false) FROM run
-WHERE job IN ('prompts', 'nightly')"""
-"""Whether prompts of this store were made of somebody's own tables: the demo's members are then strangers to it."""
 _NONE = """CREATE TEMP TABLE history
 (member_id VARCHAR, title_id VARCHAR, event VARCHAR, "at" TIMESTAMPTZ, minutes DOUBLE)"""
 
 
-def open_data(store: Store, settings: Settings, recipe: str, demo: Path, scratch: Path) -> duckdb.DuckDBPyConnection:
+def history_of(store: Store, settings: Settings) -> str | None:
+    """The file of what members did: the one that is given, or that of the demo world which the store is of."""
+    if settings.input.history is not None:
+        return settings.input.history
+    world = whose.only_demo(store, settings.input)
+    return str(world / "history.parquet") if world and (world / "history.parquet").exists() else None
+
+
+def open_data(store: Store, settings: Settings, recipe: str, scratch: Path) -> duckdb.DuckDBPyConnection:
     """The data of the logged prompts of a recipe. Errors: RefusedInput for a history that cannot be read; RunFailed."""
     db = views.connect(store)
     db.execute(f"SET memory_limit = '{settings.prompts.memory}'")
-    given = settings.input
-    uri = given.history
-    if uri is None and not (given.titles or given.impressions) and (demo / "history.parquet").exists():
-        ((others,),) = db.execute(_OF_OTHERS).fetchall()
-        uri = None if others else str(demo / "history.parquet")
+    uri = history_of(store, settings)
     if uri is None:
         db.execute(_NONE)
     else:
-        inputs.view(db, "history", uri, scratch=scratch, time_zone=given.time_zone)
+        inputs.view(db, "history", uri, scratch=scratch, time_zone=settings.input.time_zone)
         db.execute("ALTER VIEW history RENAME TO given_history")
         db.execute(_FAULTLESS)
         _name_members(db, store, settings, recipe)

@@ -155,7 +155,11 @@ class Ranking(JobRun):
 
     def _open_data(self) -> duckdb.DuckDBPyConnection:
         folder = Path(self.scratch.name)
-        return data.open_data(self.store, self.settings, self._recipe("logged"), self.demo, folder)
+        if data.history_of(self.store, self.settings) is None:
+            self.report.notes.append(
+                "rankers that learn do not know what members played: input.history (HISTORY=) is not set"
+            )
+        return data.open_data(self.store, self.settings, self._recipe("logged"), folder)
 
     def rank(self, planned: Planned) -> None:
         """Every prompt that this ranker has no rows of; before that, the prior of its letters where one is wanted."""

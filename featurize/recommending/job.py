@@ -45,6 +45,8 @@ _STREAM = 4177
 class Recommending(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
+    reads_inputs = True
+
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
         super().__init__(JOB, TABLES, settings, run_id, dry_run)
         if not self.store.there():

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -122,12 +123,14 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(here, method):  
             assert not (here / "killed").exists() or (here / "killed/posttrain.json").exists()
             time.sleep(0.02)
         code = process.wait(500)
+        told = " ".join(process.stdout.read().split())
         process.stdout.close()
         killed += code == -signal.SIGKILL
         if code == 0:
             break
     assert killed >= 2
     assert code == 0
+    assert re.search(r"went on from step \d+ of an earlier run", told)
     one, other = (load_file(next((here / each).glob("*model.safetensors"))) for each in ("whole", "killed"))
     assert one.keys() == other.keys()
     assert max(np.abs(one[name] - other[name]).max() for name in one) < 1e-5

@@ -132,7 +132,9 @@ def test_a_candidate_that_was_not_on_offer_makes_no_prompt_unless_it_is_shown_as
     assert worlds.run(tmp_path) == 0
     counted = worlds.counts(tmp_path)
     assert counted["no prompt: unknown_candidate"] == 2
-    assert counted["examples"]["no prompt: unknown_candidate"] == "impression 'i1', title 't1', candidate 'gone'"
+    assert counted["examples"]["no prompt: unknown_candidate"] == (
+        "impression 'i1', title 't1', candidate 'gone'; most often it is 'gone', in 2"
+    )
     assert worlds.run(tmp_path, prompts__unknown_candidate="placeholder") == 0
     shown = {row["impression_id"]: row for row in worlds.rows(tmp_path) if "(not described)" in row["prompt"]}
     assert sorted(shown) == ["i1", "i2"]

@@ -172,7 +172,7 @@ def test_the_demo_worlds_history_is_for_its_own_store_alone(prompted, tmp_path, 
     settings = config.load("local")
     for store, known in ((prompted, 0), (stores.copied(prompted, tmp_path), 1)):
         if known:
-            shutil.rmtree(store / "run")  # nothing says that its prompts are of others
+            shutil.rmtree(store / "run")  # nothing says that its prompts are of others, and no files are given
         (tmp_path / f"scratch{known}").mkdir()
-        with open_data(Store(str(store)), settings, recipe, Path("demo/small"), tmp_path / f"scratch{known}") as db:
+        with open_data(Store(str(store)), settings, recipe, tmp_path / f"scratch{known}") as db:
             assert db.execute("SELECT count(*) > 0 FROM history").fetchall() == [(bool(known),)]

@@ -12,6 +12,18 @@ unknown AS (
     ANTI JOIN unsuitable USING (asked_no, artwork_id)
     GROUP BY asked_no
 ),
+often AS (
+    SELECT artwork_id, count(*) AS times
+    FROM (
+        SELECT asked_no, unnest(list_distinct(candidates)) AS artwork_id FROM asked WHERE reason = 'unknown_candidate'
+    )
+    ANTI JOIN (SELECT asked_no, artwork_id FROM candidate JOIN artwork_state USING (state_no)) USING (asked_no, artwork_id)
+    ANTI JOIN unsuitable USING (asked_no, artwork_id)
+    GROUP BY artwork_id
+    HAVING times > 1
+    ORDER BY times DESC, artwork_id
+    LIMIT 1
+),
 too_mature AS (
     SELECT asked_no,
         min(concat('''', artwork_id, ''' of maturity ', maturity, ', max_maturity ', max_maturity))
@@ -26,7 +38,8 @@ SELECT reason, rows,
         CASE WHEN NOT $logged AND $members THEN 'member ' || coalesce('''' || member_id || '''', 'missing') END,
         'title ' || coalesce('''' || title_id || '''', 'missing'),
         CASE
-            WHEN reason = 'unknown_candidate' THEN 'candidate ''' || artwork_id || ''''
+            WHEN reason = 'unknown_candidate' THEN concat('candidate ''', artwork_id, '''',
+                (SELECT concat('; most often it is ''', often.artwork_id, ''', in ', times) FROM often))
             WHEN reason = 'shown_not_candidate' THEN 'shown ''' || shown || ''''
             WHEN reason = 'bad_propensity' THEN 'propensity ' || coalesce(propensity::VARCHAR, 'missing')
             WHEN reason = 'unsuitable_candidate' THEN 'candidate ' || too_mature.artwork

@@ -18,6 +18,7 @@
     return made;
   }
   const text = (words) => element("bdi", {}, String(words));
+  const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
   const percent = (share) => Math.round(100 * share) + " %";
 
   function picture(art) {
@@ -107,7 +108,7 @@
     const all = found.length === data.titles.length && count === artworks.length;
     const number = (value) => value.toLocaleString("en");
     $("#found").textContent = !found.length ? "Nothing matches. Try fewer words, or another filter."
-      : all ? `${number(found.length)} titles, ${number(count)} artworks`
+      : all ? `${counted(found.length, "title")}, ${counted(count, "artwork")}`
         : `${number(found.length)} of ${number(data.titles.length)} titles, ${number(count)} of ${number(artworks.length)} artworks`;
     more();
     draw();
@@ -120,7 +121,7 @@
     const about = [title.year, ...(title.genres || [])].filter(Boolean).join(" · ");
     const made = element("article", { class: "title", onclick: () => open(title.id) },
       element("h3", {}, element("button", { type: "button" }, text(title.name))),
-      element("small", {}, about, title.chosen ? `${about ? " · " : ""}${title.chosen.toLocaleString("en")} choices` : ""),
+      element("small", {}, about, title.chosen ? `${about ? " · " : ""}${counted(title.chosen, "choice")}` : ""),
       element("div", { class: "thumbs" }, ...art.slice(0, 12).map((each) => element("figure", { tip: tipOf(each) },
         picture(each), title.chosen ? bar(shareOf(each)) : null)),
         art.length > 12 ? element("small", {}, `and ${art.length - 12} more`) : null));
