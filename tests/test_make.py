@@ -95,7 +95,10 @@ def test_what_belongs_together_is_told_as_setting_and_variable(here):
     assert make("featurize", "ARTWORK=pictures", small).returncode == 0
     for words, told in (
         (["TITLES=t.csv"], "input.history (HISTORY=) is not set, and others are"),
-        (["SET=prompts.kind=nightly"], "nightly prompts need input.pairs (PAIRS=), or prompts.active_days"),
+        (
+            ["TITLES=t.csv", "HISTORY=h.csv", "SET=prompts.kind=nightly"],
+            "nightly prompts need input.pairs (PAIRS=), or prompts.active_days",
+        ),
     ):
         done = make("prompts", *words)
         assert done.returncode == 2
