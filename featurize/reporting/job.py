@@ -55,9 +55,11 @@ class Reporting:
 
     def read(self) -> None:
         """What is told in words, figures and lines."""
+        self.db.register("told_run", tables.arrow(self.db, sql("reporting", "told_run")))
         self.content |= {
             "strip": nights.strip(self.db, self.made_at.date()),
             "runs": nights.runs(self.db),
+            "states": nights.STATES,
             "times": nights.times(self.db),
             "coverage": nights.coverage(self.db),
             "quarantine": nights.quarantine(self.db),

@@ -1,12 +1,13 @@
 """What ran and how it ended: the strip of nights, the newest runs, coverage over time, throughput and where time went.
 
-Reads `runs`, `run` and `coverage` and whatever these hold: an outcome or a kind of seconds that this file has never
+Reads `told_run`, `run` and `coverage` and whatever these hold: an outcome or a kind of seconds that this file has never
 heard of is shown by its name.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -24,7 +25,21 @@ RUNS_TIMED = 24
 MOST_QUARANTINED = 60
 MOST_POINTS = 80
 """Moments of the lines of coverage."""
-WORST_FIRST = ("failed", "killed", "interrupted", "started", "done")
+STATES = {
+    "failed": ("✕", "failed"),
+    "refused": ("!", "refused"),
+    "killed": ("†", "killed"),
+    "interrupted": ("‖", "interrupted"),
+    "partly": ("◐", "done with work left"),
+    "started": ("…", "goes on"),
+    "done": ("✓", "done"),
+}
+"""Sign and words of each way in which a run ends, the worst first."""
+LOST = re.compile(r"left over|(^|\.)removed$|(^|\.)quarantine|no prompt|no longer|left out|without|lacking|damaged")
+NEW = re.compile(r"(^|\.)new|changed$|choices|done|made")
+"""Counts by their names: what somebody looks for in the morning, and after it what came of the night."""
+FEWEST_TOLD, MOST_TOLD = 4, 8
+"""Counts of a run that stand in its row; the rest is one click away."""
 NEVER_A_MODEL = ("worker_crashed", "timeout")
 """Reasons of pictures that must not be decoded here: they took a worker with them."""
 
@@ -44,12 +59,13 @@ def strip(db: duckdb.DuckDBPyConnection, today: date) -> Row:
 def _cell(found: Sequence[Row]) -> Row | None:
     if not found:
         return None
-    known = sorted(found, key=lambda row: WORST_FIRST.index(row["outcome"]) if row["outcome"] in WORST_FIRST else -1)
+    order = list(STATES)
+    known = sorted(found, key=lambda row: order.index(row["state"]) if row["state"] in order else -1)
     last = max(found, key=lambda row: row["last_at"])
-    told = ", ".join(f"{row['runs']} {row['outcome']}" for row in known)
+    told = ", ".join(f"{row['runs']} {STATES.get(row['state'], ('', row['state']))[1]}" for row in known)
     return {
-        "outcome": known[0]["outcome"],
-        "mended": known[0]["outcome"] != last["outcome"] == "done",
+        "state": known[0]["state"],
+        "mended": known[0]["state"] != last["state"] == "done",
         "told": told,
         "seconds": sum(row["seconds"] or 0 for row in found),
         "message": next((row["message"] for row in known if row["message"]), ""),
@@ -58,9 +74,22 @@ def _cell(found: Sequence[Row]) -> Row | None:
 
 
 def runs(db: duckdb.DuckDBPyConnection) -> list[Row]:
-    """The newest runs, newest first; `counts` is a dictionary."""
-    found = rows(db, "runs", most=RUNS)
-    return [row | {"counts": dict(row["counts"] or ())} for row in found]
+    """The newest runs, newest first; `counts` are (name, count, whether something was lost), the lost ones first.
+
+    As many of them as `told` says are for the row itself.
+    """
+    return [row | _counts(dict(row["counts"] or ()), row["left_over"]) for row in rows(db, "runs", most=RUNS)]
+
+
+def _counts(known: Mapping[str, int], left_over: int) -> Row:
+    """What was lost, what is new, the rest, and last whatever is 0."""
+    counts = {"left over": left_over, **known} if left_over else known
+    lost: list[tuple[str, int, bool]] = []
+    new, rest, none = lost[:], lost[:], lost[:]
+    for name, count in counts.items():
+        kind = none if not count else lost if LOST.search(name) else new if NEW.search(name) else rest
+        kind.append((name, count, kind is lost))
+    return {"counts": lost + new + rest + none, "told": min(max(FEWEST_TOLD, len(lost)), MOST_TOLD)}
 
 
 def times(db: duckdb.DuckDBPyConnection) -> Row:

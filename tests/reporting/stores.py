@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from featurize.storage import tables
@@ -128,6 +129,13 @@ def run_row(run_id, back, job, outcome="done", message="", seconds=60.0, phases=
         "message": message,
         "counts": json.dumps(counts),
     }
+
+
+def ended(store, row, outcome):
+    """Commit a run whose outcome the contract of this version may not know yet, as one of a later version would."""
+    known = tables.rows("run", {name: [value] for name, value in {**row, "code_version": "test"}.items()})
+    place = known.schema.get_field_index("outcome")
+    store.commit("run", "", row["run_id"], known.set_column(place, "outcome", pa.array([outcome])))
 
 
 def phase(name, key, done, startup=4.0, work=20.0, **more):

@@ -48,6 +48,11 @@ def test_search_title_phone_and_dark(page, report):
     assert page.ask(FOUND) == "5 titles, 15 artworks"
     page.wait("[...document.querySelectorAll('#titles img')].every((each) => each.naturalWidth > 0)")
 
+    # What stands over the lines of coverage is a line of text, and no box.
+    label = "document.querySelector('.chart .y')"
+    assert page.ask(f"getComputedStyle({label}).backgroundColor") == "rgba(0, 0, 0, 0)"
+    assert page.ask(f"{label}.getBoundingClientRect().height") < 30
+
     # Typing: into the field that / goes to; by caption, by words read off a picture, by who is on it, by title.
     page.type("/")
     for words, found in (
@@ -93,6 +98,13 @@ def test_search_title_phone_and_dark(page, report):
     page.size(PHONE, 844, phone=True)
     page.open(report)
     assert page.ask("[document.documentElement.scrollWidth, innerWidth]") == [PHONE, PHONE]
+    cells = "[...document.querySelectorAll('.runs tr:not(.more) td')].map((each) => [each.innerText.trim(), each])"
+    boxes = page.ask(f"{cells}.map(([text, {{offsetWidth, offsetHeight}}]) => [text, offsetWidth, offsetHeight])")
+    edges = page.ask(f"{cells}.map(([, each]) => each.getBoundingClientRect()).map(({{left, right}}) => [left, right])")
+    assert len(boxes) == 8 * 6
+    assert any("half a file" in text for text, _, _ in boxes)
+    assert all(width > 0 and height > 0 for text, width, height in boxes if text)
+    assert all(left >= 0 and right <= PHONE for left, right in edges)  # no message lies beside the screen
     page.click(".title[data-title=t4] h3 button")
     page.wait("document.querySelector('#title').open")
     assert page.ask("document.querySelector('#title').scrollWidth") <= PHONE

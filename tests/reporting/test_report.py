@@ -74,6 +74,56 @@ def test_what_ran_and_how_it_ended(everything):
     assert "found 15" in page.section["nights"]
 
 
+def test_what_was_lost_or_left_over_is_told_first(tmp_path):
+    store, _ = stores.bare(tmp_path, titles=1)
+    late = "left for the next run, for 00:00 to 00:30 UTC has passed: rank"
+    counts = {"evaluate": {"members": 4}, "featurize": {"new or changed": 2, "removed": 13}}
+    counts |= {"prompts_nightly": {"no prompt: few_candidates": 20, "pairs": 40}, "a": 1, "b": 1}
+    half = {**stores.phase("embed", stores.CLIP, 7), "new": 10, "quarantined": {"truncated": 1}}
+    runs = [
+        stores.run_row("whole", 4, "nightly", **counts),
+        stores.run_row("nothing", 3, "nightly", message=late),
+        stores.run_row("half", 2, "nightly", phases=[half]),
+        stores.run_row("rest", 1.9, "nightly", removed=0, of=stores.night(2)),
+    ]
+    for row in runs:
+        stores.commit(store, "run", [row])
+    stores.ended(store, stores.run_row("bad", 1, "nightly", "failed", "history.csv:41: 4 values"), "refused")
+    stores.ended(store, stores.run_row("odd", 0, "nightly", "failed", "nobody knows"), "unheard-of")
+    assert stores.run(store, tmp_path / "report.html") == 0
+    page = Page(tmp_path / "report.html")
+    cells = [attrs for tag, attrs in page.tags if tag == "a" and "cell" in attrs.get("class", "")]
+    looks = [(each["class"], each["data-tip"].split(": ", 1)[1]) for each in cells]
+    assert looks == [
+        ("cell done", "1 done, 1 min 0 s"),
+        ("cell partly", f"1 done with work left, 1 min 0 s\n{late}"),
+        ("cell partly mended", "1 done with work left, 1 done, 2 min 0 s; the last one is done"),
+        ("cell refused", "1 refused, 1 min 0 s\nhistory.csv:41: 4 values"),
+        ("cell unheard-of", "1 unheard-of, 1 min 0 s\nnobody knows"),
+    ]
+    told = page.section["nights"]
+    lost = "featurize.removed 13 , prompts_nightly.no prompt: few_candidates 20 , featurize.new or changed 2 , a 1 …"
+    assert lost in told
+    assert told.index(lost) < told.index("evaluate.members 4")
+    assert "done with work left 1 min 0 s 7 left over 2" in told
+    assert f"done with work left 1 min 0 s – {late}" in told
+    assert "refused 1 min 0 s – history.csv:41: 4 values" in told
+    for words in ("◐ done with work left", "! refused", "two colours: mended, the last run is done"):
+        assert words in told
+
+
+def test_the_choices_at_its_head_are_those_of_today(tmp_path):
+    store, rows = stores.bare(tmp_path, titles=2)
+    asked = [prompt for prompt in stores.prompts(rows) if prompt["kind"] == "nightly"]
+    for night in (2, 1, 0):
+        chosen = [row | {"valid_from": stores.night(night)} for row in stores.choices(asked, "llm-1")]
+        stores.commit(store, "choice", chosen)
+    assert stores.run(store, tmp_path / "report.html") == 0
+    page = Page(tmp_path / "report.html")
+    assert f"current choices {len(asked)} " in page.section["top"]
+    assert sum(title["chosen"] for title in page.data["titles"]) == len(asked)
+
+
 def test_coverage_now_and_over_time(everything):
     page, _, _ = everything
     tips = [attrs["data-tip"] for _, attrs in page.tags if "data-tip" in attrs]
