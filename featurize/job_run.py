@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from featurize import config, metrics
+from featurize import config, interruption, metrics
 from featurize.config import Settings
 from featurize.errors import RefusedInput
 from featurize.execution import phases
@@ -21,6 +21,19 @@ from featurize.storage import compaction, current, tables, views
 from featurize.storage.lease import Lease
 from featurize.storage.store import Store
 from featurize.storage.tables import Origin
+
+NOTHING_BEGUN = "nothing was begun: "
+"""How the message of a run begins that ended well and had time for nothing."""
+
+
+def _ended(error: BaseException | None) -> tuple[str, str]:
+    """Outcome and message of a run that ended so."""
+    if error is None:
+        return "done", ""
+    # DuckDB makes an error of its own of an interrupt that comes while it works or calls Python.
+    if interruption.asked.is_set() or not isinstance(error, Exception):
+        return "interrupted", ""
+    return "refused" if isinstance(error, RefusedInput) else "failed", str(error)
 
 
 class JobRun:
@@ -119,11 +132,13 @@ class JobRun:
                 self.report.notes += compaction.crowded(self.store, self.settings.upkeep.warn_parts)
 
     def _record(self, error: BaseException | None) -> None:
-        outcome = "done" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
+        outcome, message = _ended(error)
+        if error is None and self.report.all_left():
+            message = f"{NOTHING_BEGUN if self.report.idle else ''}{'; '.join(self.report.all_left())}"
         with suppress(Exception) if error else nullcontext():
             price = self.settings.cost.per_gpu_hour
-            self.report.record(self.store, config.as_json(self.settings), outcome, str(error or ""), price)
-        metrics.end(outcome)
+            self.report.record(self.store, config.as_json(self.settings), outcome, message, price)
+        metrics.end(outcome, success=error is None and not message.startswith(NOTHING_BEGUN))
         with suppress(Exception) if error else nullcontext():
             views.refresh(self.store)
 
@@ -134,8 +149,9 @@ class JobRun:
             return None
         with tables.connect() as db:
             self.store.register(db, "run")
-            found = "SELECT max(epoch(started_at) + seconds) FROM run WHERE job = $job AND outcome = 'done'"
-            (row,) = db.execute(found, {"job": self.report.job}).fetchall()
+            found = """SELECT max(epoch(started_at) + seconds) FROM run
+            WHERE job = $job AND outcome = 'done' AND NOT starts_with(message, $nothing)"""
+            (row,) = db.execute(found, {"job": self.report.job, "nothing": NOTHING_BEGUN}).fetchall()
         return None if row[0] is None else float(row[0])
 
     def out_of_time(self, report: PhaseReport) -> bool:
@@ -143,7 +159,7 @@ class JobRun:
         late = self.deadline.passed and report.left > 0
         if late:
             told = f"{report.name}: {report.left:,} of {report.new:,} are left for the next run"
-            self.report.notes.append(f"{told}, for {self.deadline} has passed")
+            self.report.leave(f"{told}, for {self.deadline} has passed")
         return late
 
     def declare_current(self) -> None:

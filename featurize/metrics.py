@@ -69,10 +69,10 @@ def begin(task: str, file: str | None, last_success: float | None) -> None:
     tell()
 
 
-def end(outcome: str) -> None:
+def end(outcome: str, *, success: bool) -> None:
     """The run is over; tells so, whatever comes of it: by then all is committed."""
     put("artwork_run_ended_timestamp_seconds", time.time(), outcome)
-    if outcome == "done":
+    if success:
         put("artwork_last_success_timestamp_seconds", time.time())
     with contextlib.suppress(RunFailed):
         tell()

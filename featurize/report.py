@@ -32,7 +32,7 @@ from featurize.storage import secrets, tables
 from featurize.storage.store import Store, part_name
 
 WIDTH = 60
-ENDED = ("done", "failed", "interrupted")
+ENDED = ("done", "failed", "refused", "interrupted")
 """Outcomes of a run that told of its end."""
 NO_BREAK = "\N{NO-BREAK SPACE}"
 LINE_SECONDS = 10.0
@@ -234,6 +234,8 @@ class Report:
         self.unreadable: Counter[str] = Counter()
         self.phases: list[PhaseReport] = []
         self.notes: list[str] = []
+        self.left: list[str] = []
+        """What is left for the next run, in words; these are notes too."""
         self.spent = Spent()
         """What was spent outside of phases."""
         self.cost: dict[str, Any] = {}
@@ -265,6 +267,21 @@ class Report:
         found += Spent(worker_s={"cpu": max(0.0, self.seconds - told)})
         found.bytes_written = bytes_written
         return found
+
+    def leave(self, told: str) -> None:
+        """Note that something is left for the next run."""
+        self.left.append(told)
+        self.notes.append(told)
+
+    def all_left(self) -> list[str]:
+        """What the run and its parts leave for the next one."""
+        return [*self.left, *(told for part in self.parts.values() for told in part.left)]
+
+    @property
+    def idle(self) -> bool:
+        """Whether the run did none of what there was to do, nor any part of it."""
+        every = (self, *self.parts.values())
+        return not any(each.counts.get("files read") or any(phase.done for phase in each.phases) for each in every)
 
     def begin(self, store: Store, settings_json: str, check: Callable[[], None]) -> None:
         """Write the row of table `run` that says that the run started: all there will be of one that is killed.

@@ -12,7 +12,6 @@ import re
 import select
 import signal
 import sys
-import threading
 import traceback
 import uuid
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from typing import NoReturn, TextIO
 
 import duckdb
 
-from featurize import config
+from featurize import config, interruption
 from featurize.errors import ArtworkError, LeaseHeld, RefusedInput, sentence
 from featurize.intake import waiting
 from featurize.storage import secrets
@@ -32,7 +31,6 @@ from jobs.notify import Told
 LONGEST_RUN_ID = 200
 CODES: dict[type[ArtworkError], int] = {RefusedInput: 2, LeaseHeld: 3, ArtworkError: 1}
 INTERRUPTED = "interrupted; what is committed stays, and the next run goes on from there"
-_interrupted = threading.Event()
 UNHEARD = 128 + signal.SIGPIPE
 """What a shell says of a program that ended because the one it was piped into had."""
 
@@ -110,7 +108,7 @@ def _main(job: str, doc: str, work: Callable[[config.Settings, str, bool], None]
     to_terminal.setFormatter(_Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[to_terminal])
     sys.excepthook = _unforeseen
-    _interrupted.clear()
+    interruption.asked.clear()
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job in the background of a shell
             signal.signal(number, _interrupt)
@@ -144,7 +142,7 @@ def _attempt(arguments: argparse.Namespace, work: Callable[[config.Settings, str
         raise
     except (ArtworkError, OSError, duckdb.Error, RuntimeError) as error:
         # DuckDB makes an error of its own of an interrupt that comes while it works or calls Python.
-        if _interrupted.is_set():
+        if interruption.asked.is_set():
             return _say(INTERRUPTED, 1, told)
         if isinstance(error, ArtworkError):
             return _say(error, _code(error), told)
@@ -176,7 +174,7 @@ def _run_id(given: str | None) -> str:
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:
-    _interrupted.set()
+    interruption.asked.set()
     raise KeyboardInterrupt
 
 

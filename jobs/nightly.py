@@ -23,8 +23,9 @@ def nightly(settings: Settings, run_id: str, dry_run: bool) -> None:
         night.do("prompts_nightly", Prompting, prompts.steps, kind="nightly", needs="description")
         night.do("rank_nightly", Ranking, rank.steps, kind="nightly", needs="prompt")
         if night.logs_impressions:
-            night.do("rank_logged", Ranking, rank.steps, needs="prompt")
-            night.do("evaluate", Evaluating, evaluate.steps, needs="ranking")
+            ranked = night.do("rank_logged", Ranking, rank.steps, needs="prompt")
+            judged = ranked.able if ranked else ()
+            night.do("evaluate", Evaluating, evaluate.steps, needs="ranking", judged=judged)
     print(night.summary())
 
 

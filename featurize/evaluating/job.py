@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,16 @@ VERSION = 1
 """Raised when the same prompts, rankings and settings come to other figures."""
 
 
+def refuse_unwritable(plot: str | None) -> None:
+    """Before anything is computed. Errors: RefusedInput where the file of the plot cannot be written."""
+    if plot is None:
+        return
+    path = Path(plot)
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if path.is_dir() or not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
+        raise RefusedInput(f"evaluate.plot: {path} cannot be written; name another file, or null for none")
+
+
 class Evaluating(JobRun):
     """One run of the job. Errors of every method: RefusedInput, RunFailed."""
 
@@ -42,6 +53,8 @@ class Evaluating(JobRun):
         if not self.store.there():
             raise RefusedInput(f"{self.store.uri} is no store: run `make featurize` first")
         self.wanted = settings.evaluate
+        if not dry_run:
+            refuse_unwritable(self.wanted.plot)
         self.rows: list[dict[str, Any]] = []
         self.scratch = tempfile.TemporaryDirectory(prefix="personal-artwork-evaluate-")
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections import Counter, deque
@@ -62,10 +64,16 @@ def start() -> None:
     if address:
         _refuse_deaf(address)
     with nullcontext() if address else _guarded():
+        # Ray has a handler of its own for SIGTERM, and one below Python that prints where it came.
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, RayError) as error:
             raise RunFailed(f"the Ray cluster at RAY_ADDRESS={address} does not answer: {error}") from error
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
     if address:
         _tell_of_metrics()
 

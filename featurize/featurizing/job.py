@@ -119,7 +119,7 @@ class Featurizing(JobRun):
         self.report.spent.bytes_read += scan.bytes_read
         if scan.unread:
             left = f"hash: {scan.unread:,} of {scan.read + scan.unread:,} files are left for the next run"
-            self.report.notes.append(f"{left}, for {self.deadline} has passed")
+            self.report.leave(f"{left}, for {self.deadline} has passed")
         self.report.unreadable = scan.quarantined
         self.report.counts = {
             "artworks found": scan.found,

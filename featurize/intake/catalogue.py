@@ -90,7 +90,9 @@ def scan(
     db.register("listed", listing.rows)
     _register(db, store)
     sources = _spellings(db, listing.source)
-    _refuse_lost(db, listing.source, sources, wanted.max_removed)
+    store.register(db, "run")
+    gone = _refuse_lost(db, listing.source, sources, wanted.max_removed, origin.run_id)
+    result.notes += [gone] if gone else []
     if wanted.titles is not None:
         _check_titles(db, wanted.titles, result, tell)
     seen = files.look(listing, confines)
@@ -159,14 +161,20 @@ def _spellings(db: duckdb.DuckDBPyConnection, source: str) -> list[str]:
     return [source, *(each for each in known if each.startswith("file:") and address(each) == source)]
 
 
-def _refuse_lost(db: duckdb.DuckDBPyConnection, source: str, sources: list[str], max_removed: float) -> None:
-    """A share of which a part is not mounted must not empty the catalogue. Errors: RefusedInput."""
-    known, gone, example = db.execute(sql("intake", "removed"), {"sources": sources}).fetchall()[0]
-    if gone >= LOST_FROM and gone > max_removed * known:
-        raise RefusedInput(
-            f"{source} no longer lists {gone:,} of the {known:,} artworks it had, such as '{example}', more than "
-            f"input.max_removed = {max_removed:g} allows; if they are gone for good, --set input.max_removed=1 says so"
-        )
+def _refuse_lost(
+    db: duckdb.DuckDBPyConnection, source: str, sources: list[str], max_removed: float, run_id: str
+) -> str | None:
+    """A share of which a part is not mounted must not empty the catalogue. Of a few, a note. Errors: RefusedInput."""
+    asked = {"sources": sources, "run_id": run_id}
+    known, gone, example = db.execute(sql("intake", "removed"), asked).fetchall()[0]
+    if gone <= max_removed * known:
+        return None
+    if gone < LOST_FROM:
+        return f"{source} no longer lists {gone:,} of the {known:,} artworks it had, such as '{example}'"
+    raise RefusedInput(
+        f"{source} no longer lists {gone:,} of the {known:,} artworks it had, such as '{example}', more than "
+        f"input.max_removed = {max_removed:g} allows; if they are gone for good, --set input.max_removed=1 says so"
+    )
 
 
 def _check_titles(db: duckdb.DuckDBPyConnection, titles: str, result: Scan, tell: Callable[[str], None]) -> None:

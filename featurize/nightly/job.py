@@ -6,7 +6,7 @@ date again does nothing. Choices are of the date they are made for, whenever the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from types import TracebackType
 from typing import Literal, Protocol, Self, TypeVar
@@ -14,6 +14,7 @@ from typing import Literal, Protocol, Self, TypeVar
 from featurize.config import Settings
 from featurize.errors import NothingYet, RefusedInput
 from featurize.evaluating.job import JOB as EVALUATE
+from featurize.evaluating.job import refuse_unwritable
 from featurize.featurizing.job import JOB as FEATURIZE
 from featurize.job_run import JobRun
 from featurize.prompting.job import JOB as PROMPTS
@@ -57,6 +58,7 @@ class Night(JobRun):
         self.moment = min(now, end)
         if settings.prompts.at is not None:
             raise RefusedInput("prompts.at: a night is for a date, nightly.date (DATE=); leave prompts.at out")
+        refuse_unwritable(settings.evaluate.plot)
         self.logs_impressions = self._look_at_inputs()
 
     def _look_at_inputs(self) -> bool:
@@ -71,9 +73,6 @@ class Night(JobRun):
                     f"{' and '.join(lacking)} {verb} not set: a night is of members too; "
                     "for the artwork alone there is `make featurize`"
                 )
-        if on_demo and given.pairs is None and not self.settings.prompts.active_days:
-            pairs = str(self.demo / "impression.parquet")  # what members were shown, they are shown again
-            self.settings = self.settings.model_copy(update={"input": given.model_copy(update={"pairs": pairs})})
         return on_demo or given.impressions is not None
 
     def do(
@@ -84,24 +83,28 @@ class Night(JobRun):
         *,
         kind: Literal["logged", "nightly"] = "logged",
         needs: str | None = None,
-    ) -> None:
+        judged: Sequence[str] = (),
+    ) -> Job | None:
         """The steps of a job as a part of the night, about prompts of this kind; at its end it tells what it did.
 
-        It is left out, with a note, where table `needs` is empty, or has nothing for this job yet. Errors: as those of
-        the job.
+        It is left out, with a note and None, where table `needs` is empty, or has nothing for this job yet. `judged`
+        are the rankers to compare, unless the settings name some: those of other nights are many after a while.
+        Errors: as those of the job.
         """
         if needs is not None and not self.store.parts(needs):
             self.report.notes.append(f"{name} was left out: table {needs} is empty")
-            return
+            return None
         if self.deadline.passed:
-            self.report.notes.append(f"{name} was left for the next run, for {self.deadline} has passed")
-            return
+            self.report.leave(f"{name} was left for the next run, for {self.deadline} has passed")
+            return None
         settings = self.settings
         prompts = settings.prompts.model_copy(update={"kind": kind})
         given = settings.input.model_copy(update={} if kind == "nightly" else {"pairs": None})
-        part = job(
-            settings.model_copy(update={"prompts": prompts, "input": given}), self.origin.run_id, self.dry_run, self
-        )
+        evaluate = settings.evaluate
+        if not evaluate.models:
+            evaluate = evaluate.model_copy(update={"models": tuple(judged)})
+        asked = settings.model_copy(update={"prompts": prompts, "input": given, "evaluate": evaluate})
+        part = job(asked, self.origin.run_id, self.dry_run, self)
         self.report.parts[name] = part.report
         try:
             with part:
@@ -109,8 +112,9 @@ class Night(JobRun):
         except NothingYet as reason:  # such as prompts that are held out from a day on which has not come
             del self.report.parts[name]
             self.report.notes.append(f"{name} was left out: {reason}")
-            return
+            return None
         print(f"\n{name}: {part.summary()}\n", flush=True)
+        return part
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -120,5 +124,6 @@ class Night(JobRun):
     def summary(self) -> str:
         """The last lines of the night."""
         lines = [f"night of {self.date} took {self.report.seconds:.1f} s"]
-        lines.append(ask(self.store, "FROM runs ORDER BY started_at DESC LIMIT 7"))
+        last = "SELECT started_at, job, night, outcome, message FROM runs ORDER BY started_at DESC LIMIT 7"
+        lines.append(ask(self.store, last))
         return "\n".join([*lines, *(wrapped(f"note: {note}") for note in self.report.notes)])

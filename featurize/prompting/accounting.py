@@ -50,6 +50,8 @@ TO_DO = {
     "unknown_event": f"events are {', '.join(EVENTS)}",
 }
 """By reason, what most likely helps."""
+OF_PAIRS = {"duplicate_id": "give every member and title once"}
+"""The same where it is another thing of pairs."""
 
 
 class Accounts:
@@ -97,6 +99,11 @@ class Accounts:
         rows, example = self.db.execute(sql("prompting", "too_mature"), parameters).fetchall()[0]
         if rows:
             self._count("candidates above max_maturity", rows, _plain(example))
+
+    def undecodable(self, artworks: int, example: str | None) -> None:
+        """Count the artworks of tonight's titles that nobody could show."""
+        if artworks:
+            self._count("artworks that cannot be decoded, no candidates", artworks, f"artwork '{_plain(str(example))}'")
 
     def strangers(self, names: list[str]) -> None:
         """Count who is on a candidate and in no title's cast, so that nobody is known to have watched them."""
@@ -201,7 +208,8 @@ class Accounts:
     def _hold(self, reason: str, limit: str, rows: int, total: int, what: str, example: str) -> None:
         most = getattr(self.wanted.max_lost, limit)
         if rows > most * total:
-            advice = f"{TO_DO[reason]}, or " if reason in TO_DO else ""
+            known = TO_DO if self.logged else TO_DO | OF_PAIRS
+            advice = f"{known[reason]}, or " if reason in known else ""
             self._broken.append(
                 f"{rows:,} of {total:,} {what} (such as {example}): {advice}allow more with prompts.max_lost.{limit}"
                 f" (it is {most:g})"

@@ -17,6 +17,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from featurize.config import Settings
 from featurize.errors import RefusedInput, RunFailed
@@ -136,8 +137,9 @@ class Prompting(JobRun):
         files = {"title": given.titles, "history": given.history}
         if self.wanted.kind == "logged" or given.impressions:
             files["impression"] = given.impressions
-        if self.wanted.kind == "nightly" and not (self.wanted.active_days and self.wanted.rank):
-            if given.pairs is None:
+        paired = self.wanted.kind == "nightly" and not (self.wanted.active_days and self.wanted.rank)
+        if paired:
+            if given.pairs is None and not self.on_demo:
                 raise RefusedInput("nightly prompts need input.pairs (PAIRS=), or prompts.active_days and prompts.rank")
             files["pair"] = given.pairs
         elif given.pairs is not None:
@@ -156,6 +158,8 @@ class Prompting(JobRun):
 
                 demo.write(self.demo, given.demo, self.settings.clips.ffmpeg)
             files |= {name: str(self.demo / f"{name}.parquet") for name in files if name != "pair"}
+            if paired and given.pairs is None:
+                files["pair"] = self._shown_again()
         setting = {"title": "titles", "history": "history", "impression": "impressions"}
         for name, uri in files.items():
             if uri is None:
@@ -164,6 +168,16 @@ class Prompting(JobRun):
                     f"input.{setting[name]} ({variable}=) is not set, and others are: they belong together"
                 )
         return {name: uri for name, uri in files.items() if uri is not None}
+
+    def _shown_again(self) -> str:
+        """A file of pairs for the demo world, which has none: what members were shown, they are shown again."""
+        impressions, pairs = self.demo / "impression.parquet", self.scratch.path / "pair.parquet"
+        if not impressions.exists():
+            raise RefusedInput(f"{self.demo} is not there yet, and a dry run makes nothing: run without it once")
+        with tables.scratch() as db:
+            db.execute(sql("prompting", "shown_again").replace("$file", f"'{impressions}'"))
+            pq.write_table(tables.arrow(db, "FROM shown_again"), pairs)
+        return str(pairs)
 
     def ask(self) -> None:
         """Turn impressions or pairs into questions (table `question`) that are not committed yet, or count why not."""
@@ -176,6 +190,7 @@ class Prompting(JobRun):
             self._name("pair_member", "SELECT DISTINCT member_id FROM pair WHERE member_id <> '' ORDER BY member_id")
             kept.until(self.db, self.store, self.moment)
             self._run("said", moment=self.moment)
+            self._leave_out_undecodable()
             self._run("pairs", moment=self.moment)
         self.accounts.titles()
         self._name("member", "SELECT DISTINCT member_id FROM asked WHERE reason IS NULL ORDER BY member_id")
@@ -211,6 +226,8 @@ class Prompting(JobRun):
             "committed before": committed,
             "new prompts": self.new,
         }
+        if self.wanted.kind == "nightly":
+            self.accounts.undecodable(*self.undecodable)
         self.accounts.strangers(strangers)
         if self.again:
             self.report.counts |= rebuild.counts(self.db)
@@ -221,6 +238,15 @@ class Prompting(JobRun):
             self._run("new_impressions")
             for told in kept.changed(self.db):
                 self.accounts.changed(*told)
+
+    def _leave_out_undecodable(self) -> None:
+        """Find what is no candidate tonight because nobody could show it; leaves table `undecodable`."""
+        for name in ("quarantine", "description"):
+            self.store.register(self.db, name)
+        self._run("undecodable")
+        query = """SELECT count(DISTINCT artwork_id), min(artwork_id) FROM artwork_state SEMI JOIN undecodable
+        USING (image_sha256) SEMI JOIN pair USING (title_id)"""
+        self.undecodable = self.db.execute(query).fetchall()[0]
 
     def _refuse_nobody(self) -> None:
         """A history that nobody brings up to date must not look like a night without members."""

@@ -68,6 +68,8 @@ class Ranking(JobRun):
         self.unanswered: dict[str, str] = {}
         self.served: tuple[str, str] | None = None
         """Name and key of the last ranker that could rank some of the prompts."""
+        self.able: list[str] = []
+        """Keys of all that could."""
 
     def close(self) -> None:
         self.db.close()
@@ -128,10 +130,19 @@ class Ranking(JobRun):
                 planned.append(Planned(name, name, settings, asked))
             else:
                 planned.append(Planned(name, name, settings, Given(seed=self.wanted.seed, data=self.data)))
+        known, lacking = [], None
         for each in planned:
-            self._fingerprint(each)
+            try:
+                self._fingerprint(each)
+            except NothingYet as reason:  # a first night has no log to learn from
+                lacking = reason
+                self.report.notes.append(f"{each.name} was left out: {reason}")
+                continue
             self._compare_tokens(each)
-        yield from planned
+            known.append(each)
+        if lacking is not None and not known:
+            raise lacking
+        yield from known
 
     def _compare_tokens(self, planned: Planned) -> None:
         """Prompts were kept short by another tokenizer's count: nothing is cut here, so that is no more than a note."""
@@ -154,12 +165,12 @@ class Ranking(JobRun):
         return (base, made) if Path(made).is_dir() else (base,)
 
     def _open_data(self) -> duckdb.DuckDBPyConnection:
-        folder = Path(self.scratch.name)
+        folder, recipe = Path(self.scratch.name), self._recipe("logged")
         if data.history_of(self.store, self.settings) is None:
             self.report.notes.append(
                 "rankers that learn do not know what members played: input.history (HISTORY=) is not set"
             )
-        return data.open_data(self.store, self.settings, self._recipe("logged"), folder)
+        return data.open_data(self.store, self.settings, recipe, folder)
 
     def rank(self, planned: Planned) -> None:
         """Every prompt that this ranker has no rows of; before that, the prior of its letters where one is wanted."""
@@ -295,6 +306,7 @@ class Ranking(JobRun):
         unable = tables.scalar(self.db, "SELECT count(*) FROM asked WHERE NOT able")
         if unable < self.report.counts["prompts"]:
             self.served = (name, key)
+            self.able.append(key)
         if unable:
             self.report.notes.append(f"{name}: leaves out {unable:,} prompts, as it can only rank where {needs}")
         self.store.register(self.db, "ranking", [key])

@@ -1,6 +1,7 @@
 -- Pairs to rank at $moment as questions. What a pair does not say of language, country, time zone and limit of age is
 -- in table `said`; its device is of that moment only. A limit that cannot be read is not known, so neither is what it
--- allows. Candidates are the artworks of the title that may be shown then, in that language; without one, all of them.
+-- allows. Candidates are the artworks of the title that may be shown then, in that language; without one, all of
+-- them; never one that cannot be decoded.
 CREATE OR REPLACE TEMP TABLE asked AS
 WITH wanted AS (
     SELECT member_id, title_id, copy,
@@ -26,6 +27,7 @@ offered AS (
     SELECT title_id, tag, list(DISTINCT artwork_id) AS candidates
     FROM (SELECT DISTINCT title_id, tag FROM wanted) w
     JOIN artwork_state s USING (title_id)
+    ANTI JOIN undecodable USING (image_sha256)
     WHERE since <= $moment::TIMESTAMPTZ AND $moment::TIMESTAMPTZ < until
         AND coalesce(same_language(language_tag(locale), tag), true)
     GROUP BY title_id, tag
