@@ -13,6 +13,7 @@ The message of each is one sentence that names the file, line or key.
 from __future__ import annotations
 
 import difflib
+import threading
 from collections.abc import Iterable
 from typing import Literal, get_args
 
@@ -37,6 +38,8 @@ Reason = Literal[
     "too_long",
 ]
 REASONS: tuple[str, ...] = get_args(Reason)
+interrupted = threading.Event()
+"""Set once somebody wants the process to end: any error may be a consequence of that."""
 
 
 def sentence(text: str) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from featurize import config, interruption, metrics
+from featurize import config, metrics
 from featurize.config import Settings
-from featurize.errors import RefusedInput
+from featurize.errors import RefusedInput, interrupted
 from featurize.execution import phases
 from featurize.execution.deadline import Deadline
 from featurize.intake import whose
@@ -31,7 +31,7 @@ def _ended(error: BaseException | None) -> tuple[str, str]:
     if error is None:
         return "done", ""
     # DuckDB makes an error of its own of an interrupt that comes while it works or calls Python.
-    if interruption.asked.is_set() or not isinstance(error, Exception):
+    if interrupted.is_set() or not isinstance(error, Exception):
         return "interrupted", ""
     return "refused" if isinstance(error, RefusedInput) else "failed", str(error)
 

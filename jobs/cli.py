@@ -22,8 +22,8 @@ from typing import NoReturn, TextIO
 
 import duckdb
 
-from featurize import config, interruption
-from featurize.errors import ArtworkError, LeaseHeld, RefusedInput, sentence
+from featurize import config
+from featurize.errors import ArtworkError, LeaseHeld, RefusedInput, interrupted, sentence
 from featurize.intake import waiting
 from featurize.storage import secrets
 from jobs.notify import Told
@@ -79,12 +79,12 @@ def heard(work: Callable[[], int]) -> int:
     return code
 
 
-def answered(work: Callable[[], int], interrupted: str = "interrupted") -> int:
+def answered(work: Callable[[], int], stopped: str = "interrupted") -> int:
     """`heard`, of a command that leaves no run: where `work` fails, its exit code and one sentence on stderr."""
     try:
         return heard(work)
     except KeyboardInterrupt:
-        return _say(interrupted, 1)
+        return _say(stopped, 1)
     except ArtworkError as error:
         return _say(error, _code(error))
     except (OSError, duckdb.IOException) as error:
@@ -108,7 +108,7 @@ def _main(job: str, doc: str, work: Callable[[config.Settings, str, bool], None]
     to_terminal.setFormatter(_Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[to_terminal])
     sys.excepthook = _unforeseen
-    interruption.asked.clear()
+    interrupted.clear()
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job in the background of a shell
             signal.signal(number, _interrupt)
@@ -142,7 +142,7 @@ def _attempt(arguments: argparse.Namespace, work: Callable[[config.Settings, str
         raise
     except (ArtworkError, OSError, duckdb.Error, RuntimeError) as error:
         # DuckDB makes an error of its own of an interrupt that comes while it works or calls Python.
-        if interruption.asked.is_set():
+        if interrupted.is_set():
             return _say(INTERRUPTED, 1, told)
         if isinstance(error, ArtworkError):
             return _say(error, _code(error), told)
@@ -174,7 +174,7 @@ def _run_id(given: str | None) -> str:
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:
-    interruption.asked.set()
+    interrupted.set()
     raise KeyboardInterrupt
 
 

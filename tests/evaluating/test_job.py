@@ -88,7 +88,7 @@ def test_the_plot_is_a_picture(tmp_path):
         assert picture.format == "PNG"
         assert picture.width > 1000
     (tmp_path / "taken").mkdir()
-    assert run(store, "evaluate.plot=taken") == 1
+    assert run(store, "evaluate.plot=taken") == 2
 
 
 def test_every_prompt_is_used_or_counted_under_a_reason(tmp_path, capsys):

@@ -158,7 +158,7 @@ def test_a_night_is_one_run_the_same_date_does_nothing_and_a_missed_one_is_caugh
     told = capsys.readouterr().err
     assert "no longer lists 27 of the 54 artworks it had" in told
     assert "more than input.max_removed = 0.2 allows" in told
-    assert ask("SELECT outcome FROM runs WHERE run_id = 'halved'") == [("failed",)]
+    assert ask("SELECT outcome FROM runs WHERE run_id = 'halved'") == [("refused",)]
     assert nights.run(tmp_path, run__deadline="0s", input__max_removed=1) == 0
     assert "note: evaluate was left for the next run, for run.deadline = 0s has passed" in " ".join(
         capsys.readouterr().out.split()
