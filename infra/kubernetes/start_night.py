@@ -2,9 +2,11 @@
 
     python infra/kubernetes/start_night.py rayjob.yaml [DATE]
 
-DATE (default: today, UTC) takes the place of the word DATE in the file. A RayJob of that date that is there already is
-waited for, so it can be started any number of times. Invariant: it never makes two RayJobs of one date, for their name
-is made of it. It speaks to the API of the cluster with the token of its pod.
+DATE (default: today, UTC) takes the place of the word DATE in the file. It can be started any number of times: a RayJob
+of that date that goes on is waited for, one that has succeeded is enough, and after one that has failed comes the next
+try, whose name ends in -2, -3 and so on. Invariant: it never makes a RayJob of a date beside another that goes on, for
+their names are made of the date and the number of the try. It speaks to the API of the cluster with the token of its
+pod, which may create and get RayJobs, no more.
 """
 
 import json
@@ -26,6 +28,8 @@ PATIENCE_SECONDS = 600.0
 """The API may be away for so long, as while the cluster itself is upgraded."""
 OVER = ("Complete", "Failed", "ValidationFailed")
 """States of a RayJob that it does not leave; `Failed` is behind its own tries."""
+MOST_TRIES = 9
+"""RayJobs of one date. They are looked for by name, for their list would need another permission."""
 
 
 class Api:
@@ -60,24 +64,58 @@ def patiently(call: Any) -> Any:
             time.sleep(POLL_SECONDS)
 
 
-def night(api: Api, job: dict[str, Any]) -> int:
-    """Create it, unless it is there, and wait for its end; returns the exit code."""
-    name = job["metadata"]["name"]
+def status_of(api: Api, name: str) -> dict[str, Any]:
+    """What KubeRay says of a RayJob; nothing at first."""
+    return patiently(lambda: api.ask(f"{api.jobs}/{name}")).get("status") or {}
+
+
+def succeeded(status: dict[str, Any]) -> bool:
+    return (status.get("jobDeploymentStatus"), status.get("jobStatus")) == ("Complete", "SUCCEEDED")
+
+
+def begun(api: Api, job: dict[str, Any]) -> str:
+    """The name of the RayJob to wait for: the newest of the date, or a new one where there is none or it has failed."""
+    first = job["metadata"]["name"]
+    names = [first, *(f"{first}-{number}" for number in range(2, MOST_TRIES + 1))]
+    there: dict[str, dict[str, Any]] = {}
+    for name in names:  # to the last: the first ones may have been deleted
+        try:
+            there[name] = status_of(api, name)
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+    newest = next(reversed(there), None)
+    if newest is not None and succeeded(there[newest]):
+        print(f"RayJob {newest} has succeeded already; to have that night once more, delete it first", flush=True)
+        return newest
+    if newest is not None and there[newest].get("jobDeploymentStatus") not in OVER:
+        print(f"RayJob {newest} is there already", flush=True)
+        return newest
+    if newest == names[-1]:
+        raise ValueError(f"RayJob {newest} has failed too, and {MOST_TRIES} tries of a date are enough: delete them")
+    name = names[0 if newest is None else names.index(newest) + 1]
+    job["metadata"]["name"] = name
     try:
         patiently(lambda: api.ask(api.jobs, job))
-        print(f"created RayJob {name}", flush=True)
+        print(f"created RayJob {name}" + (f", for {newest} has failed" if newest else ""), flush=True)
     except urllib.error.HTTPError as error:
         if error.code != 409:
             raise
-        print(f"RayJob {name} is there already", flush=True)
+        print(f"RayJob {name} is there already", flush=True)  # another starter was faster, or an answer was lost
+    return name
+
+
+def night(api: Api, job: dict[str, Any]) -> int:
+    """See to it that there is a RayJob, and wait for its end; returns the exit code."""
+    name = begun(api, job)
     said = ""
     while True:
-        status = patiently(lambda: api.ask(f"{api.jobs}/{name}")).get("status", {})
+        status = status_of(api, name)
         deployment, ended = status.get("jobDeploymentStatus", ""), status.get("jobStatus", "")
         if f"{deployment} {ended}" != said:
             said = f"{deployment} {ended}"
             print(f"RayJob {name}: {said.strip() or 'not begun'}", flush=True)
-        if deployment == "Complete" and ended == "SUCCEEDED":
+        if succeeded(status):
             return 0
         if deployment in OVER:
             why = " ".join(filter(None, (status.get("reason"), status.get("message"))))
