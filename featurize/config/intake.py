@@ -50,7 +50,11 @@ class Input(Section):
     )
     loopback: bool = Field(False, description="for tests: one of input.hosts may be this machine")
     max_removed: float = Field(
-        0.2, ge=0, le=1, description="share of the source's artworks, from 20 on, that may be gone from it at once"
+        0.2,
+        ge=0,
+        le=1,
+        description="share of the source's artworks that may be gone from it at once; it is refused where more are"
+        " gone, and at least 20",
     )
 
 

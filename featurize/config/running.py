@@ -33,11 +33,13 @@ class Run(Section):
     )
     metrics_file: str | None = Field(
         None,
-        description="file for node-exporter's textfile collector, such as /var/lib/metrics/artwork.prom; on a Ray"
-        " cluster metrics go to Ray, too",
+        description="file for node-exporter's textfile collector, such as /var/lib/artwork/metrics/artwork.prom; on a"
+        " Ray cluster metrics go to Ray, too",
     )
     max_attempts: int = Field(3, ge=1, description="how many runs try a picture that failed in a way that may pass")
-    max_failed: float = Field(0.5, gt=0, le=1, description="share of pictures failing at which the run stops")
+    max_failed: float = Field(
+        0.5, gt=0, le=1, description="share of pictures that may fail; the run stops where more fail, and at least 20"
+    )
     when_held: Literal["fail", "skip"] = Field(
         "fail",
         description="where another run holds the lease: end with code 3, or with 0 and a note, for schedulers that try"

@@ -2,6 +2,10 @@
 
 The date of the run is passed in, so that a run started again is for its own night. Exit code 3, another run is at work,
 skips the task; the others fail it, and one retry is for a machine that was lost.
+
+A worker has the checkout in /opt/artwork (`make setup` there), which its user need not write; /etc/artwork/night.toml,
+made from the one in infra/systemd or infra/kubernetes, which names inputs and store; and a folder /var/lib/artwork that
+its user may write.
 """
 
 from datetime import datetime, timedelta, timezone
@@ -30,7 +34,7 @@ with DAG(
             "exec /opt/artwork/.venv/bin/python -m jobs.nightly --profile /etc/artwork/night.toml"
             " --set nightly.date={{ data_interval_end | ds }}"
         ),
-        cwd="/opt/artwork",
+        cwd="/var/lib/artwork",  # what has no other place is written here: a plot, logs of inference servers
         append_env=True,  # secrets come from the worker's environment
         env={"RAY_AUTH_MODE": "token"},
         skip_on_exit_code=3,

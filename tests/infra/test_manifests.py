@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from featurize import config
+from featurize.intake import whose
 from jobs import cli
 
 ROOT = Path(__file__).parents[2]
@@ -122,33 +123,82 @@ def test_a_night_is_one_rayjob_of_its_date_and_two_do_not_meet():
     assert [spec["rayClusterSpec"]["rayVersion"]] == versions
 
 
-def started(words):
-    """The settings of the command line that a scheduler starts."""
+def started(words, where):
+    """The settings of the command line that a scheduler starts, with the profile that lies in the folder `where`."""
     assert words[words.index("-m") + 1] == "jobs.nightly"
     arguments = cli.parser("nightly", "doc").parse_args(words[words.index("-m") + 2 :])
-    profile = arguments.profile
-    if profile.startswith("/etc/artwork/"):
-        profile = str(KUBERNETES / "night.toml")
-    return config.load(profile, arguments.set)
+    assert Path(arguments.profile).name == "night.toml"
+    return config.load(str(where / "night.toml"), arguments.set)
+
+
+def unit():
+    return (INFRA / "systemd" / "artwork-nightly.service").read_text(encoding="utf-8")
+
+
+def dag():
+    return (INFRA / "airflow" / "artwork_nightly.py").read_text(encoding="utf-8")
+
+
+def nights():
+    """The settings of the night by the scheduler that starts it, word for word with its own command line."""
+    command = "".join(re.search(r"bash_command=\(\s*(.*?)\s*\),\n", dag(), re.S)[1].split('"')[1::2])
+    cluster = re.sub(r"\\\n#\s+", "", (INFRA / "ray" / "cluster.yaml").read_text(encoding="utf-8"))
+    return {
+        "kubernetes": started(rayjob()["spec"]["entrypoint"].split(), KUBERNETES),
+        "systemd": started(re.search(r"^ExecStart=(.*)$", unit(), re.M)[1].split(), INFRA / "systemd"),
+        "airflow": started(command.replace("{{ data_interval_end | ds }}", "2026-11-28").split(), INFRA / "systemd"),
+        "ray": started(re.search(r"# +ray job submit .* -- (.*)$", cluster, re.M)[1].split(), KUBERNETES),
+    }
 
 
 def test_every_scheduler_starts_the_night_with_settings_that_there_are():
-    """Word for word, with the night's own command line and settings."""
-    night = started(rayjob()["spec"]["entrypoint"].split())
-    assert str(night.nightly.date) == "2026-11-28"
-    assert night.run.when_held == "skip"  # Ray makes a failure of code 3, and a retry of that buys a cluster
-    assert night.run.wait_for_nodes > 0
-    unit = (INFRA / "systemd" / "artwork-nightly.service").read_text(encoding="utf-8")
-    alone = started(re.search(r"^ExecStart=(.*)$", unit, re.M)[1].split())
-    assert alone.run.metrics_file.startswith("/var/lib/artwork/metrics/")
-    dag = (INFRA / "airflow" / "artwork_nightly.py").read_text(encoding="utf-8")
-    command = "".join(re.search(r"bash_command=\(\s*(.*?)\s*\),\n", dag, re.S)[1].split('"')[1::2])
-    assert (
-        str(started(command.replace("{{ data_interval_end | ds }}", "2026-11-28").split()).nightly.date) == "2026-11-28"
-    )
-    cluster = (INFRA / "ray" / "cluster.yaml").read_text(encoding="utf-8")
-    commands = re.sub(r"\\\n#\s+", "", cluster)
-    assert started(re.search(r"# +ray job submit .* -- (.*)$", commands, re.M)[1].split()).run.when_held == "skip"
+    of = nights()
+    assert {str(of[name].nightly.date) for name in ("kubernetes", "airflow")} == {"2026-11-28"}
+    for name in ("kubernetes", "ray"):
+        assert of[name].run.when_held == "skip"  # Ray makes a failure of code 3, and a retry of that buys a cluster
+        assert of[name].run.wait_for_nodes > 0
+
+
+def test_every_night_reads_files_that_its_profile_names():
+    """So one that is started again by hand with that profile is of the same data, and never of the demo world."""
+    for name, night in nights().items():
+        assert all(getattr(night.input, each) for each in whose.FILES), name
+        assert whose.of_input(night.input) == whose.OWN, name
+        assert Path(night.store).is_absolute() or night.store.startswith("s3://"), name
+    for page in ("runbook.md", "nightly.md"):
+        commands = re.findall(r"^    (make nightly .*(?:\\\n.*)?)", (ROOT / "docs" / page).read_text(), re.M)
+        assert commands
+        for command in commands:
+            assert "PROFILE=night.toml" in command or re.search("ARTWORK=.* HISTORY=", command), command
+
+
+def test_nights_write_only_where_they_may():
+    """What settings name without a folder goes to the working folder, and neither may lie in a read-only checkout."""
+    of = nights()
+    folders = {
+        "systemd": re.search(r"^WorkingDirectory=(.*)$", unit(), re.M)[1],
+        "airflow": re.search(r'cwd="(.*?)"', dag())[1],
+    }
+    states = [f"/var/lib/{each}" for each in re.search(r"^StateDirectory=(.*)$", unit(), re.M)[1].split()]
+    home = re.search(r"^Environment=HOME=(.*)$", unit(), re.M)[1]
+    assert home in states
+    assert str(Path(of["systemd"].run.metrics_file).parent) in states
+    for name, folder in folders.items():
+        written = [of[name].store, of[name].evaluate.plot, of[name].run.metrics_file, "logs"]
+        assert {Path(folder, each).parts[:4] for each in written} == {("/", "var", "lib", "artwork")}, name
+    head, worker = (spec["containers"][0] for name, spec in pod_specs() if name in ("head", "gpu"))
+    mounted = {mount["mountPath"] for mount in head["volumeMounts"] if not mount.get("readOnly")}
+    assert head["volumeMounts"] == worker["volumeMounts"]
+    homes = [each["value"] for each in head["env"]]
+    for path in (of["kubernetes"].evaluate.plot, of["kubernetes"].describe.log_dir, *homes):
+        assert {f"/{Path(path).parts[1]}"} <= mounted, path
+
+
+def test_what_reads_the_metrics_of_a_machine_is_told_where_they_are():
+    folder = Path(nights()["systemd"].run.metrics_file).parent
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    for told in (unit(), runbook, (INFRA / "systemd" / "alerts.yaml").read_text(encoding="utf-8")):
+        assert re.findall(r"--collector\.textfile\.directory=([\w/]+)", told) == [str(folder)]
 
 
 def test_gpu_workers_fit_the_nodes_they_ask_for():
@@ -180,9 +230,9 @@ def test_the_configuration_of_the_ray_cluster_is_valid():
 def test_units_of_systemd_are_valid(tmp_path):
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not at hand")
-    for unit in (INFRA / "systemd").iterdir():
-        text = unit.read_text(encoding="utf-8").replace("/opt/artwork/.venv/bin/python", sys.executable)
-        (tmp_path / unit.name).write_text(text, encoding="utf-8")
+    for file in (INFRA / "systemd").glob("artwork-*"):
+        text = file.read_text(encoding="utf-8").replace("/opt/artwork/.venv/bin/python", sys.executable)
+        (tmp_path / file.name).write_text(text, encoding="utf-8")
     units = [str(tmp_path / name) for name in ("artwork-nightly.service", "artwork-nightly.timer")]
 
     def said():
@@ -190,7 +240,8 @@ def test_units_of_systemd_are_valid(tmp_path):
         return [line for line in (done.stdout + done.stderr).splitlines() if str(tmp_path) in line or "artwork" in line]
 
     assert said() == []
-    (tmp_path / "artwork-nightly.service").write_text(text + "\nNoSuchThing=1\n", encoding="utf-8")
+    with (tmp_path / "artwork-nightly.service").open("a", encoding="utf-8") as file:
+        file.write("\nNoSuchThing=1\n")
     assert said()
 
 

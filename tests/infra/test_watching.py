@@ -16,9 +16,15 @@ OF_KUBERNETES = {"kube_cronjob_status_last_successful_time", "kube_cronjob_spec_
 """Of kube-state-metrics."""
 
 
+def rules():
+    """The groups of alerts of Kubernetes, and of a machine."""
+    on_kubernetes = yaml.safe_load((ROOT / "infra" / "kubernetes" / "prometheusrule.yaml").read_text(encoding="utf-8"))
+    on_machine = yaml.safe_load((ROOT / "infra" / "systemd" / "alerts.yaml").read_text(encoding="utf-8"))
+    return {"kubernetes": on_kubernetes["spec"]["groups"], "machine": on_machine["groups"]}
+
+
 def alerts():
-    rule = yaml.safe_load((ROOT / "infra" / "kubernetes" / "prometheusrule.yaml").read_text(encoding="utf-8"))
-    return [each for group in rule["spec"]["groups"] for each in group["rules"]]
+    return [each for groups in rules().values() for group in groups for each in group["rules"]]
 
 
 def panels():
@@ -51,6 +57,17 @@ def test_labels_that_they_group_by_are_of_these_metrics():
         for name in names(expression) & METRICS.keys():
             if labels and len(names(expression)) == 1:
                 assert labels <= set(METRICS[name].labels), where
+
+
+def test_the_age_of_a_success_is_watched_where_there_was_none_too():
+    """An age of what is not there is no age, and alarms nobody: another rule asks for it."""
+    watched = []
+    for where, groups in rules().items():
+        asked = [each["expr"].strip() for group in groups for each in group["rules"]]
+        for metric in re.findall(r"time\(\) - max(?: by \(\w+\) )?\((\w+\{[^}]*\})\)", "\n".join(asked)):
+            watched.append(where)
+            assert f"absent({metric})" in asked, metric
+    assert watched == ["kubernetes", "machine"]
 
 
 def test_prometheus_reads_them():
