@@ -1,5 +1,6 @@
 """The arithmetic of docs/sizing.md adds up."""
 
+import math
 import re
 from pathlib import Path
 
@@ -40,5 +41,10 @@ def test_bytes_and_requests_add_up():
 def test_gpus_of_a_backfill_and_of_a_night():
     for what, pictures, hours, _ in rows("| | pictures | at 3 a second and GPU |")[:2]:
         assert number(hours) == pytest.approx(number(pictures) / 3 / 3600, rel=0.05), what
+    whole, half, all_of_it = (
+        number(each) for each in re.search(r"([\d,]+) shards .*?, ([\d,]+) .*? ([\d,]+) to", PAGE).groups()
+    )
+    assert (half, all_of_it) == (math.ceil(ARTWORKS / 2 / 2048), math.ceil(ARTWORKS / 2048))
+    assert whole == half + all_of_it
     assert "116 hours" in PAGE
     assert round(926 / 8) == 116
