@@ -166,3 +166,11 @@ def test_a_delivery_that_a_night_failed_on_can_be_taken_back(tmp_path, capsys):
     nights.write(tmp_path, made)
     assert nights.run(tmp_path, **NOT_LOGGED) == 2
     assert "more than input.max_removed = 0.2 allows" in capsys.readouterr().err
+
+
+def test_pairs_of_nobody_are_refused_with_their_file(tmp_path, capsys):
+    made = nights.world(tmp_path)
+    made.pair = []
+    nights.write(tmp_path, made)
+    assert nights.run(tmp_path, **NOT_LOGGED) == 2
+    assert f"input.pairs (PAIRS=): {tmp_path}/pair.parquet has no row: nobody to ask for" in capsys.readouterr().err
