@@ -188,9 +188,7 @@ class Prompting(JobRun):
                 self._run("active", moment=self.moment, days=self.wanted.active_days, titles=list(self.wanted.rank))
                 self._refuse_nobody()
             elif not tables.scalar(self.db, "SELECT count(*) FROM pair"):
-                raise RefusedInput(
-                    f"input.pairs (PAIRS=): {self.settings.input.pairs} has no row, so nobody to ask for"
-                )
+                raise RefusedInput(f"input.pairs (PAIRS=): {self.settings.input.pairs} has no row: nobody to ask for")
             self._name("pair_member", "SELECT DISTINCT member_id FROM pair WHERE member_id <> '' ORDER BY member_id")
             kept.until(self.db, self.store, self.moment)
             self._run("said", moment=self.moment)
