@@ -57,7 +57,9 @@ def arguments(job: str, given: Mapping[str, str]) -> list[str]:
         return flags + ([f"-c{given['ASK']}"] if given.get("ASK") else [])
     flags += [f"--set={setting}" for setting in settings(given.get("SET", ""))]
     if job == "find":
-        if ("TEXT" in given) == ("LIKE" in given):
+        if "TEXT" in given and "LIKE" in given:
+            raise RefusedInput("TEXT and LIKE are both given: it is one or the other")
+        if "TEXT" not in given and "LIKE" not in given:
             raise RefusedInput('say what to find: TEXT="two people at sunset", or LIKE=<artwork_id or picture file>')
         return flags + [f"--{name.lower()}={given[name]}" for name in ("TEXT", "LIKE", "TOP", "HTML") if name in given]
     if given.get("RUN_ID"):

@@ -1,7 +1,8 @@
 """Ask a store questions in SQL: every table, and readable views on top of them.
 
-Opens the DuckDB shell where there is one and it can read the store, else a small prompt of our own; `-c` asks one
-question and ends. Of the store only `catalog.duckdb` and `catalog.sql` are written, where they are behind.
+Opens the DuckDB shell where there is one and it can read the store, else a small prompt of our own; `-c` asks a
+question and ends, after the last one where several are given. Of the store only `catalog.duckdb` and `catalog.sql` are
+written, where they are behind.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from jobs import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0; 1 when a question of `-c` fails; 2 when there is no such store."""
+    """Returns 0; 1 when a question of `-c` fails, and later ones are not asked; 2 when there is no such store."""
     asked = parser().parse_args(argv)
     try:
         store = Store(config.load(asked.profile, asked.set).store)
-        if not store.parts("run") and not store.parts("artwork"):
+        if not store.has_parts("run", "artwork"):
             raise RefusedInput(f"there is no store at {store.uri}; run a job first, or give --set store=...")
         if store.local:
             with suppress(RunFailed, OSError):  # a store that cannot be written can still be asked
                 views.refresh(store)
-        if asked.command is None and store.local and (shell := shutil.which("duckdb")):
+        if not asked.command and store.local and (shell := shutil.which("duckdb")):
             return _shell(shell, store)
         with views.connect(store) as db:
-            if asked.command is not None:
-                return 0 if _answer(db, asked.command) else 1
+            if asked.command:
+                return 0 if all(_answer(db, question) for question in asked.command) else 1
             _converse(db, store)
     except ArtworkError as error:
         print(f"error: {secrets.redact(str(error))}", file=sys.stderr)
@@ -86,7 +87,9 @@ def _answer(db: duckdb.DuckDBPyConnection, question: str) -> bool:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m jobs.sql", description=(__doc__ or "").splitlines()[0])
-    made.add_argument("-c", dest="command", metavar="SQL", help="ask this and end")
+    made.add_argument(
+        "-c", dest="command", metavar="SQL", action="append", help="ask this and end; several are asked in their order"
+    )
     made.add_argument("--profile", default="local", help="a name of infra/profiles or a TOML file (default: local)")
     made.add_argument(
         "--set", action="append", default=[], metavar="A.B=VALUE", help="override one setting, such as store=FOLDER"

@@ -161,7 +161,7 @@ def test_a_dry_run_is_one_when_it_says_so(here, value):
         (["prompts", "SHOW="], "error: SHOW is given and empty"),
         (["featurize", "SHOW=x"], "featurize knows no variable SHOW"),
         (["find"], 'error: say what to find: TEXT="two people at sunset", or LIKE='),
-        (["find", "TEXT=a", "LIKE=b"], "error: say what to find"),
+        (["find", "TEXT=a", "LIKE=b"], "error: TEXT and LIKE are both given: it is one or the other"),
         (["find", "TEXT= "], "error: TEXT is given and empty"),
         (["find", "TEXT=a", "DEMO=small"], "find knows no variable DEMO; it knows HTML LIKE PROFILE"),
         (["sql", "ARTWORK=x"], "sql knows no variable ARTWORK; it knows ASK PROFILE STORE"),

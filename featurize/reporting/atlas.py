@@ -44,12 +44,12 @@ class Atlas:
         self.file = Path(address(settings.report.atlas))
         if self.file.suffix != ".parquet":
             raise RefusedInput(f"report.atlas: {settings.report.atlas} does not end in .parquet")
-        if not self.store.parts("artwork"):
+        if not self.store.has_parts("artwork"):
             raise RefusedInput(f"{self.store.uri} has no artwork: run `make featurize` first")
 
     def look(self) -> None:
         """Take at most `report.artworks` artworks with embeddings, in whole titles, and find what is near to each."""
-        with views.connect(self.store) as db:
+        with self.store.reading(), views.connect(self.store) as db:
             self.left_out = sampled(db, self.settings.report.artworks)
             self.without = tables.scalar(db, "SELECT count(*) FROM shown_artwork")
             found = tables.arrow(db, sql("reporting", "atlas"))

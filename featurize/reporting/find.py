@@ -13,7 +13,9 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Literal
 
 from featurize.config import Settings
@@ -142,21 +144,25 @@ class _Stored:
         self.settings, self.store, self._words = settings, Store(settings.store), words
 
     def __enter__(self) -> _Stored:
-        if not self.store.parts("artwork"):
+        if not self.store.has_parts("artwork"):
             raise RefusedInput(f"there is no store with artworks at {self.store.uri}; run `make featurize` first")
-        self.db = views.connect(self.store)
-        current = dict(self.db.execute("SELECT feature, model_key FROM current_model").fetchall())
-        self.key: str | None = current.get("image_embedding")
-        self.words_key: str | None = current.get("text_embedding")
-        if self.key is None and not (self._words and self.words_key):
-            self.db.close()
-            raise RefusedInput(
-                f"{self.store.uri} has no embeddings: run `make featurize` with a model in section embed"
-            )
+        with ExitStack() as undo:
+            undo.enter_context(self.store.reading())
+            self.db = undo.enter_context(views.connect(self.store))
+            current = dict(self.db.execute("SELECT feature, model_key FROM current_model").fetchall())
+            self.key: str | None = current.get("image_embedding")
+            self.words_key: str | None = current.get("text_embedding")
+            if self.key is None and not (self._words and self.words_key):
+                raise RefusedInput(
+                    f"{self.store.uri} has no embeddings: run `make featurize` with a model in section embed"
+                )
+            self._held = undo.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.db.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.__exit__(kind, error, trace)
 
     def model(self) -> ModelSettings:
         """The settings of the model that made the embeddings. Errors: RefusedInput where they are of another one.
@@ -283,7 +289,11 @@ def table(answer: Answer, store: str) -> str:
     ]
     if not answer.found:
         return "\n".join([*lines, "there is no other artwork with a vector"])
-    ids = max(len(sentence(each.artwork.artwork_id)) for each in answer.found)
+    ids = min(max(len(sentence(each.artwork.artwork_id)) for each in answer.found), 40)
+    compared = [name for name, key in (("picture", answer.model_key), ("words", answer.words_key)) if key]
+    # Each ends where its figures do; the first may begin in the column of the ranks, which needs no name.
+    heading = f"{compared[0]:>11}" + "".join(f"{name:>8}" for name in compared[1:])
+    lines += ["", _cut(f"{heading}  {'artwork':<{ids}}  title", width)]
     for number, each in enumerate(answer.found, 1):
         artwork = each.artwork
         title = artwork.title or artwork.title_id
@@ -292,7 +302,7 @@ def table(answer: Answer, store: str) -> str:
             for cosine, key in ((each.cosine, answer.model_key), (each.words, answer.words_key))
             if key
         )
-        row = f"{number:>3}  {cosines}  {sentence(artwork.artwork_id):<{min(ids, 40)}}  {sentence(title)}"
+        row = f"{number:>3}  {cosines}  {sentence(artwork.artwork_id):<{ids}}  {sentence(title)}"
         lines += ["", _cut(row, width)]
         words = [artwork.caption, ", ".join(artwork.tags), shown(artwork.uri)]
         lines += [_cut(f"{'':13}{sentence(each)}", width) for each in words if each]

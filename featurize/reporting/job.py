@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -37,15 +38,18 @@ class Reporting:
         self.content: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        if not self.store.parts("run") and not self.store.parts("artwork"):
+        if not self.store.has_parts("run", "artwork"):
             raise RefusedInput(f"there is no store at {self.store.uri}; run a job first, or give --set store=...")
-        self.db = views.connect(self.store)
+        with ExitStack() as undo:
+            undo.enter_context(self.store.reading())
+            self.db = undo.enter_context(views.connect(self.store))
+            self._held = undo.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.db.close()
+        self._held.__exit__(kind, error, trace)
 
     def choose(self) -> None:
         """Which titles are shown, and what there is in all."""

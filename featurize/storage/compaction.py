@@ -68,16 +68,17 @@ def compact(store: Store, table: str, part_bytes: int, check: Callable[[], None]
     if not store.local and table in REPLACED:
         return 0, 0
     known, sizes = _listed(store, table)
-    merges = _plan(sizes, part_bytes, _kept(store, table, sizes))
-    if not dry_run and merges:
-        try:
-            if store.local:
-                for folder in dict.fromkeys(merge.folder for merge in merges):
-                    _next_generation(store, table, [each for each in merges if each.folder == folder], check)
-            else:
-                _stand_in(store, table, known, merges, check)
-        except OSError as error:
-            raise RunFailed(f"cannot compact {store.uri}/{table}: {error}") from error
+    try:
+        with store.reading():
+            merges = _plan(sizes, part_bytes, _kept(store, table, sizes))
+            if not dry_run and merges:
+                if store.local:
+                    for folder in dict.fromkeys(merge.folder for merge in merges):
+                        _next_generation(store, table, [each for each in merges if each.folder == folder], check)
+                else:
+                    _stand_in(store, table, known, merges, check)
+    except OSError as error:
+        raise RunFailed(f"cannot compact {store.uri}/{table}: {error}") from error
     return sum(len(merge.parts) for merge in merges), len(merges)
 
 

@@ -153,7 +153,7 @@ def standings(
     if not keys:
         return []
     alone = {feature: each[0] for feature, each in keys.items() if len(each) == 1 and as_of == EVER}
-    with tables.scratch() as db:
+    with store.reading(), tables.scratch() as db:
         rows = [{"feature": feature, "model_key": key, "covers": 0} for feature, key in alone.items()]
         candidates = pa.Table.from_pylist(rows, _CANDIDATE)
         compared = {feature: each for feature, each in keys.items() if feature not in alone}
@@ -196,7 +196,7 @@ def _keys(store: Store, features: Collection[str], texts: Collection[str] = ()) 
     used it, in table `run` or, as `texts`, in the run that is about to be done.
     """
     found: dict[str, list[str]] = {}
-    with tables.scratch() as db:
+    with store.reading(), tables.scratch() as db:
         store.register(db, "model")
         store.register(db, "run")
         kinds = dict(db.execute("SELECT model_key, fingerprint->>'kind' FROM model").fetchall())
@@ -223,7 +223,7 @@ def _recorded(store: Store, as_of: str = EVER) -> dict[str, Choice]:
     """The newest row of `production` by feature."""
     query = """SELECT feature, arg_max(model_key, computed_at), arg_max(because, computed_at)
         FROM production WHERE computed_at < $1::TIMESTAMPTZ GROUP BY feature"""
-    with tables.scratch() as db:
+    with store.reading(), tables.scratch() as db:
         store.register(db, "production")
         return {feature: Choice(key, because) for feature, key, because in db.execute(query, [as_of]).fetchall()}
 

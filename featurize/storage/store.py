@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import reduce
 from operator import and_
 from pathlib import Path, PurePosixPath
@@ -206,8 +206,35 @@ class Store:
 
     def there(self) -> bool:
         """Whether the folder itself exists; on an object store, whether there is anything below its address."""
-        info = patiently(f"looking at {self.uri}", lambda: self.fs.get_file_info(self.path))
-        return bool(info.type == pafs.FileType.Directory)
+        return bool(self._type() == pafs.FileType.Directory)
+
+    def _type(self) -> pafs.FileType:
+        return patiently(f"looking at {self.uri}", lambda: self.fs.get_file_info(self.path)).type
+
+    def has_parts(self, *names: str) -> bool:
+        """Whether one of these tables has a part; a folder alone is no store.
+
+        Errors: RefusedInput where a file lies in the place of the folder.
+        """
+        if self._type() == pafs.FileType.File:
+            raise RefusedInput(f"{self.uri} is a file, and a store is a folder: give the folder with store=...")
+        return self.there() and any(self.parts(name) for name in names)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Where committed parts are read. Errors: RunFailed naming a part that is cut, or no Parquet at all.
+
+        Of one that is damaged inside DuckDB says neither the file nor a kind of error, and so nor does the sentence.
+        """
+        try:
+            yield
+        except (pa.ArrowInvalid, duckdb.Error) as error:
+            if (
+                not isinstance(error, pa.ArrowInvalid | duckdb.InvalidInputException)
+                and type(error) is not duckdb.Error
+            ):
+                raise
+            raise RunFailed(f"a table of {self.uri} cannot be read: {error}") from error
 
     def exists(self, name: str) -> bool:
         info = patiently(f"looking at {self.uri}/{name}", lambda: self.fs.get_file_info(f"{self.path}/{name}"))
@@ -302,12 +329,16 @@ class Store:
         return ds.dataset(paths, schema=tables.contract(table).schema, format="parquet", filesystem=self.fs)
 
     def has(self, table: str, **values: str | Sequence[str]) -> bool:
-        """Whether a row has these values, or one of several: what stands for itself under a name is written once."""
+        """Whether a row has these values, or one of several: what stands for itself under a name is written once.
+
+        Errors: RunFailed, as `reading`.
+        """
         wanted = [
             ds.field(column).isin([value] if isinstance(value, str) else list(value))
             for column, value in values.items()
         ]
-        return bool(self.dataset(table).count_rows(filter=reduce(and_, wanted)))
+        with self.reading():
+            return bool(self.dataset(table).count_rows(filter=reduce(and_, wanted)))
 
     def register(self, db: duckdb.DuckDBPyConnection, table: str, folders: Iterable[str] = ("",)) -> None:
         """Make a table of this store a view of the same name, read through Arrow on every kind of storage."""

@@ -218,11 +218,17 @@ def _text(value: str) -> str:
 
 
 def _vector_type(store: Store, model_key: str) -> str:
-    """FLOAT[n] of a model's vectors, which all have the same width; told by the footer of any of their parts."""
+    """FLOAT[n] of a model's vectors, which all have the same width; told by the footer of any of their parts.
+
+    Errors: RunFailed.
+    """
     if not model_key:
         return "FLOAT[]"
     part = store.parts("image_embedding", model_key)[0]
-    rows = pq.ParquetFile(f"{store.path}/{part}", filesystem=store.fs).metadata.row_group(0)
+    try:
+        rows = pq.ParquetFile(f"{store.path}/{part}", filesystem=store.fs).metadata.row_group(0)
+    except pa.ArrowInvalid as error:  # which names no file
+        raise RunFailed(f"{store.uri}/{part} cannot be read: {error}") from error
     columns = {
         rows.column(number).path_in_schema.split(".")[0]: rows.column(number) for number in range(rows.num_columns)
     }

@@ -23,8 +23,8 @@ class Upkeep(JobRun):
 
     def __init__(self, job: str, settings: Settings, run_id: str, dry_run: bool = False) -> None:
         super().__init__(job, [], settings, run_id, dry_run)
-        if not self.store.there():
-            raise RefusedInput(f"{self.store.uri} is no store: run `make featurize` first")
+        if not self.store.has_parts(*views.TABLES):  # else a mistyped folder would become one, and be well every week
+            raise RefusedInput(f"{self.store.uri} is no store: give the folder of one, or run `make featurize` first")
         self.lease = Lease(self.store, LEASE, run_id)
         self.leases = [self.lease]
         self.now = datetime.now(UTC)

@@ -16,7 +16,7 @@ from jobs import cli, featurize, find
 from tests.storage.views import stores
 
 TAGS = {"html", "head", "meta", "title", "style", "body", "main", "header", "div", "p", "h1", "ol", "li", "figure"}
-TAGS |= {"figcaption", "img", "span", "i"}
+TAGS |= {"figcaption", "img", "span", "i", "bdi"}
 SCENES = {"forest": 0, "spaceship": 1, "castle": 2, "snow": 4, "home": 7}
 EVIL = "</p><script>alert(1)</script><img src=x onerror=alert(2)> \x1b[31m\u202e {{ 7*7 }} \"quoted\" & 'so'"
 EVIL_NAME = "<img src=x onerror='alert(3)'>.png"
@@ -65,6 +65,10 @@ def test_words_find_the_pictures_that_show_them(here, capsys):
         assert rows[0][2] == name
         assert rows == sorted(rows, key=lambda row: -row[1])
         assert f'"{text}": the nearest 3 of 7 artworks in store' in told
+        heading, first = (next(line for line in told.splitlines() if word in line) for word in ("picture  ", name))
+        assert heading.split() == ["picture", "artwork", "title"]
+        assert heading.index("picture") + len("picture") == first.index(f"  {name}")  # the word ends where figures do
+        assert heading.index("artwork") == first.index(name)
 
 
 @pytest.mark.slow

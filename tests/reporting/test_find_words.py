@@ -55,6 +55,10 @@ def test_pictures_and_descriptions_both_count_and_either_alone_will_do(here, cap
     assert "of pictures by open_clip_image-" in told
     assert "and of descriptions by open_clip_text-" in told
     first = next(line for line in told.splitlines() if line.lstrip().startswith("1 "))
+    heading = next(line for line in told.splitlines() if line.lstrip().startswith("picture "))
+    assert heading.split()[:4] == ["picture", "words", "artwork", "title"]
+    assert first[heading.index("words") + 5 :].startswith("  ")
+    assert len(first[: heading.index("words") + 5].split()) == 3
     assert "snow.png" in first
     assert "1.000" in first
     assert "of descriptions by" in (here / "page.html").read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featurize.reporting import miniatures
+from featurize.config import Settings
+from featurize.reporting import find, find_page, miniatures
 from featurize.storage.store import Store
 from tests.reporting import browser, stores
 
@@ -122,6 +123,19 @@ def test_search_title_phone_and_dark(page, report):
 
     assert page.ask("[typeof window.pwned, document.querySelectorAll('img[src=x]').length]") == ["undefined", 0]
     assert page.problems == []
+
+
+def test_a_title_from_right_to_left_leaves_its_rank_in_place(page, tmp_path):
+    artwork = find.Artwork("a1", "t1", str(tmp_path / "gone.png"), "0" * 64, None, None, "פרק ראשון", None, [])
+    answer = find.Answer("words", "text", None, "clip-1", 1, (find.Found(artwork, 0.5),))
+    (tmp_path / "page.html").write_text(find_page.page(answer, Settings()), encoding="utf-8")
+    page.size(1280, 900)
+    page.open(tmp_path / "page.html")
+    of = "const range = document.createRange(); range.selectNodeContents(document.querySelector('.title').firstChild);"
+    rank = page.ask(f"(() => {{ {of} return range.getBoundingClientRect().right }})()")
+    name = page.ask("document.querySelector('.title bdi').getBoundingClientRect().left")
+    assert page.ask("document.querySelector('.title').innerText") == "1. פרק ראשון"
+    assert rank <= name + 1
 
 
 def many(folder, titles=1250, each=8):

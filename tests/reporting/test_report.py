@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from jobs import find, sql
 from tests.reporting import stores
 
 SECTIONS = ("nights", "coverage", "time", "sheet", "quarantine", "words", "near", "map", "prompts", "values")
@@ -266,4 +267,32 @@ def test_what_cannot_be_done_is_one_sentence(tmp_path, capsys):
     store.uri = str(tmp_path / "nowhere")
     assert stores.run(store, tmp_path / "report.html") == 2
     assert "there is no store at" in capsys.readouterr().err
+    store.uri = str(tmp_path / "file")
+    assert stores.run(store, tmp_path / "report.html") == 2
+    assert "/file is a file, and a store is a folder" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_damaged_part_is_named(tmp_path, capsys):
+    store, rows = stores.bare(tmp_path, titles=1)
+    vector = {"image_sha256": rows[0]["image_sha256"], "model_key": stores.CLIP, "embedding": [0.6, 0.8]}
+    stores.commit(store, "image_embedding", [vector], stores.CLIP)
+    stores.commit(store, "model", [stores.model(stores.CLIP, "fake")])
+    place = [f"--set=store={json.dumps(store.uri)}"]
+    for table in ("artwork", "image_embedding", "model"):
+        (name,) = store.parts(table)
+        part = tmp_path / "store" / name
+        whole = part.read_bytes()
+        part.write_bytes(whole[:100])
+        assert stores.run(store, tmp_path / "report.html") == 1
+        assert find.main([*place, "--like", "t0-0"]) == 1
+        assert sql.main([*place, "-c", "FROM artwork"]) == 1
+        told = capsys.readouterr().err.splitlines()
+        assert [each.startswith("error: ") and name in each for each in told] == [True] * 3
+        if table == "artwork":  # damaged inside: what is in it is said at its end, and there as it was
+            end = len(whole) - int.from_bytes(whole[-8:-4], "little") - 8
+            part.write_bytes(whole[:4] + b"Z" * (end - 4) + whole[end:])
+            assert stores.run(store, tmp_path / "report.html") == 1
+            assert capsys.readouterr().err.startswith(f"error: a table of {store.uri} cannot be read: ")
+        part.write_bytes(whole)
     assert not (tmp_path / "report.html").exists()

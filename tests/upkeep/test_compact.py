@@ -285,6 +285,14 @@ def test_one_at_a_time_and_only_on_a_store(tmp_path, capsys):
     assert run(compact, store) == 2
     assert "is no store" in capsys.readouterr().err
     assert not (tmp_path / "store").exists()
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").touch()  # a folder, and a file, that somebody named by mistake
+    for name in ("pictures", "pictures/a.png", "pictures/a.png/store"):
+        assert run(vacuum, Store(str(tmp_path / name))) == run(compact, Store(str(tmp_path / name))) == 2
+        told = capsys.readouterr().err.splitlines()
+        assert len(told) == 2
+        assert all(re.search(f"^error: .*/{name} is (no store|a file)", each) for each in told)
+    assert files(tmp_path) == ["pictures/a.png"]
     fill(store, 2)
     with Lease(store, "upkeep", "other"):
         assert run(compact, store) == 3
@@ -295,6 +303,28 @@ def test_one_at_a_time_and_only_on_a_store(tmp_path, capsys):
     assert run(compact, store) == 0
     assert run(compact, store, "--run-id=first") == 2  # its row lies in a part with others by now
     assert "run id 'first' is taken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("table", ["artwork", "image_embedding", "run"])
+def test_a_damaged_part_is_named_and_no_row_is_lost(tmp_path, capsys, table):
+    store = Store(str(tmp_path / "store"))
+    fill(store, 2)
+    assert run(vacuum, store, "--run-id=before") == 0
+    before = {name: read(store, name) for name in ("artwork", "image_embedding")}
+    (part, *_) = store.parts(table)
+    path = tmp_path / "store" / part
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40])
+    capsys.readouterr()
+    for job in (compact, vacuum) if table == "run" else (compact,):  # vacuum need not read what it does not remove
+        assert run(job, store) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("error: ")
+        assert told.count("\n") == 1
+        assert part in told
+    path.write_bytes(whole)
+    assert run(compact, store) == 0
+    assert {name: read(store, name, plain=True) for name in before} == before
 
 
 def test_where_folders_cannot_be_exchanged_nothing_is_changed(tmp_path, monkeypatch):

@@ -186,6 +186,12 @@ def test_a_question_from_the_command_line(store, capsys):
     assert "eight" in capsys.readouterr().out
     assert sql.main([*place, "-c", "SELECT nothing"]) == 1
     assert "nothing" in capsys.readouterr().err
+    assert sql.main([*place, "-c", "SELECT 'first' AS a", "-c", "SELECT 'second' AS b; SELECT 'third' AS c"]) == 0
+    told = capsys.readouterr().out
+    assert told.index("first") < told.index("second") < told.index("third")
+    assert sql.main([*place, "-c", "SELECT 'first' AS a", "-c", "SELECT nothing", "-c", "SELECT 'third' AS c"]) == 1
+    told = capsys.readouterr()
+    assert ("first" in told.out, "third" in told.out) == (True, False)
     assert sql.main(["--set", "store=nowhere", "-c", "SELECT 1"]) == 2
     assert "there is no store" in capsys.readouterr().err
 
