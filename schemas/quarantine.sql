@@ -11,6 +11,7 @@ CREATE TABLE quarantine (
     detail VARCHAR NOT NULL,
     retryable BOOLEAN NOT NULL,
     attempts INTEGER NOT NULL CHECK (attempts >= 1),
+    artwork_ids VARCHAR[],
     run_id VARCHAR NOT NULL,
     code_version VARCHAR NOT NULL,
     computed_at TIMESTAMPTZ NOT NULL,
@@ -24,6 +25,7 @@ COMMENT ON COLUMN quarantine.reason IS 'Reason code';
 COMMENT ON COLUMN quarantine.detail IS 'The same in words';
 COMMENT ON COLUMN quarantine.retryable IS 'Whether a later run tries again, up to run.max_attempts';
 COMMENT ON COLUMN quarantine.attempts IS 'Which attempt this was, from 1';
+COMMENT ON COLUMN quarantine.artwork_ids IS 'Of a file whose bytes could not be read, the artworks that the catalogue had it for; NULL of others, which are found by their content, and in rows of older versions';
 COMMENT ON COLUMN quarantine.run_id IS 'Run that wrote the row';
 COMMENT ON COLUMN quarantine.code_version IS 'Version of this project that wrote the row';
 COMMENT ON COLUMN quarantine.computed_at IS 'When the row was computed, UTC';

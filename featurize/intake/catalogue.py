@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import duckdb
 import pyarrow as pa
@@ -229,17 +230,26 @@ def _quarantine(
         if tried.get(uri, 0) < (max_attempts if error.retryable else 1)
     ]
     if due:
+        asked = """SELECT uri, list(artwork_id ORDER BY artwork_id)
+            FROM listed SEMI JOIN (SELECT unnest($uris) AS uri) USING (uri) GROUP BY uri"""
+        artworks = dict(db.execute(asked, {"uris": [uri for uri, _ in due]}).fetchall())
         rows = quarantine_rows(
-            [("", uri, "read", error, tried.get(uri, 0) + 1) for uri, error in due], decode_key, origin
+            [("", uri, "read", error, tried.get(uri, 0) + 1) for uri, error in due], decode_key, origin, artworks
         )
         name = part_name([f"{row['uri']} {row['attempts']}" for row in rows.select(["uri", "attempts"]).to_pylist()])
         store.commit("quarantine", decode_key, name, rows, check=fence.check)
 
 
 def quarantine_rows(
-    failures: Sequence[tuple[str, str, str, BadImage, int]], model_key: str, origin: Origin
+    failures: Sequence[tuple[str, str, str, BadImage, int]],
+    model_key: str,
+    origin: Origin,
+    artworks: Mapping[str, list[str]] = MappingProxyType({}),
 ) -> pa.Table:
-    """Rows of `quarantine` from (image_sha256, uri, stage, error, attempts)."""
+    """Rows of `quarantine` from (image_sha256, uri, stage, error, attempts).
+
+    `artworks` are the ids by uri of files without a hash: by nothing else could a reader tell whose they are.
+    """
     shas, uris, stages, errors, attempts = zip(*failures, strict=True)
     return tables.rows(
         "quarantine",
@@ -252,6 +262,7 @@ def quarantine_rows(
             "detail": [secrets.redact(error.detail) for error in errors],
             "retryable": [error.retryable for error in errors],
             "attempts": attempts,
+            "artwork_ids": [artworks.get(uri) for uri in uris],
             **origin.columns(len(failures)),
             "computed_at": [datetime.now(UTC)] * len(failures),
         },

@@ -17,7 +17,7 @@ from featurize.execution import plan
 from featurize.images.decode import Limits
 from featurize.inference.extractor import model_key
 from featurize.intake import catalogue, files
-from featurize.storage import tables
+from featurize.storage import tables, views
 from featurize.storage.lease import Lease
 from featurize.storage.store import Store
 from featurize.storage.tables import Origin
@@ -165,7 +165,8 @@ def test_a_manifest_with_relative_absolute_and_missing_files(tmp_path, pictures)
         f"2,t,{pictures}/some title/c.webp,still\n"
         "3,t,pictures/top.png,thumbnail\n"
         "4,t,pictures/gone.png,poster\n"
-        "5,t,pictures/some title,poster\n",
+        "5,t,pictures/some title,poster\n"
+        "6,t,pictures/gone.png,still\n",
         encoding="utf-8",
     )
     store = Store(str(tmp_path / "store"))
@@ -178,6 +179,9 @@ def test_a_manifest_with_relative_absolute_and_missing_files(tmp_path, pictures)
     ).fetchall()
     assert [row[:3] for row in quarantine] == [("not_found", "read", 1), ("unreadable", "read", 1)]
     assert quarantine[0][3] == str(pictures / "gone.png")
+    with views.connect(store) as db:
+        whose = db.execute("SELECT reason, artwork_ids FROM quarantine_open ORDER BY reason").fetchall()
+    assert whose == [("not_found", ["4", "6"]), ("unreadable", ["5"])]
     for _ in range(4):
         scan(store, manifest)
     attempts = duckdb.sql(f"SELECT max(attempts), count(*) FROM '{store.glob('quarantine')}'").fetchall()

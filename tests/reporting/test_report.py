@@ -168,6 +168,7 @@ def test_quarantine_with_reasons_and_pictures(everything):
     assert "model_error 1" in page.section["quarantine"]
     assert "not_found 1" in page.section["quarantine"]
     assert "2 attempts, tried again" in page.section["quarantine"]
+    assert "artwork t4-2 " in page.section["quarantine"]
     assert page.section["quarantine"].count("no picture") == 1  # of the file that is gone
 
 

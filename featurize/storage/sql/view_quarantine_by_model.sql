@@ -4,7 +4,7 @@ WITH today AS (
     UNION ALL
     SELECT DISTINCT clip_sha256, true FROM clip_present
 )
-SELECT feature_model.feature, feature_model.model_key, current, quarantine.* RENAME (model_key AS failed_key)
+SELECT feature_model.feature, feature_model.model_key, current, quarantine.* EXCLUDE (artwork_ids) RENAME (model_key AS failed_key)
 FROM quarantine
 JOIN feature_model ON quarantine.stage <> 'model' OR quarantine.model_key = fails_as
 SEMI JOIN today ON today.image_sha256 = quarantine.image_sha256 AND today.clip = (of_clips IS NOT NULL)

@@ -29,22 +29,26 @@ unsettled AS (
 ),
 failing AS (
     SELECT image_sha256, uri, stage, failed_key, reason, detail, retryable, attempts, computed_at,
-           list(feature ORDER BY feature) AS lacks
+           list(feature ORDER BY feature) AS lacks, NULL AS listed_as
     FROM quarantine_by_model
     WHERE current
     GROUP BY ALL
     UNION ALL
-    SELECT image_sha256, uri, stage, model_key, reason, detail, retryable, attempts, computed_at, NULL
+    SELECT image_sha256, uri, stage, model_key, reason, detail, retryable, attempts, computed_at, NULL, artwork_ids
     FROM unsettled
 )
-SELECT failing.*,
-       (SELECT list(artwork_id ORDER BY artwork_id)
-        FROM (
-            SELECT artwork_id, image_sha256, uri FROM artwork_present
-            UNION ALL
-            SELECT clip_id, clip_sha256, uri FROM clip_present
-        ) AS a
-        WHERE a.image_sha256 = failing.image_sha256 OR a.uri = failing.uri) AS artwork_ids
+SELECT failing.* EXCLUDE (listed_as),
+       -- A file that was never read is in no catalogue: of it, what the catalogue had it for when it was looked for.
+       coalesce(
+           (SELECT list(artwork_id ORDER BY artwork_id)
+            FROM (
+                SELECT artwork_id, image_sha256, uri FROM artwork_present
+                UNION ALL
+                SELECT clip_id, clip_sha256, uri FROM clip_present
+            ) AS a
+            WHERE a.image_sha256 = failing.image_sha256 OR a.uri = failing.uri),
+           listed_as
+       ) AS artwork_ids
 FROM failing
 ORDER BY reason, uri;
 COMMENT ON VIEW quarantine_open IS 'What stands between today''s catalogue and the current models: one row per failing picture or clip, or unreadable file, newest attempt. artwork_ids has the ids of clips, too; lacks names the tables without a row of it; NULL where the file itself cannot be read';
