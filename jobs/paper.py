@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _paper(asked: argparse.Namespace) -> int:
-    for stage in stages.stages(asked.work, asked.set):
+    for stage in stages.stages(asked.work, asked.set, asked.methods):
         stages.run(stage, asked.work)
     stages.publish(asked.work, asked.out)
     print(f"\nthe records of all stages: {asked.out}")
@@ -35,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, default=Path("infra/paper"), help="where the records are kept")
     made.add_argument(
         "--set", action="append", default=[], metavar="A.B=VALUE", help="one setting for all of the jobs; repeatable"
+    )
+    made.add_argument(
+        "--methods", nargs="+", choices=stages.METHODS, default=stages.METHODS, help="ways to post-train; default: all"
     )
     return made
 

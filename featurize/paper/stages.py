@@ -49,11 +49,12 @@ class Stage:
         return " ".join(["python", *self.arguments])
 
 
-def stages(work: Path, settings: Sequence[str]) -> list[Stage]:
-    """All of them, in order. `settings` (a.b=value) go to every job."""
+def stages(work: Path, settings: Sequence[str], methods: Sequence[str] = METHODS) -> list[Stage]:
+    """All of them, in order. `settings` (a.b=value) go to every job; `methods` are the ways to post-train."""
     store, world = work / "store", Path("demo") / WORLD
     reasons = work / "rationales.parquet"
-    models = {method: work / f"model-{method}" for method in METHODS}
+    models = {method: work / f"model-{method}" for method in methods}
+    runs = {name: partial(_runs, Store(str(store)), name) for name in ("featurize", "prompts", "rank", "evaluate")}
 
     def job(name: str, *own: str) -> tuple[str, ...]:
         given = (f"input.demo={WORLD}", f"store={store}", *own, *settings)
@@ -71,10 +72,11 @@ def stages(work: Path, settings: Sequence[str]) -> list[Stage]:
 
     ranked = json.dumps([BASE, *map(str, models.values())])
     return [
-        *(Stage(name, job(name), partial(_runs, Store(str(store)), name)) for name in ("featurize", "prompts")),
-        *map(trained, METHODS),
-        Stage("rank", job("rank", f"rank.models={ranked}")),
-        Stage("evaluate", job("evaluate"), lambda: _values(Store(str(store)))),
+        Stage("featurize", job("featurize"), runs["featurize"]),
+        Stage("prompts", job("prompts"), runs["prompts"]),
+        *map(trained, methods),
+        Stage("rank", job("rank", f"rank.models={ranked}"), runs["rank"]),
+        Stage("evaluate", job("evaluate"), lambda: runs["evaluate"]() | _values(Store(str(store)))),
     ]
 
 

@@ -41,6 +41,14 @@ def test_each_stage_is_a_job_with_settings_that_it_knows(tmp_path):
     assert ranked.models == ("bundled:ranker", *(str(tmp_path / f"paper/model-{name}") for name in stages.METHODS))
 
 
+def test_some_of_the_methods_will_do(tmp_path):
+    asked = paper.parser().parse_args(["--methods", "weighted", "dpo"])
+    made = stages.stages(tmp_path, asked.set, asked.methods)
+    names = ["featurize", "prompts", "posttrain-weighted", "posttrain-dpo", "rank", "evaluate"]
+    assert [stage.name for stage in made] == names
+    assert json.dumps(["bundled:ranker", *(f"{tmp_path}/model-{name}" for name in asked.methods)]) in made[-2].command
+
+
 def test_a_stage_is_run_until_it_is_done_and_not_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     program = "import pathlib, sys; p = pathlib.Path('tries'); n = int(p.read_text()) + 1 if p.exists() else 1; "
@@ -63,7 +71,7 @@ def test_a_stage_is_run_until_it_is_done_and_not_again(tmp_path, monkeypatch):
 def test_a_stage_that_fails_ends_the_experiment_in_one_sentence(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     failing = Stage("prompts", ("-c", "import sys; sys.exit(2)"))
-    monkeypatch.setattr(stages, "stages", lambda work, settings: [failing])
+    monkeypatch.setattr(stages, "stages", lambda work, settings, methods: [failing])
     assert paper.main(["--work", "w", "--out", "o"]) == 1
     assert capfd.readouterr().err == (
         "error: stage prompts ended with code 2, see above; the next run goes on from there\n"
