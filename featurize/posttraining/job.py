@@ -63,7 +63,7 @@ class PostTraining(JobRun):
             raise RefusedInput(
                 f"post-training needs {', '.join(missing)}: run `make posttrain`, or pip install -e '.[posttrain]'"
             )
-        if not self.store.there():
+        if not self.store.has_parts("prompt"):
             raise RefusedInput(f"{self.store.uri} has no prompts: run `make prompts` first")
 
     def read_prompts(self) -> None:

@@ -58,7 +58,7 @@ class Prompting(JobRun):
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
         filled = ["prompt", "label", "title_state", "impression_state"]
         super().__init__(JOB, filled, settings, run_id, dry_run, night)
-        if not self.store.there():
+        if not self.store.has_parts("artwork", "description"):
             raise RefusedInput(f"{self.store.uri} has no descriptions: run `make featurize` first")
         self.wanted = settings.prompts
         self.moment = self.wanted.at or self.moment

@@ -58,7 +58,7 @@ class Ranking(JobRun):
         self.explore = Explore.of(self.wanted.explore)
         if not self.wanted.rankers:
             raise RefusedInput("rank.rankers names no ranker")
-        if not self.store.there():
+        if not self.store.has_parts("prompt"):
             raise RefusedInput(f"{self.store.uri} has no prompts: run `make prompts` first")
         self.scratch = tempfile.TemporaryDirectory(prefix="personal-artwork-rank-")
         self.db = tables.connect()

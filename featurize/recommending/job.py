@@ -49,7 +49,7 @@ class Recommending(JobRun):
 
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False) -> None:
         super().__init__(JOB, TABLES, settings, run_id, dry_run)
-        if not self.store.there():
+        if not self.store.has_parts("run", "artwork", "clip", "text_embedding", "image_embedding"):
             raise RefusedInput(f"{self.store.uri} is no store: run `make featurize` first")
         self.wanted = settings.recommend
         open_device(self.wanted.device, None)

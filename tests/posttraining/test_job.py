@@ -67,7 +67,7 @@ def test_a_dry_run_says_what_would_be_learnt_and_writes_nothing(here, capsys):
 
 
 REFUSED = {
-    "no prompts at all": (lambda rows: [], (), "has no prompts of split train: run `make prompts` first"),
+    "no prompts at all": (lambda rows: [], (), "has no prompts: run `make prompts` first"),
     "an empty split": (
         lambda rows: [row | {"split": "held_out"} for row in rows],
         (),
