@@ -10,6 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import duckdb
+import pyarrow as pa
+
 from featurize import config, metrics
 from featurize.config import Settings
 from featurize.errors import RefusedInput, interrupted
@@ -110,15 +113,25 @@ class JobRun:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._held:
-            ended = error  # what went wrong first is what to tell
+            ended = self._or_damage(error)  # what went wrong first is what to tell
             try:
                 self._end(finished=error is None)
             except BaseException as later:
-                ended = error or later
+                ended = ended or later
             if self.night is None and not self.dry_run:
                 self._record(ended)
             if ended is not error and ended is not None:
                 raise ended
+
+    def _or_damage(self, error: BaseException | None) -> BaseException | None:
+        """The error, or one that says which committed part is damaged where it comes of reading that."""
+        if isinstance(error, pa.ArrowInvalid | duckdb.Error) and self.store.path in str(error):
+            try:
+                with self.store.reading():
+                    raise error
+            except Exception as told:
+                return told
+        return error
 
     def _end(self, *, finished: bool) -> None:
         self.close()
