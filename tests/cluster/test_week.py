@@ -204,13 +204,13 @@ def tells_the_story(store: Path, page: Path) -> None:
     with views.connect(Store(str(store))) as db:
         ended = dict(db.execute("SELECT run_id, outcome FROM runs WHERE job = 'nightly'").fetchall())
     assert ended.pop("tue-1", "") + ended.pop("tue-2", "") == "done"
-    expected = dict.fromkeys(DAYS, "done") | {"thu": "killed", "half-a-file": "failed", "half-the-rows": "failed"}
+    expected = dict.fromkeys(DAYS, "done") | {"thu": "killed", "half-a-file": "refused", "half-the-rows": "refused"}
     del expected["tue"]
     assert ended == expected
     assert cli.main("report", "doc", report.report, [f"--set=store={store}", f"--set=report.html={page}"]) == 0
     html = page.read_text()
     nights = dict(re.findall(r'data-tip="([^",]*), nightly: ([^";]*)', html))
-    how = {day: ["1 done"] for day in DAYS} | {"wed": ["2 failed", "1 done"], "thu": ["1 killed"]}
+    how = {day: ["1 done"] for day in DAYS} | {"wed": ["2 refused", "1 done"], "thu": ["1 killed"]}
     assert {night: re.findall(r"\d+ [a-z]{4,}", said) for night, said in nights.items()} == {
         f"{DAYS[day]:%a %d %b}": expected for day, expected in how.items()
     }
@@ -223,7 +223,7 @@ def tells_the_story(store: Path, page: Path) -> None:
         "no longer lists 24 of the 48 artworks it had",
         "manifest.parquet: cannot be read",
         f"nightly of {DAYS['thu'].strftime('%d %b').lstrip('0')} killed",
-        "featurize.new or changed 5 , featurize.removed 1",
+        "featurize.removed 1 , prompts_nightly.no prompt: few_candidates 6 , featurize.new or changed 5",
         "openai_endpoint",
         "truncated",
     ):

@@ -113,13 +113,13 @@ def test_a_missing_gpu_leaves_no_new_store_and_a_dry_run_says_it_did_not_look(fo
     assert "GPU" not in capsys.readouterr().out
 
 
-def test_a_failed_run_leaves_its_row(folders):
+def test_a_refused_run_leaves_its_row(folders):
     assert job(*folders, "--set", "embed=null", "--set", "describe=null") == 0
     assert job(*folders, "--set", "embed.device=cuda", "--run-id", "r") == 2
     row = duckdb.sql(
         "SELECT outcome, message FROM 'store/run/**/*.parquet' WHERE run_id = 'r' AND outcome <> 'started'"
     ).fetchall()[0]
-    assert row[0] == "failed"
+    assert row[0] == "refused"
     assert "GPU" in row[1]
 
 
