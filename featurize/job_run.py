@@ -87,7 +87,7 @@ class JobRun:
         if self.night is None and self.store.has("run", run_id=self.origin.run_id, outcome=ENDED):
             raise RefusedInput(f"run id '{self.origin.run_id}' is taken in {self.store.uri}: give another, or none")
         if self.night is None and self.reads_inputs:
-            whose.keep_apart(self.store, self.settings.input)
+            whose.keep_apart(self.report.job, self.store, self.settings.input)
         if not self.dry_run:
             with ExitStack() as undo:
                 if self.night is None:

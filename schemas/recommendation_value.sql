@@ -34,7 +34,7 @@ COMMENT ON COLUMN recommendation_value.features IS 'What a title is known by; no
 COMMENT ON COLUMN recommendation_value.model IS 'two_towers, sasrec, popular or popular_7_days';
 COMMENT ON COLUMN recommendation_value.cases IS 'First plays of a title by a member that were asked for';
 COMMENT ON COLUMN recommendation_value.members IS 'Members they are of; intervals are by members';
-COMMENT ON COLUMN recommendation_value.titles IS 'Titles that are ranked, all of them, less what the member had played';
+COMMENT ON COLUMN recommendation_value.titles IS 'Titles that are ranked, less what the member had played: all of them, or of new_titles the new third';
 COMMENT ON COLUMN recommendation_value.without IS 'Titles without a vector of these features; they count as the average title';
 COMMENT ON COLUMN recommendation_value.hr IS 'HR@10: share of cases whose title is among the first ten; equal scores count against it. Mean over the seeds';
 COMMENT ON COLUMN recommendation_value.hr_low IS 'Lower end of its interval; NULL where there is too little to tell';

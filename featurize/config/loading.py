@@ -117,7 +117,8 @@ def _reason(place: tuple[str | int, ...], given: Any, chosen: Mapping[str, str])
         section = inner
     schema = section.model_json_schema()["properties"][name]
     what = "it" if "://" in str(given) else json.dumps(given, ensure_ascii=False, default=str)
-    return f"{what} is refused; wanted: {values_of(schema)}{did_you_mean(str(given), choices_of(schema), ALIKE)}"
+    choices = choices_of(schema) or choices_of(schema.get("items", {}))
+    return f"{what} is refused; wanted: {values_of(schema)}{did_you_mean(str(given), choices, ALIKE)}"
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:

@@ -91,7 +91,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
         return "section"
     kind = _KINDS.get(schema.get("format", ""), _KINDS[schema["type"]])
     if schema["type"] == "array":
-        kind += f" of {_kind(schema['items'] if 'items' in schema else schema['prefixItems'][0])}s"
+        items = schema["items"] if "items" in schema else schema["prefixItems"][0]
+        kind += f" of {values_of(items)}" if choices_of(items) else f" of {_kind(items)}s"
     return kind + "".join(f" {word} {_written(schema[bound])}" for bound, word in _BOUNDS.items() if bound in schema)
 
 

@@ -17,19 +17,30 @@ from featurize.storage.tables import sql
 
 OWN = "own"
 FILES = ("artwork", "titles", "history", "impressions", "pairs")
+ARTWORK_OF = ("featurize", "nightly")
+"""Jobs that read artwork: where none is named it is the demo world's, whatever else is given."""
+_NAMES = ("small", "paper", "clips")
 
 
-def of_input(given: Input) -> str:
-    """The demo world that is read, or `OWN`: files that lie in a demo world's folder are of that world."""
-    return _of({name: getattr(given, name) for name in FILES}, given.demo)
+def of_input(job: str, given: Input) -> set[str]:
+    """The demo worlds that a job reads, and `OWN`: files that lie in a demo world's folder are of that world."""
+    return _of(job, {name: getattr(given, name) for name in FILES}, given.demo)
 
 
 def of_store(store: Store) -> set[str]:
-    """The demo worlds whose data runs that ended well read into a store, and `OWN`. Errors: RunFailed."""
+    """The demo worlds whose data went into a store, and `OWN`. Errors: RunFailed.
+
+    Artwork says where it is from, whatever became of the run that read it; of tables, runs that ended well tell.
+    """
     with tables.scratch() as db:
-        store.register(db, "run")
-        rows = db.execute(sql("intake", "inputs")).fetchall()
-    return {_of({name: json.loads(files).get(name) for name in FILES}, demo) for files, demo in rows}
+        for name in ("run", "artwork", "clip"):
+            store.register(db, name)
+        runs = db.execute(sql("intake", "inputs")).fetchall()
+        sources = db.execute("SELECT DISTINCT source FROM artwork UNION SELECT DISTINCT source FROM clip").fetchall()
+    found = {_world(source) or OWN for (source,) in sources}
+    for job, files, demo in runs:
+        found |= _of(job, {name: json.loads(files).get(name) for name in FILES}, demo)
+    return found
 
 
 def only_demo(store: Store, given: Input) -> Path | None:
@@ -37,31 +48,44 @@ def only_demo(store: Store, given: Input) -> Path | None:
 
     Of a store that no run has read anything into, the settings tell.
     """
-    found = of_store(store) or {of_input(given)}
+    found = of_store(store) or of_input("rank", given)
     return Path("demo", *found) if len(found) == 1 and OWN not in found else None
 
 
-def keep_apart(store: Store, given: Input) -> None:
-    """Errors: RefusedInput where the store holds data of others than the run would read."""
-    mine, there = of_input(given), of_store(store)
-    if not there or mine in there:
+def keep_apart(job: str, store: Store, given: Input) -> None:
+    """Errors: RefusedInput where a run would read two worlds, or another one than the store holds."""
+    mine = of_input(job, given)
+    if len(mine) > 1:
+        if job in ARTWORK_OF and given.artwork is None:
+            told = f"input.artwork (ARTWORK=) is not set, which means the demo world {given.demo}"
+            raise RefusedInput(f"{told}, and other files are your own: name your artwork, or no file at all")
+        raise RefusedInput(f"input: some files are of {_words(mine - {OWN})}, and others your own")
+    there = of_store(store)
+    if not there or mine <= there:
         return
-    held = " and ".join("data of your own" if each == OWN else f"the demo world {each}" for each in sorted(there))
-    if mine == OWN:
+    if mine == {OWN}:
         what = "your own data needs a store of its own: STORE=my-store"
     else:
-        what = f"with no files given, the demo world {mine} is meant: name your files, or another store (STORE=)"
-    raise RefusedInput(f"{store.uri} holds {held}; {what}")
+        what = f"with no files given, {_words(mine)} is meant: name your files, or another store (STORE=)"
+    raise RefusedInput(f"{store.uri} holds {_words(there)}; {what}")
 
 
-def _of(files: dict[str, str | None], demo: str) -> str:
-    worlds = {_world(Path(uri)) or OWN for uri in files.values() if uri is not None} or {demo}
-    return OWN if OWN in worlds else min(worlds)
+def _words(worlds: set[str]) -> str:
+    return " and ".join("data of your own" if each == OWN else f"the demo world {each}" for each in sorted(worlds))
 
 
-def _world(path: Path) -> str | None:
-    """The name of the demo world whose folder this is, or lies in."""
+def _of(job: str, files: dict[str, str | None], demo: str) -> set[str]:
+    worlds = {_world(uri) or OWN for uri in files.values() if uri is not None}
+    unnamed = not worlds or (job in ARTWORK_OF and files["artwork"] is None)
+    return worlds | {demo} if unnamed else worlds
+
+
+def _world(uri: str) -> str | None:
+    """The name of the demo world whose folder this is, or lies in; that folder may be gone."""
+    path = Path(uri.removeprefix("file://"))
     for folder in (path, path.parent):
+        if folder.name in _NAMES and folder.parent.name == "demo":
+            return folder.name
         try:
             return str(json.loads((folder / "world.json").read_text(encoding="utf-8"))["size"])
         except (OSError, ValueError, KeyError, TypeError):

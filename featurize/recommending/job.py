@@ -39,6 +39,8 @@ TABLES = ("recommendation_value", "item_vector", "member_vector", "model")
 POPULAR = {"popular": None, "popular_7_days": 7}
 FOLDS = 3
 """Of split new_titles: a third of the titles is withheld at a time, so that each seed has each title new once."""
+FEW = 30
+"""Members below which intervals by members say little."""
 _STREAM = 4177
 
 
@@ -85,10 +87,11 @@ class Recommending(JobRun):
     def _plays(self) -> Plays:
         now = self.report.started_at.isoformat()
         self.db.execute(sql("recommending", "told").replace("$now", f"TIMESTAMPTZ '{now}'"))
-        total, lost = 0, 0
+        plays, lost = 0, 0
         query = "SELECT reason, count(*), min(example) FROM told GROUP BY reason ORDER BY reason"
         for reason, count, example in self.db.execute(query).fetchall():
-            total += count
+            if reason != "no play":
+                plays += count
             if reason is None:
                 continue
             self.report.counts[f"history rows left out: {reason}"] = count
@@ -96,10 +99,10 @@ class Recommending(JobRun):
                 lost += count
                 self.report.examples[f"history rows left out: {reason}"] = example
         most = self.settings.prompts.max_lost.history
-        if lost > most * total:
+        if lost > most * plays:
             told = "; ".join(f"{name}, such as {one}" for name, one in self.report.examples.items())
             raise RefusedInput(
-                f"{lost:,} of {total:,} rows of input.history cannot be used ({told}): mend them, or allow more with "
+                f"{lost:,} of {plays:,} plays of input.history cannot be used ({told}): mend them, or allow more with "
                 f"prompts.max_lost.history (it is {most:g})"
             )
         rows = tables.arrow(self.db, sql("recommending", "plays"))
@@ -129,6 +132,12 @@ class Recommending(JobRun):
                 self.report.notes.append(f"feature {name} is left out: the store has no vector for it")
                 continue
             self.features.append(found)
+            without = int((~found.known).sum())
+            if without:
+                self.report.notes.append(
+                    f"feature {name}: {without:,} of {self.plays.titles:,} titles have no vector and count as the"
+                    " average title; make featurize with this TITLES= gives texts theirs"
+                )
         if self.wanted.baseline not in [each.name for each in self.features]:
             raise RefusedInput(f"recommend.baseline: '{self.wanted.baseline}' is not among the features that are there")
         self.evaluation_id = self._id()
@@ -169,7 +178,8 @@ class Recommending(JobRun):
                     Trial(seed, plays.new_titles(self.plays, days, new)) for seed in seeds for new in self._thirds(seed)
                 ]
             if not all(len(each.test) and len(each.valid) and len(each.learn.title) for _, each in made):
-                raise RefusedInput(f"recommend.splits: {name} leaves nothing to learn from, or to ask")
+                few = f"{len(self.members):,} members, {self.plays.titles:,} titles and {len(self.plays.at):,} plays"
+                raise RefusedInput(f"recommend.splits: {name} leaves nothing to learn from, or to ask, of {few}")
             yield name, made
 
     def _thirds(self, seed: int) -> Iterator[NDArray[np.bool_]]:
@@ -224,6 +234,12 @@ class Recommending(JobRun):
         """Means and intervals."""
         for name, (trials, found) in self.judged.items():
             self.rows += judging.rows(name, trials, found, self.wanted.baseline, self.wanted.draws)
+            members, ranked = self.rows[-1]["members"], self.rows[-1]["titles"]
+            if members < FEW:
+                told = f"{members} members were asked, and intervals are by members: of so few they promise too much"
+                self.report.notes.append(f"{name}: {told}")
+            if ranked <= metrics.TOP:
+                self.report.notes.append(f"{name}: all of {ranked} titles are among the first ten: HR@10 says nothing")
 
     def write(self) -> None:
         """Commit the rows, unless the same evaluation is there; then the checkpoints go."""
@@ -280,6 +296,8 @@ class Recommending(JobRun):
     def summary(self) -> str:
         """The last lines of the run: what was read, and the figures."""
         question = "FROM latest_recommendation_value"
+        if self.there:  # which need not be the newest
+            question = f"FROM recommendation_value WHERE evaluation_id = '{self.evaluation_id}'"
         told = self.report.text(shown(self.store.uri), ask(self.store, question), self.dry_run)
         return f"{told}\n\n{table.text(self.rows)}" if self.rows else told
 

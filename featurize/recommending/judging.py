@@ -58,7 +58,7 @@ def rows(
             "model": each.model,
             "cases": len(member),
             "members": len(np.unique(member)),
-            "titles": first.plays.titles,
+            "titles": max(_ranked(split) for _, split in trials),
             "without": each.without,
             "baseline": baseline,
             "ndcg_by_seed": _by_seed(each, trials),
@@ -69,6 +69,11 @@ def rows(
             row |= {figure: _known(interval.value), f"{figure}_low": low, f"{figure}_high": high}
         made.append(row)
     return made
+
+
+def _ranked(split: Split) -> int:
+    """How many titles are ranked."""
+    return split.plays.titles - (0 if split.test.absent is None else int(split.test.absent.sum()))
 
 
 def _by_seed(judged: Judged, trials: Sequence[Trial]) -> list[float]:

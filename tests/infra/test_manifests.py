@@ -163,7 +163,7 @@ def test_every_night_reads_files_that_its_profile_names():
     """So one that is started again by hand with that profile is of the same data, and never of the demo world."""
     for name, night in nights().items():
         assert all(getattr(night.input, each) for each in whose.FILES), name
-        assert whose.of_input(night.input) == whose.OWN, name
+        assert whose.of_input("nightly", night.input) == {whose.OWN}, name
         assert Path(night.store).is_absolute() or night.store.startswith("s3://"), name
     for page in ("runbook.md", "nightly.md"):
         commands = re.findall(r"^    (make nightly .*(?:\\\n.*)?)", (ROOT / "docs" / page).read_text(), re.M)

@@ -1,6 +1,7 @@
 """A store is of one demo world or of somebody's own data: their ids may be the same, and mean something else."""
 
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -56,6 +57,29 @@ def test_who_forgets_to_name_files_does_not_get_the_demo_world_among_their_own(f
         )
     assert list(Store("store").parts("artwork")) == before
     assert run("input.artwork=mine") == 0
+
+
+def test_own_titles_do_not_make_the_demo_worlds_artwork_ones_own(folder, capsys):
+    (folder / "titles.csv").write_text("title_id,name\nt1,One\n")
+    assert run("input.titles=titles.csv") == 2
+    told = "error: input.artwork (ARTWORK=) is not set, which means the demo world small, and other files are your own"
+    assert capsys.readouterr().err.startswith(told)
+    assert not (folder / "store").exists()
+
+
+def test_what_a_refused_run_left_is_somebodys_own_too(folder, capsys):
+    assert run("input.artwork=mine") == 0
+    for part in (folder / "store/run").rglob("*.parquet"):
+        part.unlink()  # as of a run that was killed
+    assert whose.of_store(Store("store")) == {"own"}
+    assert run() == 2
+    assert "holds data of your own" in capsys.readouterr().err
+
+
+def test_a_demo_folder_that_is_gone_is_still_known_by_its_name(folder):
+    assert run("input.artwork=demo/small") == 0
+    shutil.rmtree(folder / "demo")
+    assert whose.of_store(Store("store")) == {"small"}
 
 
 def test_the_demo_world_of_a_store_is_known_without_being_named(folder):

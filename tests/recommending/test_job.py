@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -149,3 +150,28 @@ def test_every_row_of_history_is_counted(tmp_path, capsys):
     assert "plays 560," in told
     assert run(folder, "prompts.max_lost.history=0.005") == 2
     assert "prompts.max_lost.history" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_what_is_lost_is_a_share_of_plays_and_titles_without_a_vector_are_told(tmp_path, capsys):
+    folder = write(tmp_path / "world", titles=12, members=12)
+    history, titles = folder / "history.csv", folder / "titles.csv"
+    lines = history.read_text().splitlines()
+    titles.write_text(titles.read_text() + "".join(f"new-{number},New,\n" for number in range(3)))
+    few = [
+        "recommend.seeds=1",
+        'recommend.features=["id","clip"]',
+        'recommend.models=["two_towers"]',
+        "recommend.epochs=1",
+    ]
+    assert run(folder, *few, "recommend.vectors=null") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "feature clip: 3 of 15 titles have no vector and count as the average title" in told
+    assert "new_titles: all of 5 titles are among the first ten: HR@10 says nothing" in told
+    assert "members were asked, and intervals are by members: of so few they promise too much" in told
+    assert "each among 5 titles" in told
+    lost = [line.replace(",t", ",gone-t", 1) if number % 10 else line for number, line in enumerate(lines[1:])]
+    listed = [f"m000,t000,list_add,2026-01-0{1 + number % 9}T00:00:00Z," for number in range(3 * len(lines))]
+    history.write_text("\n".join([lines[0], *lost, *listed]) + "\n")
+    assert run(folder, *few) == 2
+    assert re.search(r"\d+ of \d+ plays of input\.history cannot be used \(history rows", capsys.readouterr().err)

@@ -1,7 +1,7 @@
 -- The files that runs were given which read a catalogue or a log, and the demo world that the absence of files means.
-SELECT DISTINCT input->'$' AS files, input->>'$.demo' AS demo
+SELECT DISTINCT job, input->'$' AS files, input->>'$.demo' AS demo
 FROM (
-    SELECT settings::JSON->'$.input' AS input
+    SELECT job, settings::JSON->'$.input' AS input
     FROM run
     WHERE outcome = 'done' AND job IN ('featurize', 'prompts', 'recommend', 'nightly')
 )
