@@ -44,7 +44,7 @@ class Recommend(Section):
     days: int = Field(28, ge=1, description="days that are asked; as many before them validate")
     seeds: int = Field(3, ge=1, le=100, description="trainings of each, from other beginnings")
     baseline: str = Field("id", description="features that the others are compared with")
-    vectors: str | None = Field(
+    vectors: Annotated[str, AfterValidator(_feature)] | None = Field(
         "description", description="features whose titles, artworks and members get vectors to serve, or null for none"
     )
     width: int = Field(32, ge=2, multiple_of=2, description="numbers of a title's and of a member's vector")

@@ -129,7 +129,8 @@ class Recommending(JobRun):
         for name in self.wanted.features:
             found = features.feature(self.db, name, self.plays.titles, self.models)
             if found is None:
-                self.report.notes.append(f"feature {name} is left out: the store has no vector for it")
+                of = f", or input.titles has no {name}" if name in ("title", "synopsis") else ""
+                self.report.notes.append(f"feature {name} is left out: the store has no vector for it{of}")
                 continue
             self.features.append(found)
             without = int((~found.known).sum())

@@ -125,6 +125,8 @@ def world(tmp_path_factory):
         (["recommend.days=40"], "recommend.days: the plays are of"),
         (['recommend.features=["clip"]'], "baseline 'id' is not among recommend.features"),
         (['recommend.features=["id","klip"]'], "did you mean clip?"),
+        (["recommend.vectors=discription"], "did you mean description?"),
+        (['recommend.models=["two_tower"]'], "wanted: list of two_towers or sasrec"),
         (["input.titles=none.csv"], "none.csv"),
         (["store=elsewhere"], "run `make featurize` first"),
     ],
