@@ -51,7 +51,7 @@ class Evaluating(JobRun):
     def __init__(self, settings: Settings, run_id: str, dry_run: bool = False, night: JobRun | None = None) -> None:
         super().__init__(JOB, ["policy_value"], settings, run_id, dry_run, night)
         if not self.store.has_parts("prompt"):
-            raise RefusedInput(f"{self.store.uri} is no store: run `make featurize` first")
+            raise RefusedInput(f"{self.store.uri} has no prompts: run `make prompts` first")
         self.wanted = settings.evaluate
         if not dry_run:
             refuse_unwritable(self.wanted.plot)

@@ -154,7 +154,10 @@ def test_on_a_demo_world_three_prompts_are_printed_in_full(tmp_path, monkeypatch
     demo = tmp_path / "demo" / size
     demo.mkdir(parents=True)
     (demo / "world.json").write_text(json.dumps({"version": VERSION, "size": size, "seed": 0, "complete": True}))
-    worlds.demo(impressions=20).write(demo)
+    made = worlds.demo(impressions=20)
+    for row in made.artwork:
+        row["source"] = str(demo / "manifest.parquet")
+    made.write(demo)
     (demo / "store").rename(tmp_path / "store")
     monkeypatch.chdir(tmp_path)
     chosen = ["--set", "input.demo=paper"] if size == "paper" else []
