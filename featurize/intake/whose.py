@@ -32,7 +32,7 @@ def of_store(store: Store) -> set[str]:
 
     Artwork says where it is from, whatever became of the run that read it; of tables, runs that ended well tell.
     """
-    with tables.scratch() as db:
+    with tables.scratch() as db, store.reading():
         for name in ("run", "artwork", "clip"):
             store.register(db, name)
         runs = db.execute(sql("intake", "inputs")).fetchall()
