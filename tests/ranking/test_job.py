@@ -172,7 +172,8 @@ def test_the_demo_worlds_history_is_for_its_own_store_alone(prompted, tmp_path, 
     settings = config.load("local")
     for store, known in ((prompted, 0), (stores.copied(prompted, tmp_path), 1)):
         if known:
-            shutil.rmtree(store / "run")  # nothing says that its prompts are of others, and no files are given
+            for table in ("run", "artwork"):  # nothing says whose its prompts are, and no files are given
+                shutil.rmtree(store / table)
         (tmp_path / f"scratch{known}").mkdir()
         with open_data(Store(str(store)), settings, recipe, tmp_path / f"scratch{known}") as db:
             assert db.execute("SELECT count(*) > 0 FROM history").fetchall() == [(bool(known),)]
