@@ -27,7 +27,7 @@ def reasons(found: dict[str, list[tuple[Any, ...]]]) -> dict[str, str]:
     """File name -> stage, reason and attempts; fails when a file is there twice."""
     told = [
         (Path(uri).name, f"{stage} {reason} {attempts}")
-        for _, uri, stage, _, reason, _, _, attempts in found["quarantine"]
+        for _, uri, stage, _, reason, _, _, attempts, *_ in found["quarantine"]
     ]
     assert len(dict(told)) == len(told)
     return dict(told)
