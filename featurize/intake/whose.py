@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 from featurize.config.intake import Input
 from featurize.errors import RefusedInput
@@ -19,7 +20,7 @@ OWN = "own"
 FILES = ("artwork", "titles", "history", "impressions", "pairs")
 ARTWORK_OF = ("featurize", "nightly")
 """Jobs that read artwork: where none is named it is the demo world's, whatever else is given."""
-_NAMES = ("small", "paper", "clips")
+_NAMES = get_args(Input.model_fields["demo"].annotation)
 
 
 def of_input(job: str, given: Input) -> set[str]:
