@@ -7,7 +7,7 @@ be stopped anywhere and run again, and a rerun costs what is new. Everything a p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurize.config import Settings
-from featurize.errors import RefusedInput, RunFailed
+from featurize.errors import ArtworkError, RefusedInput, RunFailed
 from featurize.execution import phases
 from featurize.execution.run import Outcome
 from featurize.inference import letters
@@ -79,13 +79,27 @@ class Prompting(JobRun):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        told = error
-        if isinstance(error, duckdb.OutOfMemoryException):  # whichever step met it
-            why = str(error).splitlines()[0]
-            told = RunFailed(f"DuckDB needs more than prompts.memory = {self.wanted.memory} ({why})")
+        told = self._told(error)
         super().__exit__(type(told) if told else None, told, trace)
         if told is not None and told is not error:
             raise told from error
+
+    def _told(self, error: BaseException | None) -> BaseException | None:
+        """What is no fault of a query, in a sentence, whichever step met it: a full disk, an input that breaks off."""
+        match error:
+            case duckdb.OutOfMemoryException():
+                why = str(error).splitlines()[0]
+                return RunFailed(f"DuckDB needs more than prompts.memory = {self.wanted.memory} ({why})")
+            case BrokenPipeError() | duckdb.InterruptException():
+                return error
+            case duckdb.IOException() | OSError():
+                return RunFailed(f"reading the inputs or writing temporary files: {error}")
+            case duckdb.Error():
+                try:
+                    self._refuse_broken()
+                except ArtworkError as broken:
+                    return broken
+        return error
 
     def close(self) -> None:
         self.db.close()
@@ -198,17 +212,13 @@ class Prompting(JobRun):
         self._name("member", "SELECT DISTINCT member_id FROM asked WHERE reason IS NULL ORDER BY member_id")
         self._settle_recipe()
         if self.wanted.kind == "logged":
-            with self._in_a_sentence():
-                kept.refuse_changed(self.db, self.store, self.recipe_key, self.recipe["member_key"] or "")
+            kept.refuse_changed(self.db, self.store, self.recipe_key, self.recipe["member_key"] or "")
         dated = self.wanted.kind == "nightly" and self.wanted.at is None
         self._run("planned", recipe_key=self.recipe_key, dated=dated)
-        with self._in_a_sentence():
-            self.again = self.wanted.rebuild and rebuild.look(self.db, self.store, self.recipe_key)
-            committed = (
-                0
-                if self.again
-                else parts.leave_out_committed(self.db, self.store, self.recipe_key, self.wanted.buckets)
-            )
+        self.again = self.wanted.rebuild and rebuild.look(self.db, self.store, self.recipe_key)
+        committed = (
+            0 if self.again else parts.leave_out_committed(self.db, self.store, self.recipe_key, self.wanted.buckets)
+        )
         self._run("candidates")
         words.pictures(self.db, self.store, self.template, self.descriptions, self.tags, self._as_of)
         unknown = self.wanted.unknown_candidate
@@ -267,21 +277,20 @@ class Prompting(JobRun):
         Leaves the history of the members asked about as table `event`. Errors: RefusedInput.
         """
         now = self.report.started_at
-        with self._in_a_sentence():
-            self.accounts.questions()
-            if self.again and not self.new:
-                told = ", ".join(f"{name} {count:,}" for name, count in self.report.counts.items())
-                raise RefusedInput(
-                    f"prompts.rebuild would leave no prompt of these days ({told}); those that are there stay"
-                )
-            used = 0
-            if self.new:
-                moment = f"TIMESTAMPTZ '{now.isoformat()}'"
-                self.db.execute(sql("prompting", "found_events").replace("$now", moment))
-                used = self._use_history()
-                self.accounts.members(now)
-                self.accounts.descriptions(self.descriptions)
-            self.accounts.history(used, now)
+        self.accounts.questions()
+        if self.again and not self.new:
+            told = ", ".join(f"{name} {count:,}" for name, count in self.report.counts.items())
+            raise RefusedInput(
+                f"prompts.rebuild would leave no prompt of these days ({told}); those that are there stay"
+            )
+        used = 0
+        if self.new:
+            moment = f"TIMESTAMPTZ '{now.isoformat()}'"
+            self.db.execute(sql("prompting", "found_events").replace("$now", moment))
+            used = self._use_history()
+            self.accounts.members(now)
+            self.accounts.descriptions(self.descriptions)
+        self.accounts.history(used, now)
         self.accounts.check()
         self.declare_current()
         # With nothing to ask about, which pairs are held out could not be decided.
@@ -352,15 +361,14 @@ class Prompting(JobRun):
         """The history of each question, where the job has it itself."""
         if self.dry_run or not self.new or self.dealt:
             return
-        with self._in_a_sentence():
-            before.log(self.db, self.wanted.kind)
-            self.wording.recall(self.db)
+        before.log(self.db, self.wanted.kind)
+        self.wording.recall(self.db)
 
     def write(self) -> None:
         """Commit what is new of titles, impressions and labels; then render prompts and commit them, part by part."""
         self.report.lap("read_s")
         if not self.dry_run:
-            with self._in_a_sentence(), self.report.spent.on("write_s"):
+            with self.report.spent.on("write_s"):
                 kept.titles(self.db, self.store, self.origin, self.lease.fence)
                 if self.wanted.kind == "logged":
                     key = self.recipe["member_key"] or ""
@@ -371,12 +379,11 @@ class Prompting(JobRun):
         lengths = self._word_buckets() if self.dealt else self._word()
         self.report.notes.append(template.lengths(lengths, self.tokens_by))
         if self.again:
-            with self._in_a_sentence():
-                rebuild.finish(self.db, self.store, self.recipe_key, self.lease.fence, parts.PART)
+            rebuild.finish(self.db, self.store, self.recipe_key, self.lease.fence, parts.PART)
 
     def _word(self) -> npt.NDArray[np.int32]:
         spent = self.phase.spent
-        with Progress(JOB, self.new, "prompt") as progress, self._in_a_sentence():
+        with Progress(JOB, self.new, "prompt") as progress:
             progress.advance(0)
             lengths = self.wording.write(self.db, datetime.now(UTC), spent, progress.advance)
             self.phase.done, self.phase.startup_s, self.phase.work_s = self.new, progress.startup_s, progress.work_s
@@ -444,25 +451,10 @@ class Prompting(JobRun):
         return [f"\n-- {head}\n{row[-1]}" for head, row in zip(heads, rows, strict=True)]
 
     def _run(self, name: str, **parameters: Any) -> None:
-        with self._in_a_sentence():
-            self.db.execute(sql("prompting", name), parameters)
+        self.db.execute(sql("prompting", name), parameters)
 
     def _rows(self, name: str, **parameters: Any) -> pa.Table:
-        with self._in_a_sentence():
-            return tables.arrow(self.db, sql("prompting", name), parameters)
-
-    @contextmanager
-    def _in_a_sentence(self) -> Iterator[None]:
-        """Errors that are no fault of a query: a full disk, an input that breaks off."""
-        try:
-            yield
-        except duckdb.OutOfMemoryException:
-            raise
-        except (duckdb.IOException, OSError) as error:
-            raise RunFailed(f"reading the inputs or writing temporary files: {error}") from error
-        except duckdb.Error:
-            self._refuse_broken()
-            raise
+        return tables.arrow(self.db, sql("prompting", name), parameters)
 
     def _refuse_broken(self) -> None:
         for name, uri in self._files().items():
