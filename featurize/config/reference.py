@@ -103,7 +103,7 @@ _KINDS = {
     "boolean": "true or false",
     "array": "list",
     "object": "section",
-    "date": "date",
+    "date": "date such as 2026-01-31",
     "date-time": "moment with a zone",
     "path": "path",
     "uri": "address",
