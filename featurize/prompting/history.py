@@ -27,6 +27,7 @@ ROWS = 2_000_000
 CELLS = 500_000
 """Counts at a time: one for each moment and each of what is counted."""
 THREADS = 2
+ON_CANDIDATES = {"genre": "genres_on_candidates", "person": "people_on_candidates"}
 Numbers = npt.NDArray[np.int64]
 
 
@@ -62,24 +63,21 @@ class _Kind:
     pool: int
     most: int
     at_least: int
+    asked: Numbers
+    """What is told though it is not among the most, as moment * pool + number, in order."""
     but: int = 0
     """Rows right before the moment that do not count."""
-    asked: Numbers | None = None
-    """What is told though it is not among the most, as moment * pool + number, in order."""
 
 
 def recall(db: duckdb.DuckDBPyConnection, template: Template) -> None:
     """Tables `recent` (the events that are said), `older` (plays by genre) and `met` (plays by people).
 
-    Both of plays have the `most` of each moment that a prompt says, which are `often`; `met` also has who is on a
+    Both of plays have the `most` of each moment that a prompt says, which are `often`, and also what is on a
     candidate. Reads `event` and `past`.
     """
     said, people = template.history, template.people
     genres = _kind(db, "title_genre", "genre", said.genres, 1, but=0 if said.all_genres else said.recent)
-    pool = tables.scalar(db, "SELECT count(*) FROM person")
-    on = tables.arrow(db, sql("prompting", "on_candidates"))
-    asked = on["moment"].to_numpy() * pool + on["person_no"].to_numpy()
-    known = people and _kind(db, "title_cast", "person", people.most, people.at_least, asked=asked)
+    known = people and _kind(db, "title_cast", "person", people.most, people.at_least)
     db.execute(sql("prompting", "found_in_history"))
 
     def of_stretch(stretch: _Stretch) -> dict[str, pa.Table]:
@@ -109,16 +107,7 @@ def recall(db: duckdb.DuckDBPyConnection, template: Template) -> None:
     db.execute("DROP TABLE found_recent; DROP TABLE found_older; DROP TABLE found_met")
 
 
-def _kind(
-    db: duckdb.DuckDBPyConnection,
-    table: str,
-    name: str,
-    most: int,
-    at_least: int,
-    *,
-    but: int = 0,
-    asked: Numbers | None = None,
-) -> _Kind:
+def _kind(db: duckdb.DuckDBPyConnection, table: str, name: str, most: int, at_least: int, *, but: int = 0) -> _Kind:
     """Of a table of title_no and `<name>_no`."""
     rows = db.execute(
         f"SELECT title_no, row_number() OVER (PARTITION BY title_no) - 1 AS place, {name}_no AS number FROM {table}"
@@ -126,7 +115,9 @@ def _kind(
     pool, titles = (tables.scalar(db, f"SELECT count(*) FROM {each}") for each in (name, "title"))
     of_title = np.full((titles, max(rows["place"], default=0) + 1), pool, np.int64)
     of_title[rows["title_no"], rows["place"]] = rows["number"]
-    return _Kind(of_title, pool, most, at_least, but, asked)
+    on = tables.arrow(db, sql("prompting", ON_CANDIDATES[name]))
+    asked = on["moment"].to_numpy() * pool + on["number"].to_numpy()
+    return _Kind(of_title, pool, most, at_least, asked, but)
 
 
 def _stretches(db: duckdb.DuckDBPyConnection) -> Iterator[_Stretch]:
@@ -197,11 +188,10 @@ def _of_some(
         plays[later] += plays[later - 1]
     often = _most(plays, kind.most, kind.at_least)
     told = often.copy()
-    if kind.asked is not None:
-        low, high = np.searchsorted(kind.asked, [begin * kind.pool, (begin + len(first)) * kind.pool])
-        moment, number = np.divmod(kind.asked[low:high], kind.pool)
-        seen = there[number]
-        told[moment[seen] - begin, column[number[seen]]] = True
+    low, high = np.searchsorted(kind.asked, [begin * kind.pool, (begin + len(first)) * kind.pool])
+    moment, number = np.divmod(kind.asked[low:high], kind.pool)
+    seen = there[number]
+    told[moment[seen] - begin, column[number[seen]]] = True
     at = np.nonzero(told & (plays > 0))
     return begin + at[0], numbers[at[1]], plays[at], often[at]
 

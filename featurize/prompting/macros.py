@@ -52,6 +52,7 @@ def statements(template: Template) -> list[str]:
         "in_history(names)": _in(people, "in_history"),
         "candidate_line(letter, description)": _sql(template.candidate.line),
         "candidate_between()": _sql(template.candidate.between),
+        "candidate_genre(genre, plays)": _sql(template.candidate.genre),
         "candidate_depicts(value)": _sql(template.candidate.depicts),
         "candidate_titled()": _sql(template.candidate.titled),
         "not_described()": _sql(template.candidate.missing),

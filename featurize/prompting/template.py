@@ -108,6 +108,7 @@ class _Candidate(_Words):
     composition: Value | None = None
     text_on_artwork: Value | None = None
     titled: Plain | None = Later
+    genre: Annotated[str, _only("genre", "plays")] | None = Later
     depicts: Value | None = Later
     missing: Plain
 

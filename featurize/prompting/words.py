@@ -59,6 +59,7 @@ def pictures(
     """Table `picture`: the description of each candidate's picture, NULL where nothing is known of it.
 
     `described` says whether the model has words for it; without, there may be tags, and `status` of what failed.
+    `genre_no` is the genre of titles that its tag names, where the template speaks of it.
     """
     for table, key in (("description", descriptions), ("image_tag", tags)):
         store.register(db, table, [key] if key else [])
@@ -68,8 +69,13 @@ def pictures(
     columns = {name: pa.array([each[name] for each in facts], pa.string()) for name in FACTS}
     columns["description"] = pa.array([template.facts_text(each) for each in facts], pa.string())
     columns["lettering"] = pa.array([_plain(row["text_on_artwork"]) for row in rows], pa.string())
-    known = {name: looks[name] for name in ("image_sha256", "described", "status")}
-    keep(db, "picture", pa.table(known | columns))
+    genres: dict[str, int] = {}
+    if template.candidate.genre:
+        genres = {name.casefold(): number for number, name in db.execute("FROM genre ORDER BY genre_no").fetchall()}
+    of_genre = [genres.get(word(row["genre"], template.limits.genre).casefold()) for row in rows]
+    columns["genre_no"] = pa.array(of_genre, pa.int32())
+    rest = {name: looks[name] for name in ("image_sha256", "described", "status")}
+    keep(db, "picture", pa.table(rest | columns))
 
 
 def people(db: duckdb.DuckDBPyConnection, template: Template) -> list[str]:

@@ -10,7 +10,8 @@ from tests.prompting import worlds
 TEMPLATES = (
     pytest.param("multiple-choice-v1", marks=pytest.mark.slow),
     pytest.param("multiple-choice-v2", marks=pytest.mark.slow),
-    "multiple-choice-short-v1",
+    pytest.param("multiple-choice-short-v1", marks=pytest.mark.slow),
+    "multiple-choice-short-v2",
 )
 
 

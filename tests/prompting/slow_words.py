@@ -37,7 +37,7 @@ class Words:
             self.words["candidate"]["line"].format(
                 letter=letter, description=text or self.words["candidate"]["missing"]
             )
-            for letter, text in zip(LETTERS, self._candidates(states, title, met), strict=False)
+            for letter, text in zip(LETTERS, self._candidates(states, title, met, past), strict=False)
         ]
         user = (
             self.words["user"]
@@ -52,13 +52,16 @@ class Words:
         )
         return self.words["system"].strip(), user
 
-    def _candidates(self, states, title, met):
+    def _candidates(self, states, title, met, past):
         """A text for each; empty where nothing is known."""
         words, brief = self.words["candidate"], self.words["candidate"].get("brief")
         facts = [self._facts(state) for state in states.values()]
         whole = [words["between"].join(each.values()) for each in facts]
         people = [self._names(state.get("depicts"), "depicts") if state else [] for state in states.values()]
         same_people = brief and all(people) and all(each == people[0] for each in people)
+        genres = [self._genre(state) for state in states.values()]
+        same_genre = brief and len(set(genres)) == 1
+        played = self._plays(past)
         if brief:
             for each, state in zip(facts, states.values(), strict=True):
                 letters = state and plain(self._described(state).get("text_on_artwork"))
@@ -69,13 +72,29 @@ class Words:
                     for each in facts:
                         del each[name]
         texts = []
-        for each, full, names in zip(facts, whole, people, strict=True):
+        for each, full, names, genre in zip(facts, whole, people, genres, strict=True):
             said = [words["between"].join(each.values()) or full]
+            if genre and not same_genre and "genre" in words:
+                said.append(words["genre"].format(genre=genre, plays=played[genre]))
             if names and not same_people and "depicts" in words:
                 value = self._people_between(self._person(name, met) for name in names)
                 said.append(words["depicts"].format(value=value))
             texts.append(words["between"].join(filter(None, said)))
         return texts
+
+    def _genre(self, state):
+        """That of titles which the tag of a picture names."""
+        tag = word(self._tags(state).get("genre"), self.words["limits"]["genre"]) if state else ""
+        known = {genre.casefold(): genre for title in self.world.title for genre in self._genres(title)}
+        return known.get(tag.casefold())
+
+    def _plays(self, past):
+        """Of each genre, by the events that the template counts."""
+        words, plays = self.words["history"], Counter()
+        for _, title, kind, _ in past if words.get("all_genres") else past[words["recent"] :]:
+            if KINDS[kind] == "play":
+                plays.update(self._genres(self.titles[self.order[title]]))
+        return plays
 
     def _people_between(self, names):
         return self.words["people"]["between"].join(names)
@@ -94,16 +113,20 @@ class Words:
         rows.sort(key=lambda d: (worth.index(d["status"]) if d["status"] in worth else 2, d["computed_at"]))
         return rows[0] if rows else {}
 
-    def _facts(self, state):
-        """The facts that have words, by name and in their order."""
-        if state is None:
-            return {}
-        row, tags = self._described(state), {}
+    def _tags(self, state):
+        """The likeliest label of each attribute."""
+        tags = {}
         for tag in self.world.image_tag:
             if tag["image_sha256"] == state["image_sha256"]:
                 best = tags.get(tag["attribute"], (0, ""))
                 tags[tag["attribute"]] = max(best, (tag["probability"], tag["label"]))
-        tags = {attribute: label for attribute, (_, label) in tags.items()}
+        return {attribute: label for attribute, (_, label) in tags.items()}
+
+    def _facts(self, state):
+        """The facts that have words, by name and in their order."""
+        if state is None:
+            return {}
+        row, tags = self._described(state), self._tags(state)
         limits, words = self.words["limits"], self.words["candidate"]
         people = row.get("people_count")
         values = {
@@ -184,10 +207,7 @@ class Words:
             words["line"].format(title=self._in_line(title, often), what=what, ago=self._ago(at - when))
             for title, what, when in said
         ]
-        plays = Counter()
-        for _, title, kind, _ in past if words.get("all_genres") else past[words["recent"] :]:
-            if KINDS[kind] == "play":
-                plays.update(self._genres(self.titles[self.order[title]]))
+        plays = self._plays(past)
         if plays:
             most = sorted(plays.items(), key=lambda item: (-item[1], item[0]))[: words["genres"]]
             counts = ", ".join(words["count"].format(genre=genre, plays=count) for genre, count in most)

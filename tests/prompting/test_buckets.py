@@ -39,7 +39,7 @@ def same(tmp_path, made, buckets, executor="local", **settings):
     return rows[0]
 
 
-@pytest.mark.parametrize("words", ["multiple-choice-v2", "multiple-choice-short-v1"])
+@pytest.mark.parametrize("words", ["multiple-choice-v2", "multiple-choice-short-v2"])
 def test_the_prompts_of_impressions_are_those_of_one_bucket(tmp_path, words):
     """In a world with every oddity: rows twice, members without history, unknown zones, artwork that was replaced."""
     assert len(same(tmp_path, worlds.odd(seed=4), buckets=3, prompts__template=words)) > 50

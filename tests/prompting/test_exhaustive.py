@@ -13,16 +13,17 @@ COLUMNS = ("artwork_ids", "answer", "messages", "prompt", "tokens", "device", "c
 LOGGED = (*COLUMNS, "reward", "propensity", "propensities")
 
 
-V1, V2, SHORT = "multiple-choice-v1", "multiple-choice-v2", "multiple-choice-short-v1"
-FAST = {(2, "placeholder", "drop", SHORT)}
+V1, V2 = "multiple-choice-v1", "multiple-choice-v2"
+SHORT, GENRES = "multiple-choice-short-v1", "multiple-choice-short-v2"
+FAST = {(2, "placeholder", "drop", GENRES)}
 EVERY = [
     pytest.param(*case, marks=() if case in FAST else pytest.mark.slow)
-    for template in (V1, V2, SHORT)
+    for template in (V1, V2, SHORT, GENRES)
     for missing in ("placeholder", "drop", "skip")
     for case in [(seed, unknown, missing, template) for seed in (1, 2, 3) for unknown in ("skip", "placeholder")]
 ]
 NIGHTS = [(5, True, V2)]
-SLOW = [(4, False, SHORT), (4, False, V1), (5, True, V1), (4, False, V2), (5, True, SHORT)]
+SLOW = [(4, False, SHORT), (4, False, V1), (5, True, V1), (4, False, V2), (5, True, SHORT), (4, True, GENRES)]
 NIGHTS += [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW]
 
 

@@ -278,8 +278,11 @@ def _odd_artwork(rng, world, name, title_id):
             world.description.append(described(name, caption="A failed try.", status=status, computed_at=when))
             world.description[-2] |= rng.choice([{}, {"status": "invalid_fields"}, {"status": "truncated"}])
     if rng.random() < 0.5:
+        genres = sorted({genre for title in world.title for genre in title["genres"] or []})
+        first = int(sha(name), 16) % len(genres)
+        of_titles = (genres[first].upper(), genres[first - 1])
         for attribute in ("mood", "setting", "shot", "people", "genre"):
-            for label in ("one", "two"):
+            for label in of_titles if attribute == "genre" else ("one", "two"):
                 tag = {"image_sha256": sha(name), "model_key": "tags-1", "attribute": attribute, "label": label}
                 world.image_tag.append(tag | {"score": 0.1, "probability": rng.choice([0.25, 0.5])} | ORIGIN)
 

@@ -8,6 +8,7 @@ tag AS (
 ),
 tags AS (
     SELECT image_sha256,
+        any_value(label) FILTER (attribute = 'genre') AS genre,
         any_value(label) FILTER (attribute = 'mood') AS mood,
         any_value(label) FILTER (attribute = 'setting') AS setting,
         any_value(label) FILTER (attribute = 'shot') AS shot,
@@ -21,7 +22,7 @@ described AS (
         ORDER BY status = 'ok' DESC, status = 'invalid_fields' DESC, computed_at, run_id
     ) = 1
 )
-SELECT image_sha256, d.status AS status, caption,
+SELECT image_sha256, d.status AS status, caption, t.genre AS genre,
     coalesce(d.mood, t.mood) AS mood,
     coalesce(d.setting, t.setting) AS setting,
     coalesce(d.people_count::VARCHAR, t.people) AS people,

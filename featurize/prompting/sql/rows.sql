@@ -45,6 +45,10 @@ depictions AS (
     WHERE tells
     GROUP BY question_no, artwork_id
 ),
+genres AS (
+    SELECT question_no, artwork_id, candidate_genre(genre, coalesce(plays, 0)) AS of_genre
+    FROM choice JOIN asked_now USING (question_no) JOIN genre USING (genre_no) LEFT JOIN older USING (moment_no, genre_no)
+),
 choices AS (
     SELECT question_no,
         arg_min(artwork_id, shuffle, $most) AS artwork_ids,
@@ -52,9 +56,10 @@ choices AS (
         arg_min(share, shuffle, $most) AS propensities
     FROM (
         SELECT question_no, artwork_id, share,
-            coalesce(nullif(concat_ws(candidate_between(), description, who), ''), not_described()) AS said,
+            coalesce(nullif(concat_ws(candidate_between(), description, of_genre, who), ''), not_described()) AS said,
             md5(concat($seed, '|', question_key, '|', artwork_id)) AS shuffle
-        FROM choice JOIN asked_now USING (question_no) LEFT JOIN depictions USING (question_no, artwork_id)
+        FROM choice JOIN asked_now USING (question_no) LEFT JOIN genres USING (question_no, artwork_id)
+        LEFT JOIN depictions USING (question_no, artwork_id)
     )
     GROUP BY question_no
 ),
