@@ -30,10 +30,11 @@ class Posttrain(Section):
         "bundled:ranker", description="the causal LM to go on from: bundled:<name>, a folder, or a hub id"
     )
     revision: str | None = Field(None, description="of a hub id: the commit, tag or branch")
-    method: Literal["weighted", "sft", "sft_reasoning", "dpo"] = Field(
+    method: Literal["weighted", "direct", "sft", "sft_reasoning", "dpo"] = Field(
         "weighted",
-        description="weighted: every answer logged, by its reward / propensity; sft: those that ended in a quality"
-        " play; sft_reasoning: these, and their rationales; dpo: these against the other candidates",
+        description="weighted: every answer logged, by its reward / propensity; direct: every answer logged, its reward"
+        " as the odds of its letter; sft: those that ended in a quality play; sft_reasoning: these, and their"
+        " rationales; dpo: these against the other candidates",
     )
     output: str = Field("model", min_length=1, description="folder that the model appears in, whole")
     lora: int | None = Field(None, ge=1, description="rank of a LoRA adapter on all linear layers; null: all weights")

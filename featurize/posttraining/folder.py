@@ -165,7 +165,7 @@ def name_base(adapter: Path, base: str, revision: str | None) -> None:
 
 
 def plot(log: Iterable[Mapping[str, float]], path: Path) -> None:
-    """The loss, and log-loss and accuracy of the letters kept back, over the steps."""
+    """Over the steps the loss and, of what was kept back, log-loss and accuracy of letters and log-loss of rewards."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -173,7 +173,8 @@ def plot(log: Iterable[Mapping[str, float]], path: Path) -> None:
 
     losses = [(each["step"], each["loss"]) for each in log if "loss" in each]
     read = [each for each in log if "eval_log_loss" in each]
-    figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.5), layout="constrained")
+    rewards = bool(read) and "eval_reward_loss" in read[0]
+    figure, axes = pyplot.subplots(1, 3 + rewards, figsize=(12 + 4 * rewards, 3.5), layout="constrained")
     axes[0].plot(*zip(*losses, strict=True))
     axes[0].set(title="loss", xlabel="step")
     for axis, name in ((axes[1], "log_loss"), (axes[2], "accuracy")):
@@ -183,6 +184,11 @@ def plot(log: Iterable[Mapping[str, float]], path: Path) -> None:
     if read:
         axes[1].axhline(read[0]["eval_uniform"], color="grey", linestyle=":", label="knows nothing")
         axes[1].legend()
+    if rewards:
+        axes[3].plot([each["step"] for each in read], [each["eval_reward_loss"] for each in read])
+        axes[3].axhline(read[0]["eval_reward_uniform"], color="grey", linestyle=":", label="says the mean")
+        axes[3].set(title="log-loss of rewards kept back", xlabel="step")
+        axes[3].legend()
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
 
@@ -217,7 +223,7 @@ def card(record: Mapping[str, Any]) -> str:
             "",
             "| | base | this model |",
             "|---|---|---|",
-            *(f"| {words} | {before[key]:.4f} | {after[key]:.4f} |" for key, words in FIGURES.items()),
+            *(f"| {words} | {before[key]:.4f} | {after[key]:.4f} |" for key, words in FIGURES.items() if key in after),
             "",
             "![losses](posttrain.png)",
             "",
@@ -232,4 +238,6 @@ FIGURES = {
     "accuracy": "accuracy, the letters' prior removed",
     "accuracy_raw": "the same as read",
     "share": "share of all probability that the letters have",
+    "reward_loss": "log-loss of the reward (nats)",
+    "reward_uniform": "the same of a model that says the mean",
 }

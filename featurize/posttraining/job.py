@@ -24,7 +24,7 @@ from featurize.inference import causal_lm, letters
 from featurize.inference.extractor import model_key
 from featurize.inference.torch_device import open_device, out_of_memory, resolve_dtype
 from featurize.job_run import JobRun
-from featurize.posttraining import folder, rationale, rows, stream
+from featurize.posttraining import folder, rationale, reading, rows, stream
 from featurize.posttraining.examples import Examples, refuse_long
 from featurize.posttraining.folder import Folder
 from featurize.report import Progress, ask, shown
@@ -37,6 +37,7 @@ SAME_MODEL = {"output", "merge", "threads", "at_once", "device", "base", "revisi
 """Settings that are said otherwise, or change nothing but the last digits."""
 METHODS = {
     "weighted": "every logged answer weighted by reward / propensity, clipped and self-normalised",
+    "direct": "every logged answer, the odds of its letter being those of its reward",
     "sft": "the answers of prompts that ended in a quality play",
     "sft_reasoning": "the answers of prompts that ended in a quality play, and the reasons for them",
     "dpo": "direct preference optimisation: the artwork that led to a quality play against the others",
@@ -171,7 +172,8 @@ class PostTraining(JobRun):
         if begun is not None:
             step = begun.name.rpartition("-")[2]
             self.report.notes.append(f"went on from step {step} of an earlier run, which ended before its time")
-        kept = trainers.Kept(self.examples, self.rows.kept_back, self.rows.weight, at_once=2 * self.wanted.at_once)
+        reward = self.rows.reward
+        kept = trainers.Kept(self.examples, self.rows.kept_back, self.rows.weight, 2 * self.wanted.at_once, reward)
         with Progress(JOB, len(places) if self.first else 0, "example", loading=self.wanted.base) as progress:
             watch = trainers.Watch(progress, self.wanted.batch_size, trainers.seconds_before(work))
             self.trainer = trainers.make(
@@ -184,6 +186,7 @@ class PostTraining(JobRun):
                 self.wanted,
                 work,
                 bfloat16=bfloat16,
+                reward=reward,
                 callbacks=[watch],
             )
             self.learnt_from = dict(self.report.counts)
@@ -257,7 +260,7 @@ class PostTraining(JobRun):
             return {}
         after = read[best] if best in read else read[max(read)]
         told = {
-            name: {key: each[f"eval_{key}"] for key in folder.FIGURES}
+            name: {key: each[f"eval_{key}"] for key in folder.FIGURES if f"eval_{key}" in each}
             for name, each in (("before", read[min(read)]), ("after", after))
         }
         words = ", ".join(
@@ -267,7 +270,13 @@ class PostTraining(JobRun):
         self.report.notes.append(
             f"letters kept back, their prior removed: {words} (uniform {after['eval_uniform']:.4f})"
         )
-        if told["after"]["log_loss"] >= told["before"]["log_loss"]:
+        by = reading.judged_by(self.wanted.method)
+        if by == "reward_loss":
+            self.report.notes.append(
+                f"log-loss of the rewards kept back: {told['before'][by]:.4f} -> {told['after'][by]:.4f}"
+                f" (their mean says {after['eval_reward_uniform']:.4f})"
+            )
+        if told["after"][by] >= told["before"][by]:
             self.report.notes.append(
                 "the model is no better than its base on what was kept back: it learnt nothing that holds for others"
             )

@@ -39,6 +39,20 @@ def figures(scores: Floats, choices: Ints, answers: Ints, weight: Floats) -> dic
     }
 
 
+def of_rewards(log_odds: Floats, reward: Floats) -> dict[str, float]:
+    """Log-loss (nats) of rewards from 0 to 1 by the log-odds told of them, and that of telling their mean of each."""
+    mean = np.clip(reward.mean(), 1e-12, 1 - 1e-12)
+    return {
+        "reward_loss": float((np.logaddexp(0, log_odds) - reward * log_odds).mean()),
+        "reward_uniform": float(-(mean * np.log(mean) + (1 - mean) * np.log(1 - mean))),
+    }
+
+
+def judged_by(method: str) -> str:
+    """The figure of those kept back that says when to stop."""
+    return "reward_loss" if method == "direct" else "log_loss"
+
+
 def without_prior(scores: Floats, choices: Ints) -> Floats:
     """Log-probabilities of the letters (rows of 1 in sum) without what prompts of as many candidates have in common."""
     found = scores.copy()

@@ -24,15 +24,25 @@ from featurize.storage import tables, views
 from featurize.storage.store import Store
 from featurize.storage.tables import sql
 
-SQL = {"weighted": "rows_weighted", "sft": "rows_sft", "sft_reasoning": "rows_sft", "dpo": "rows_dpo"}
+SQL = {
+    "weighted": "rows_weighted",
+    "direct": "rows_direct",
+    "sft": "rows_sft",
+    "sft_reasoning": "rows_sft",
+    "dpo": "rows_dpo",
+}
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Columns of sql/rows_*.sql; `learnt` and `kept_back` are places in it. `weight` is 1 in the mean over `learnt`."""
+    """Columns of sql/rows_*.sql; `learnt` and `kept_back` are places in it. `weight` is 1 in the mean over `learnt`.
+
+    `reward` of each row where the method learns what it was; else None.
+    """
 
     table: pa.Table
     weight: npt.NDArray[np.float64]
+    reward: npt.NDArray[np.float64] | None
     learnt: npt.NDArray[np.int64]
     kept_back: npt.NDArray[np.int64]
     recipe_key: str
@@ -47,6 +57,8 @@ class Rows:
         columns = ("prompt_id", "answer", "rejected", "messages", "slots")
         for row, weight in zip(self.table.select(columns).to_pylist(), self.weight, strict=True):
             found.update(json.dumps([row, float(weight)], sort_keys=True).encode())
+        if self.reward is not None:
+            found.update(self.reward.tobytes())
         found.update(np.ascontiguousarray(self.kept_back).tobytes())
         return found.hexdigest()
 
@@ -54,8 +66,9 @@ class Rows:
 def read(store: Store, wanted: Posttrain) -> Rows:
     """Errors: RefusedInput when there is nothing to learn from."""
     with views.connect(store) as db:
-        parameters = {"clip": wanted.clip, "letters": LETTERS} if wanted.method == "weighted" else {}
-        table = tables.arrow(db, sql("posttraining", SQL[wanted.method]), parameters)
+        query = sql("posttraining", SQL[wanted.method])
+        given = {"clip": wanted.clip, "letters": LETTERS}
+        table = tables.arrow(db, query, {name: value for name, value in given.items() if f"${name}" in query})
         alike = table["alike"].to_numpy().astype(bool)
         left_out = int(alike.sum()) + (_pairs_left_out(db) if wanted.method == "dpo" else 0)
         if alike.all():
@@ -72,7 +85,13 @@ def read(store: Store, wanted: Posttrain) -> Rows:
             f"posttrain.validation = {wanted.validation:g} keeps all {len(kept):,} examples back: give less, or 0"
         )
     weight = table["weight"].to_numpy().astype(np.float64)
+    reward = table["reward"].to_numpy().astype(np.float64) if "reward" in table.column_names else None
     learnt = np.flatnonzero(~kept)
+    if reward is not None and len(set(reward[learnt])) < 2:
+        raise RefusedInput(
+            f"all {len(learnt):,} answers to learn from have the reward {reward[learnt[0]]:g}: there is no difference"
+            f" for method {wanted.method} to learn"
+        )
     # One mean for the whole split: that of a batch would make the same example count more beside small ones.
     weight = weight / weight[learnt].mean()
     counts = {
@@ -88,6 +107,7 @@ def read(store: Store, wanted: Posttrain) -> Rows:
     return Rows(
         table,
         weight,
+        reward,
         learnt,
         np.flatnonzero(kept),
         recipe_key,

@@ -7,6 +7,7 @@ everywhere `Weighted` has the loss of its parent, and the reference of `Pairs` i
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from datasets import Dataset
+from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, TrainerState
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
@@ -40,40 +43,49 @@ DPO_SLOWER = 0.1
 WARM_UP = 0.05
 LORA_ALPHA = 2
 """Of its rank: what a LoRA adapter says is multiplied by this."""
+LEVEL_OF = 64
+"""Prompts, at most, by which the level of `Direct` is found."""
 FEWEST_KEPT_BACK = 30
 """With fewer examples kept back, chance would decide when to stop."""
+
+
+Rewards = npt.NDArray[np.float64]
 
 
 class Collator:
     """Places in the stream to tensors, padded on the left so that all answers end together.
 
-    Of an example of `Weighted`: ids, mask, labels and weight. Of a pair, as TRL has it: ids, mask and completion_mask,
-    first those that were chosen, then those rejected.
+    Of an example of `Weighted`: ids, mask, labels and weight. Of one of `Direct`: ids and mask of the prompt alone, the
+    letter as the label of its last token, the token that ends a turn, and the reward. Of a pair, as TRL has it: ids,
+    mask and completion_mask, first those that were chosen, then those rejected.
     """
 
-    def __init__(self, examples: Examples, weight: Sequence[float]) -> None:
-        self._examples, self._weight = examples, weight
+    def __init__(self, examples: Examples, weight: Sequence[float], reward: Rewards | None = None) -> None:
+        self._examples, self._weight, self._reward = examples, weight, reward
 
     def __call__(self, places: Sequence[dict[str, int]]) -> dict[str, torch.Tensor]:
         drawn = [self._draw(**place) for place in places]
+        if self._reward is not None:
+            found = _inputs([each.prompt for each in drawn])
+            labels = torch.full_like(found["input_ids"], IGNORED)
+            labels[:, -1] = torch.tensor([each.answer[0] for each in drawn])
+            ends = torch.tensor([each.answer[1] for each in drawn])
+            reward = torch.from_numpy(self._reward[[place["row"] for place in places]]).float()
+            return found | {"labels": labels, "end": ends, "reward": reward}
         if drawn[0].rejected:
             answers = [each.answer for each in drawn] + [each.rejected for each in drawn]
             drawn = drawn + drawn
         else:
             answers = [each.answer for each in drawn]
         rows = [each.prompt + answer for each, answer in zip(drawn, answers, strict=True)]
-        ids, mask = padded(rows)
-        learnt = np.zeros_like(mask)
+        found = _inputs(rows)
+        ids = found["input_ids"]
+        learnt = torch.zeros_like(ids)
         for number, answer in enumerate(answers):
             learnt[number, ids.shape[1] - len(answer) :] = 1
-        found = {
-            "input_ids": torch.from_numpy(ids),
-            "attention_mask": torch.from_numpy(mask),
-            "position_ids": torch.from_numpy(np.maximum(mask.cumsum(1) - 1, 0)),
-        }
         if drawn[0].rejected:
-            return found | {"completion_mask": torch.from_numpy(learnt)}
-        labels = torch.from_numpy(np.where(learnt, ids, IGNORED))
+            return found | {"completion_mask": learnt}
+        labels = ids.where(learnt > 0, IGNORED)
         weight = torch.tensor([self._weight[place["row"]] for place in places], dtype=torch.float32)
         return found | {"labels": labels, "weight": weight}
 
@@ -83,12 +95,27 @@ class Collator:
         return self._examples.drawn(row, turn) if row < rows else self._examples.reasoned(row - rows)
 
 
-class Kept:
-    """The rows that are kept back, and how a model tells their letters."""
+def _inputs(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+    ids, mask = padded(rows)
+    inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": np.maximum(mask.cumsum(1) - 1, 0)}
+    return {name: torch.from_numpy(each) for name, each in inputs.items()}
 
-    def __init__(self, examples: Examples, rows: Places, weight: Any, at_once: int) -> None:
+
+class Kept:
+    """The rows that are kept back, and how a model tells their letters, and their `reward` where that is learnt.
+
+    Then the letters are judged by what came to something, as for `Weighted`.
+    """
+
+    level = 0.0
+    """As that of `Direct`."""
+
+    def __init__(
+        self, examples: Examples, rows: Places, weight: Any, at_once: int, reward: Rewards | None = None
+    ) -> None:
         self._examples = [examples.plain(int(row)) for row in rows]
-        self._weight = np.asarray(weight)[rows]
+        self._reward = None if reward is None else reward[rows]
+        self._weight = np.asarray(weight)[rows] * (1 if self._reward is None else self._reward)
         self._at_once = at_once
         self._answers = np.array([each.places.index(each.answer[0]) for each in self._examples], dtype=np.int64)
         self._choices = np.array([len(each.places) for each in self._examples], dtype=np.int64)
@@ -100,17 +127,22 @@ class Kept:
     def read(self, model: Any, device: torch.device) -> dict[str, float]:
         """Figures of `reading.figures`."""
         scores = np.full((len(self), self._choices.max()), -np.inf)
+        ends = np.zeros(len(self))
         order = np.argsort([len(each.prompt) for each in self._examples], kind="stable")
         for first in range(0, len(order), self._at_once):
             batch = order[first : first + self._at_once]
-            ids, mask = padded([self._examples[number].prompt for number in batch])
-            inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": np.maximum(mask.cumsum(1) - 1, 0)}
-            tensors = {name: torch.from_numpy(each).to(device) for name, each in inputs.items()}
+            inputs = _inputs([self._examples[number].prompt for number in batch])
+            tensors = {name: each.to(device) for name, each in inputs.items()}
             said = model(**tensors, logits_to_keep=1, use_cache=False).logits[:, -1].float().log_softmax(1).cpu()
             for row, number in enumerate(batch):
                 places = self._examples[number].places
                 scores[number, : len(places)] = said[row, places].double().numpy()
-        return reading.figures(scores, self._choices, self._answers, self._weight)
+                ends[number] = said[row, self._examples[number].answer[-1]]
+        found = reading.figures(scores, self._choices, self._answers, self._weight)
+        if self._reward is None:
+            return found
+        odds = scores[np.arange(len(self)), self._answers] - ends - self.level
+        return found | reading.of_rewards(odds, self._reward)
 
 
 class _Reads:
@@ -143,6 +175,44 @@ class Weighted(_Reads, SFTTrainer):  # type: ignore[misc]
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
         return (loss, outputs) if return_outputs else loss
+
+
+class Direct(_Reads, SFTTrainer):  # type: ignore[misc]
+    """The direct method of off-policy learning: a regression of the reward of what was shown.
+
+    What a letter is above the end of the turn, which stands for "none of these", says how likely it is played when it
+    is shown: a multinomial logit model of which each answer shows one alternative. `level` is taken off, so that
+    training begins with the mean reward and not by unlearning to answer.
+    """
+
+    level = 0.0
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        letters, ends, reward = (inputs.pop(name) for name in ("labels", "end", "reward"))
+        outputs = model(**inputs, logits_to_keep=1, use_cache=False)
+        said = outputs.logits[:, -1].float()
+        odds = (said.gather(1, letters[:, -1:]) - said.gather(1, ends[:, None]))[:, 0] - self.level
+        items = len(reward) if num_items_in_batch is None else num_items_in_batch
+        loss = binary_cross_entropy_with_logits(odds, reward, reduction="sum") / items
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes
+        return (loss, outputs) if return_outputs else loss
+
+
+@torch.no_grad()
+def level_of(model: Any, examples: Examples, rows: Places, reward: Rewards, device: torch.device) -> float:
+    """That of `Direct`, by the rewards of all rows and the letters of some. `model`, the base, goes to the device."""
+    model.to(device).eval()
+    above = []
+    for row in rows[:: -(-len(rows) // LEVEL_OF)]:
+        example = examples.plain(int(row))
+        inputs = {name: each.to(device) for name, each in _inputs([example.prompt]).items()}
+        said = model(**inputs, logits_to_keep=1, use_cache=False).logits[0, -1].double()
+        above.append(said[example.places].mean().item() - said[example.answer[-1]].item())
+    mean = float(reward[rows].mean())
+    return float(np.mean(above)) - math.log(mean / (1 - mean))
 
 
 class Pairs(_Reads, DPOTrainer):  # type: ignore[misc]
@@ -216,9 +286,13 @@ def make(
     work: Path,
     *,
     bfloat16: bool,
+    reward: Rewards | None = None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Any:
-    """The trainer of a method, over the stream of its examples. Checkpoints go to `work`."""
+    """The trainer of a method, over the stream of its examples. Checkpoints go to `work`.
+
+    `reward` of each row is what method `direct` learns.
+    """
     turns, rows = stream
     dataset = Dataset.from_dict({"turn": turns, "row": rows})
     devices = int(os.environ.get("WORLD_SIZE", "1"))
@@ -251,7 +325,7 @@ def make(
         "save_steps": every,
         "save_total_limit": 2,
         "load_best_model_at_end": stops,
-        "metric_for_best_model": "eval_log_loss" if stops else None,
+        "metric_for_best_model": f"eval_{reading.judged_by(wanted.method)}" if stops else None,
         "greater_is_better": False if stops else None,
         "restore_callback_states_from_checkpoint": True,
         "report_to": "none",
@@ -261,19 +335,24 @@ def make(
     }
     rest: dict[str, Any] = {
         "model": model,
-        "data_collator": Collator(examples, weight),
+        "data_collator": Collator(examples, weight, reward),
         "train_dataset": dataset,
         "eval_dataset": dataset.select(range(1)) if len(kept) else None,
         "processing_class": tokenizer,
         "peft_config": _adapter(wanted),
         "callbacks": [*callbacks, *([EarlyStoppingCallback(wanted.patience)] if stops else [])],
     }
+    if reward is not None:  # before TRL changes the model
+        level = level_of(model, examples, np.unique(rows), reward, torch.device(wanted.device))
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # TRL's use of its older names
     if dpo:
         trainer = Pairs(args=DPOConfig(**common, beta=wanted.beta), **rest)
     else:
-        trainer = Weighted(args=SFTConfig(**common, dataset_kwargs={"skip_prepare_dataset": True}), **rest)
+        config = SFTConfig(**common, dataset_kwargs={"skip_prepare_dataset": True})
+        trainer = (Weighted if reward is None else Direct)(args=config, **rest)
     trainer.kept = kept
+    if reward is not None:
+        trainer.level = kept.level = level
     trainer.remove_callback(PrinterCallback)
     head_on_labels(trainer.model.get_base_model() if wanted.lora else trainer.model)
     if getattr(trainer, "ref_model", None) is not None:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from featurize.config import Posttrain
+from featurize.errors import RefusedInput
 from featurize.inference import letters
 from featurize.posttraining import reading, rows, stream
 from featurize.posttraining.examples import Examples
 from tests.posttraining import planted
 
-METHODS = ("weighted", "sft", "sft_reasoning", "dpo")
+METHODS = ("weighted", "direct", "sft", "sft_reasoning", "dpo")
 
 
 def read(store, method="weighted", **wanted):
@@ -27,7 +28,7 @@ def test_no_held_out_pair_and_no_later_moment_gets_in(tmp_path, method):
     moment = planted.DAY + timedelta(hours=30)
     for number, row in enumerate(made):
         later = row["asked_at"] >= moment
-        row |= {"split": "held_out" if later or number % 7 == 0 else "train", "reward": 1.0}
+        row |= {"split": "held_out" if later or number % 7 == 0 else "train", "reward": 1 - number % 2 / 4}
     nightly = made[1] | {"prompt_id": "f" * 32, "kind": "nightly", "split": None, "answer": None, "reward": None}
     nightly |= {"impression_id": None, "propensity": None}
     store = planted.write(tmp_path / "store", [*made, nightly])
@@ -142,3 +143,26 @@ def test_figures_of_letters_with_and_without_their_prior():
     assert biased["log_loss_raw"] > clean["uniform"] > clean["log_loss"]
     assert clean["uniform"] == pytest.approx(np.mean(np.log(choices)))
     assert clean["share"] == pytest.approx(np.mean(np.exp(-3) * (choices - 1) + np.exp(-2)))
+
+
+def test_the_direct_method_reads_what_came_to_nothing_too_and_wants_a_difference(tmp_path):
+    made = planted.some(40)
+    found = read(planted.write(tmp_path / "store", made), "direct")
+    assert found.reward.tolist() == [row["reward"] for row in sorted(made, key=lambda row: row["prompt_id"])]
+    assert set(found.weight) == {1.0}
+    other = [*made[:-1], made[-1] | {"reward": 0.5}]
+    assert read(planted.write(tmp_path / "other", other), "direct").digest() != found.digest()
+    store = planted.write(tmp_path / "same", [row | {"reward": 0.0} for row in made])
+    with pytest.raises(RefusedInput, match="answers to learn from have the reward 0: there is no difference"):
+        read(store, "direct")
+
+
+def test_figures_of_rewards():
+    reward = np.array([1.0, 0.0, 0.25, 0.0])
+    right = np.log(np.array([0.8, 0.1, 0.25, 0.5]) / np.array([0.2, 0.9, 0.75, 0.5]))
+    found = reading.of_rewards(right, reward)
+    by_hand = -np.mean([np.log(0.8), np.log(0.9), 0.25 * np.log(0.25) + 0.75 * np.log(0.75), np.log(0.5)])
+    assert found["reward_loss"] == pytest.approx(by_hand)
+    mean = 1.25 / 4
+    assert found["reward_uniform"] == pytest.approx(-mean * np.log(mean) - (1 - mean) * np.log(1 - mean))
+    assert reading.of_rewards(np.array([800.0, -800.0]), np.array([1.0, 0.0]))["reward_loss"] == 0

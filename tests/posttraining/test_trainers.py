@@ -25,11 +25,13 @@ def made(world, folder, weight=None, **wanted):
     tokenizer = letters.tokenizer(base)
     examples = Examples(found.table, tokenizer, 0)
     turns, places = stream.order(examples.lengths(), 1, 8, 0)
-    kept = trainers.Kept(examples, found.kept_back, found.weight, 4)
+    kept = trainers.Kept(examples, found.kept_back, found.weight, 4, found.reward)
     given = list(found.weight if weight is None else weight(found.weight))
     model = trainers.load(causal_lm.resolve(str(base)), settings, bfloat16=False)
     stream_of = (turns, places)
-    trainer = trainers.make(model, tokenizer, examples, kept, given, stream_of, settings, folder, bfloat16=False)
+    trainer = trainers.make(
+        model, tokenizer, examples, kept, given, stream_of, settings, folder, bfloat16=False, reward=found.reward
+    )
     trainer.model.train()
     return trainer
 
@@ -84,6 +86,40 @@ def test_only_the_letter_and_the_end_of_the_turn_are_learnt(world, tmp_path):
         for row, mask in zip(batch["input_ids"], learnt, strict=True)
     ]
     assert all(letter in "ABC" and end == "<|im_end|>" for letter, end in said)
+
+
+def test_the_odds_of_a_letter_against_the_end_of_the_turn_are_those_of_its_reward(world, tmp_path):
+    trainer = made(world, tmp_path, method="direct")
+    batch = batch_of(trainer)
+    assert set(batch["reward"].tolist()) == {0.0, 1.0}  # what came to nothing is learnt from, too
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids")}
+    with torch.no_grad():
+        said = trainer.model(**inputs).logits[:, -1].log_softmax(-1)
+    letters_of = batch["labels"][:, -1]
+    assert all(token in "ABC" for token in trainer.processing_class.convert_ids_to_tokens(letters_of.tolist()))
+    end = trainer.processing_class.convert_tokens_to_ids("<|im_end|>")
+    odds = (said[range(4), letters_of] - said[:, end] - trainer.level).exp()
+    likely = torch.where(batch["reward"] > 0, odds / (1 + odds), 1 / (1 + odds))
+    loss = trainer.compute_loss(trainer.model, dict(batch))
+    assert loss.item() == pytest.approx(-likely.log().mean().item(), abs=1e-5)
+    of_eight = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=torch.tensor(8))
+    assert of_eight.item() == pytest.approx(loss.item() / 2, abs=1e-6)
+
+
+def test_the_direct_method_begins_with_the_mean_reward(world, tmp_path):
+    store, base = world
+    found = rows.read(store, Posttrain(base=str(base), validation=0, method="direct"))
+    examples = Examples(found.table, letters.tokenizer(base), 0)
+    trainer = made(world, tmp_path, method="direct")
+    trainer.model.eval()
+    odds = []
+    with torch.no_grad():
+        for row in found.learnt:
+            example = examples.plain(int(row))
+            said = trainer.model(input_ids=torch.tensor([example.prompt])).logits[0, -1]
+            odds.append((said[example.places].mean() - said[example.answer[1]]).item() - trainer.level)
+    mean = found.reward.mean()
+    assert np.mean(odds) == pytest.approx(np.log(mean / (1 - mean)), abs=1e-4)
 
 
 @pytest.mark.parametrize("lora", [None, 4])
