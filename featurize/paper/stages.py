@@ -29,8 +29,12 @@ from featurize.storage.store import Store
 from featurize.storage.tables import sql
 
 WORLD = "paper"
-METHODS = ("weighted", "sft", "sft_reasoning", "dpo")
+METHODS = ("weighted", "sft", "direct", "sft_reasoning", "dpo")
 BASE = "bundled:ranker"
+GOES_ON = {"direct": "sft"}
+"""Methods that begin with what another one made."""
+TRAINING = ("epochs=1", "batch_size=16", "learning_rate=1e-3")
+TEMPLATE = "multiple-choice-short-v2"
 PLOT = "evaluation.png"
 Record = dict[str, Any]
 
@@ -50,7 +54,12 @@ class Stage:
 
 
 def stages(work: Path, settings: Sequence[str], methods: Sequence[str] = METHODS) -> list[Stage]:
-    """All of them, in order. `settings` (a.b=value) go to every job; `methods` are the ways to post-train."""
+    """All of them, in order. `settings` (a.b=value) go to every job; `methods` are the ways to post-train.
+
+    What a method goes on from is trained with it.
+    """
+    wanted = {*methods, *(GOES_ON[method] for method in methods if method in GOES_ON)}
+    methods = [method for method in METHODS if method in wanted]
     store, world = work / "store", Path("demo") / WORLD
     reasons = work / "rationales.parquet"
     models = {method: work / f"model-{method}" for method in methods}
@@ -61,7 +70,9 @@ def stages(work: Path, settings: Sequence[str], methods: Sequence[str] = METHODS
         return ("-m", f"jobs.{name}", *(f"--set={one}" for one in given))
 
     def trained(method: str) -> Stage:
-        own = [f"posttrain.method={method}", f"posttrain.base={BASE}", f"posttrain.output={models[method]}"]
+        base = models[GOES_ON[method]] if method in GOES_ON else BASE
+        own = [f"posttrain.method={method}", f"posttrain.base={base}", f"posttrain.output={models[method]}"]
+        own += [f"posttrain.{one}" for one in TRAINING]
         explains = method == "sft_reasoning"
         return Stage(
             f"posttrain-{method}",
@@ -73,7 +84,7 @@ def stages(work: Path, settings: Sequence[str], methods: Sequence[str] = METHODS
     ranked = json.dumps([BASE, *map(str, models.values())])
     return [
         Stage("featurize", job("featurize"), runs["featurize"]),
-        Stage("prompts", job("prompts"), runs["prompts"]),
+        Stage("prompts", job("prompts", f"prompts.template={TEMPLATE}"), runs["prompts"]),
         *map(trained, methods),
         Stage("rank", job("rank", f"rank.models={ranked}"), runs["rank"]),
         Stage("evaluate", job("evaluate"), lambda: runs["evaluate"]() | _values(Store(str(store)))),

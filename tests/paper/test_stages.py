@@ -24,6 +24,7 @@ def test_each_stage_is_a_job_with_settings_that_it_knows(tmp_path):
         "prompts",
         "posttrain-weighted",
         "posttrain-sft",
+        "posttrain-direct",
         "posttrain-sft_reasoning",
         "posttrain-dpo",
         "rank",
@@ -47,6 +48,15 @@ def test_some_of_the_methods_will_do(tmp_path):
     names = ["featurize", "prompts", "posttrain-weighted", "posttrain-dpo", "rank", "evaluate"]
     assert [stage.name for stage in made] == names
     assert json.dumps(["bundled:ranker", *(f"{tmp_path}/model-{name}" for name in asked.methods)]) in made[-2].command
+
+
+def test_what_a_method_goes_on_from_is_trained_before_it(tmp_path):
+    made = stages.stages(tmp_path, [], ["direct"])
+    assert [stage.name for stage in made[2:4]] == ["posttrain-sft", "posttrain-direct"]
+    bases = [
+        config.load("local", cli.parser("posttrain", "-").parse_args(each.arguments[2:]).set) for each in made[2:4]
+    ]
+    assert [each.posttrain.base for each in bases] == ["bundled:ranker", str(tmp_path / "model-sft")]
 
 
 def test_a_stage_is_run_until_it_is_done_and_not_again(tmp_path, monkeypatch):
