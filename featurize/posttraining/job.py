@@ -115,6 +115,11 @@ class PostTraining(JobRun):
     def measure(self) -> None:
         """Count tokens before anything is trained; says whether there is a model of this already."""
         self.examples = Examples(self.rows.table, self.tokenizer, self.wanted.seed, self.rationales)
+        if self.rows.reward is not None and len(self.examples.plain(0).answer) == 1:
+            raise RefusedInput(
+                f"posttrain.base: {self.wanted.base} has no token that ends its turn, and method {self.wanted.method}"
+                " compares letters with that"
+            )
         self.lengths = self.examples.lengths()
         ids = self.rows.table["prompt_id"].to_pylist()
         refuse_long(self.lengths, [*ids, *ids], *self._most())

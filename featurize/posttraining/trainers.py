@@ -47,8 +47,6 @@ LEVEL_OF = 64
 """Prompts, at most, by which the level of `Direct` is found."""
 FEWEST_KEPT_BACK = 30
 """With fewer examples kept back, chance would decide when to stop."""
-
-
 Rewards = npt.NDArray[np.float64]
 
 
@@ -115,7 +113,9 @@ class Kept:
     ) -> None:
         self._examples = [examples.plain(int(row)) for row in rows]
         self._reward = None if reward is None else reward[rows]
-        self._weight = np.asarray(weight)[rows] * (1 if self._reward is None else self._reward)
+        self._weight = np.asarray(weight)[rows]
+        if self._reward is not None and self._reward.any():
+            self._weight = self._reward
         self._at_once = at_once
         self._answers = np.array([each.places.index(each.answer[0]) for each in self._examples], dtype=np.int64)
         self._choices = np.array([len(each.places) for each in self._examples], dtype=np.int64)

@@ -57,6 +57,16 @@ def test_a_model_folder_its_key_and_nothing_to_do_the_second_time(here, capsys):
     assert json.loads((here / "model/posttrain.json").read_text())["model_key"] != record["model_key"]
 
 
+def test_the_direct_method_says_how_well_it_tells_rewards(here, capsys):
+    planted.write(here / "store", planted.some(80))
+    assert run("posttrain.method=direct", "posttrain.epochs=1", "posttrain.readings=2") == 0
+    figures = json.loads((here / "model/posttrain.json").read_text())["figures"]
+    before, after = (f"{figures[when]['reward_loss']:.4f}" for when in ("before", "after"))
+    assert f"| log-loss of the reward (nats) | {before} | {after} |" in (here / "model/README.md").read_text()
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"log-loss of the rewards kept back: {before} -> {after} (their mean says " in said
+
+
 def test_a_dry_run_says_what_would_be_learnt_and_writes_nothing(here, capsys):
     planted.write(here / "store", planted.some(80))
     before = sorted(str(path) for path in here.rglob("*"))
@@ -148,3 +158,9 @@ def test_a_base_that_cannot_answer_with_letters_is_refused(here, capsys):
     assert run(base="dumb") == 2
     assert "prompt 00000000000000000000000000000" in (said := capsys.readouterr().err)
     assert "writes the answer A as ĠA in the place of Ġ" in said
+    endless = planted.checkpoint(here / "endless")
+    words = PreTrainedTokenizerFast.from_pretrained(endless)
+    words.eos_token, words.chat_template = None, "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
+    words.save_pretrained(endless)
+    assert run("posttrain.method=direct", base="endless") == 2
+    assert "posttrain.base: endless has no token that ends its turn" in capsys.readouterr().err

@@ -100,7 +100,7 @@ def start(*settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [(), ("posttrain.method=dpo", "posttrain.lora=2")])
+@pytest.mark.parametrize("method", [(), ("posttrain.method=direct",), ("posttrain.method=dpo", "posttrain.lora=2")])
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(here, method):  # noqa: F811
     planted.write(here / "store", planted.some(400))
     whole = start(*method, "posttrain.output=whole")
