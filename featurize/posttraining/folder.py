@@ -218,8 +218,8 @@ def card(record: Mapping[str, Any]) -> str:
     if figures:
         before, after = figures["before"], figures["after"]
         lines += [
-            f"On the {record['counts']['kept back']:,} examples of training members kept back (who also say when to"
-            " stop, so these figures flatter a little; `make evaluate` judges the model on others):",
+            f"On {record['read']:,} of the {record['counts']['kept back']:,} examples of training members kept back"
+            " (who also say when to stop, so these figures flatter a little; `make evaluate` judges it on others):",
             "",
             "| | base | this model |",
             "|---|---|---|",

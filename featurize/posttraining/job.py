@@ -30,7 +30,7 @@ from featurize.posttraining.folder import Folder
 from featurize.report import Progress, ask, shown
 
 JOB = "posttrain"
-VERSION = 1
+VERSION = 2
 """Raised whenever the code here would train other weights of the same prompts and settings."""
 NEEDS = ("trl", "peft", "accelerate", "matplotlib")
 SAME_MODEL = {"output", "merge", "threads", "at_once", "device", "base", "revision", "dtype", "rationales", "teacher"}
@@ -178,7 +178,7 @@ class PostTraining(JobRun):
             step = begun.name.rpartition("-")[2]
             self.report.notes.append(f"went on from step {step} of an earlier run, which ended before its time")
         reward = self.rows.reward
-        kept = trainers.Kept(self.examples, self.rows.kept_back, self.rows.weight, 2 * self.wanted.at_once, reward)
+        kept = trainers.Kept(self.examples, self.rows.read, self.rows.weight, 2 * self.wanted.at_once, reward)
         with Progress(JOB, len(places) if self.first else 0, "example", loading=self.wanted.base) as progress:
             watch = trainers.Watch(progress, self.wanted.batch_size, trainers.seconds_before(work))
             self.trainer = trainers.make(
@@ -227,6 +227,7 @@ class PostTraining(JobRun):
             "base": self.wanted.base,
             "words": METHODS[self.wanted.method],
             "counts": self.learnt_from,
+            "read": len(self.rows.read),
             "effective": self.rows.effective,
             "steps": state.global_step,
             "steps_planned": state.max_steps,

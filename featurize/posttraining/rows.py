@@ -32,6 +32,9 @@ SQL = {
     "dpo": "rows_dpo",
 }
 
+MOST_READ = 2000
+"""Of what is kept back, so much at most is read again and again: more takes long, and says when to stop no better."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -50,6 +53,11 @@ class Rows:
     counts: dict[str, int]
     effective: float
     """Kish's effective number of the examples learnt from: (sum of weights)² / sum of squared weights."""
+
+    @property
+    def read(self) -> npt.NDArray[np.int64]:
+        """Those of `kept_back` that are read while it trains."""
+        return self.kept_back[:: max(1, -(-len(self.kept_back) // MOST_READ))]
 
     def digest(self) -> str:
         """Of all that is learnt from and of who is kept back."""

@@ -166,3 +166,13 @@ def test_figures_of_rewards():
     mean = 1.25 / 4
     assert found["reward_uniform"] == pytest.approx(-mean * np.log(mean) - (1 - mean) * np.log(1 - mean))
     assert reading.of_rewards(np.array([800.0, -800.0]), np.array([1.0, 0.0]))["reward_loss"] == 0
+
+
+def test_of_many_that_are_kept_back_some_are_read(tmp_path, monkeypatch):
+    store = planted.write(tmp_path / "store", planted.some(120))
+    found = read(store, validation=0.5)
+    assert found.read.tolist() == found.kept_back.tolist()
+    monkeypatch.setattr(rows, "MOST_READ", 10)
+    assert 5 <= len(found.read) <= 10
+    assert set(found.read) < set(found.kept_back)
+    assert not read(store, validation=0).read.size
