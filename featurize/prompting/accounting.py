@@ -110,6 +110,11 @@ class Accounts:
         if names:
             self._count("people on artworks in no cast", len(names), f"'{_plain(names[0])}'")
 
+    def no_genre(self, tags: list[str]) -> None:
+        """Count the pictures of candidates whose tag names no genre of the titles, where the template speaks of it."""
+        if tags:
+            self._count("pictures of no genre that titles have", len(tags), f"'{_plain(tags[0])}'")
+
     def changed(self, what: str, rows: int, example: str) -> None:
         """Count the impressions of which this is told otherwise. Their prompts stay as they are."""
         self._count(f"{what} changed", rows, _plain(example))

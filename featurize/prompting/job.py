@@ -220,7 +220,7 @@ class Prompting(JobRun):
             0 if self.again else parts.leave_out_committed(self.db, self.store, self.recipe_key, self.wanted.buckets)
         )
         self._run("candidates")
-        words.pictures(self.db, self.store, self.template, self.descriptions, self.tags, self._as_of)
+        no_genre = words.pictures(self.db, self.store, self.template, self.descriptions, self.tags, self._as_of)
         unknown = self.wanted.unknown_candidate
         self._run("reasons", missing=self.wanted.missing_description, unknown=unknown, most=len(letters.LETTERS))
         self._run("questions")
@@ -241,6 +241,7 @@ class Prompting(JobRun):
         if self.wanted.kind == "nightly":
             self.accounts.undecodable(*self.undecodable)
         self.accounts.strangers(strangers)
+        self.accounts.no_genre(no_genre)
         if self.again:
             self.report.counts |= rebuild.counts(self.db)
         if self.wanted.kind == "logged":
@@ -351,7 +352,9 @@ class Prompting(JobRun):
             found = wanted
             if "pairs" in wanted["held_out"]:
                 pairs = {"seed": self.wanted.seed, "pairs": self.wanted.held_out, "share": recipe.HELD_OUT_OF}
-                found["held_out"]["up_to"] = self._rows("held_out", **pairs)["up_to"][0].as_py()
+                found["held_out"]["up_to"] = tables.arrow(self.db, sql("prompting", "held_out"), pairs)["up_to"][
+                    0
+                ].as_py()
         self.recipe, self.recipe_is_new = found, found is wanted
         self.recipe_key = model_key(found)
         self.held_out_up_to = found["held_out"].get("up_to")
@@ -452,9 +455,6 @@ class Prompting(JobRun):
 
     def _run(self, name: str, **parameters: Any) -> None:
         self.db.execute(sql("prompting", name), parameters)
-
-    def _rows(self, name: str, **parameters: Any) -> pa.Table:
-        return tables.arrow(self.db, sql("prompting", name), parameters)
 
     def _refuse_broken(self) -> None:
         for name, uri in self._files().items():

@@ -55,11 +55,12 @@ def titles(db: duckdb.DuckDBPyConnection, template: Template, uri: str) -> None:
 
 def pictures(
     db: duckdb.DuckDBPyConnection, store: Store, template: Template, descriptions: str, tags: str | None, as_of: str
-) -> None:
+) -> list[str]:
     """Table `picture`: the description of each candidate's picture, NULL where nothing is known of it.
 
     `described` says whether the model has words for it; without, there may be tags, and `status` of what failed.
-    `genre_no` is the genre of titles that its tag names, where the template speaks of it.
+    `genre_no` is the genre of titles that its tag names, where the template speaks of it. Returns, sorted, the tags of
+    the pictures for which no title has such a genre, `no tag` for those without.
     """
     for table, key in (("description", descriptions), ("image_tag", tags)):
         store.register(db, table, [key] if key else [])
@@ -76,6 +77,9 @@ def pictures(
     columns["genre_no"] = pa.array(of_genre, pa.int32())
     rest = {name: looks[name] for name in ("image_sha256", "described", "status")}
     keep(db, "picture", pa.table(rest | columns))
+    if not template.candidate.genre:
+        return []
+    return sorted(row["genre"] or "no tag" for row, number in zip(rows, of_genre, strict=True) if number is None)
 
 
 def people(db: duckdb.DuckDBPyConnection, template: Template) -> list[str]:

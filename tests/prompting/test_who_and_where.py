@@ -290,6 +290,30 @@ def test_a_name_is_one_person_whatever_its_case_and_who_is_in_no_cast_is_counted
     assert worlds.counts(tmp_path)["people on artworks in no cast"] == 1
 
 
+def test_beside_each_artwork_stands_how_often_its_genre_was_played(tmp_path):
+    """By its likeliest tag; of a tag that no title has as a genre, nothing, and it is counted."""
+    world = one_question()
+    for title, genres in zip(world.title, (["Horror", "drama"], ["comedy"], ["drama"]), strict=False):
+        title["genres"] = genres
+    said = {"t0-0": [("HORROR", 0.9), ("drama", 0.1)], "t0-1": [("drama", 0.6)], "t0-2": [("noir", 0.8)]}
+    pictures = {row["artwork_id"]: row["image_sha256"] for row in world.artwork}
+    world.image_tag = [
+        {"image_sha256": pictures[name], "model_key": "tags-1", "attribute": "genre", "label": label, "score": 0.1}
+        | {"probability": probability}
+        | worlds.ORIGIN
+        for name, tags in said.items()
+        for label, probability in tags
+    ]
+    world.history = [worlds.event("m0", title, AT - n * HOUR) for n, title in enumerate(("t2", "t0", "t2"), start=1)]
+    (row,) = prompts(tmp_path, world, "multiple-choice-short-v2").values()
+    lines = {name: f"\n{letter}. " for name, letter in letters(row).items()}
+    told = {name: row["prompt"].split(line)[1].split("\n")[0] for name, line in lines.items()}
+    assert "; Horror 1;" in told["t0-0"]
+    assert "; drama 3;" in told["t0-1"]
+    assert not re.search(r"noir|(?i:horror|drama) \d", told["t0-2"])
+    assert worlds.counts(tmp_path)["pictures of no genre that titles have"] == 1
+
+
 def test_what_is_first_said_of_a_picture_later_was_so_before(tmp_path):
     """But a correction, and what is said of another picture under the same name, holds from then on."""
     world = one_question()

@@ -1,6 +1,6 @@
--- Table `choice` with descriptions of what tells the candidates of a question apart: a fact that is the same of all of
--- them is left out (but for the caption), as is `genre_no`, and `tells` is false where the same people are on all. Worked out once
--- for each set of candidates, for most questions about a title have the same.
+-- Table `choice` with what tells the candidates of a question apart: a fact that is the same of all of them, and so a
+-- genre, is left out (but for the caption), and `tells` is false where the same people are on all. Worked out once for
+-- each set of candidates, for most questions about a title have the same.
 CREATE OR REPLACE TEMP TABLE choice AS
 WITH asked_of AS (
     SELECT question_no, list_sort(list(state_no)) AS states FROM choice GROUP BY question_no
