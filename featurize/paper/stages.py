@@ -33,7 +33,15 @@ METHODS = ("weighted", "sft", "direct", "sft_reasoning", "dpo")
 BASE = "bundled:ranker"
 GOES_ON = {"direct": "sft"}
 """Methods that begin with what another one made."""
-TRAINING = ("epochs=1", "batch_size=16", "learning_rate=1e-3")
+TRAINING = ("epochs=1", "batch_size=16")
+OF_METHOD = {
+    "weighted": ("learning_rate=1e-3",),
+    "sft": ("learning_rate=1e-3",),
+    "direct": ("validation=0.5", "readings=5"),
+    "sft_reasoning": ("learning_rate=1e-3",),
+    "dpo": (),
+}
+"""Further settings. `direct`, which learns from the most by far, learns from half of the members."""
 TEMPLATE = "multiple-choice-short-v2"
 PLOT = "evaluation.png"
 Record = dict[str, Any]
@@ -72,7 +80,7 @@ def stages(work: Path, settings: Sequence[str], methods: Sequence[str] = METHODS
     def trained(method: str) -> Stage:
         base = models[GOES_ON[method]] if method in GOES_ON else BASE
         own = [f"posttrain.method={method}", f"posttrain.base={base}", f"posttrain.output={models[method]}"]
-        own += [f"posttrain.{one}" for one in TRAINING]
+        own += [f"posttrain.{one}" for one in (*TRAINING, *OF_METHOD[method])]
         explains = method == "sft_reasoning"
         return Stage(
             f"posttrain-{method}",

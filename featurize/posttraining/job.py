@@ -30,7 +30,7 @@ from featurize.posttraining.folder import Folder
 from featurize.report import Progress, ask, shown
 
 JOB = "posttrain"
-VERSION = 2
+VERSION = 3
 """Raised whenever the code here would train other weights of the same prompts and settings."""
 NEEDS = ("trl", "peft", "accelerate", "matplotlib")
 SAME_MODEL = {"output", "merge", "threads", "at_once", "device", "base", "revision", "dtype", "rationales", "teacher"}

@@ -7,7 +7,6 @@ everywhere `Weighted` has the loss of its parent, and the reference of `Pairs` i
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import time
@@ -29,9 +28,10 @@ from featurize.config import Posttrain
 from featurize.errors import RunFailed
 from featurize.inference import causal_lm
 from featurize.inference.causal_lm import Source
-from featurize.posttraining import reading
+from featurize.posttraining import line, reading
 from featurize.posttraining.examples import Example, Examples, padded
 from featurize.posttraining.head import IGNORED, head_on_labels
+from featurize.posttraining.line import Line
 from featurize.posttraining.stream import Places
 from featurize.report import Progress
 
@@ -43,8 +43,10 @@ DPO_SLOWER = 0.1
 WARM_UP = 0.05
 LORA_ALPHA = 2
 """Of its rank: what a LoRA adapter says is multiplied by this."""
-LEVEL_OF = 64
-"""Prompts, at most, by which the level of `Direct` is found."""
+LINE_OF = 1000
+"""Examples, at most, by which the line of `Direct` is fitted."""
+LEAST_SLOPE = 0.1
+"""Of that line: of a base that knows nothing it would be flat, and nothing could be learnt through it."""
 FEWEST_KEPT_BACK = 30
 """With fewer examples kept back, chance would decide when to stop."""
 Rewards = npt.NDArray[np.float64]
@@ -105,7 +107,7 @@ class Kept:
     Then the letters are judged by what came to something, as for `Weighted`.
     """
 
-    level = 0.0
+    line: Line = (1.0, 0.0)
     """As that of `Direct`."""
 
     def __init__(
@@ -126,23 +128,31 @@ class Kept:
     @torch.no_grad()
     def read(self, model: Any, device: torch.device) -> dict[str, float]:
         """Figures of `reading.figures`."""
-        scores = np.full((len(self), self._choices.max()), -np.inf)
-        ends = np.zeros(len(self))
-        order = np.argsort([len(each.prompt) for each in self._examples], kind="stable")
-        for first in range(0, len(order), self._at_once):
-            batch = order[first : first + self._at_once]
-            inputs = _inputs([self._examples[number].prompt for number in batch])
-            tensors = {name: each.to(device) for name, each in inputs.items()}
-            said = model(**tensors, logits_to_keep=1, use_cache=False).logits[:, -1].float().log_softmax(1).cpu()
-            for row, number in enumerate(batch):
-                places = self._examples[number].places
-                scores[number, : len(places)] = said[row, places].double().numpy()
-                ends[number] = said[row, self._examples[number].answer[-1]]
+        scores, ends = _read(model, self._examples, self._at_once, device)
         found = reading.figures(scores, self._choices, self._answers, self._weight)
         if self._reward is None:
             return found
-        odds = scores[np.arange(len(self)), self._answers] - ends - self.level
+        slope, level = self.line
+        odds = slope * (scores[np.arange(len(self)), self._answers] - ends) + level
         return found | reading.of_rewards(odds, self._reward)
+
+
+@torch.no_grad()
+def _read(model: Any, examples: Sequence[Example], at_once: int, device: torch.device) -> tuple[Rewards, Rewards]:
+    """Log-probabilities of the letters (examples, most candidates), -inf beyond them, and of the end of the turn."""
+    scores = np.full((len(examples), max(len(each.places) for each in examples)), -np.inf)
+    ends = np.zeros(len(examples))
+    order = np.argsort([len(each.prompt) for each in examples], kind="stable")
+    for first in range(0, len(order), at_once):
+        batch = order[first : first + at_once]
+        inputs = _inputs([examples[number].prompt for number in batch])
+        tensors = {name: each.to(device) for name, each in inputs.items()}
+        said = model(**tensors, logits_to_keep=1, use_cache=False).logits[:, -1].float().log_softmax(1).cpu()
+        for row, number in enumerate(batch):
+            places = examples[number].places
+            scores[number, : len(places)] = said[row, places].double().numpy()
+            ends[number] = said[row, examples[number].answer[-1]]
+    return scores, ends
 
 
 class _Reads:
@@ -181,11 +191,12 @@ class Direct(_Reads, SFTTrainer):  # type: ignore[misc]
     """The direct method of off-policy learning: a regression of the reward of what was shown.
 
     What a letter is above the end of the turn, which stands for "none of these", says how likely it is played when it
-    is shown: a multinomial logit model of which each answer shows one alternative. `level` is taken off, so that
-    training begins with the mean reward and not by unlearning to answer.
+    is shown: a multinomial logit model of which each answer shows one alternative. Between the two stands a line, which
+    is fitted to the base before training (Platt scaling): what the base knows counts for what it is worth, and training
+    begins with what is missing rather than by unlearning how sure the base is.
     """
 
-    level = 0.0
+    line: Line = (1.0, 0.0)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -193,7 +204,8 @@ class Direct(_Reads, SFTTrainer):  # type: ignore[misc]
         letters, ends, reward = (inputs.pop(name) for name in ("labels", "end", "reward"))
         outputs = model(**inputs, logits_to_keep=1, use_cache=False)
         said = outputs.logits[:, -1].float()
-        odds = (said.gather(1, letters[:, -1:]) - said.gather(1, ends[:, None]))[:, 0] - self.level
+        slope, level = self.line
+        odds = slope * (said.gather(1, letters[:, -1:]) - said.gather(1, ends[:, None]))[:, 0] + level
         items = len(reward) if num_items_in_batch is None else num_items_in_batch
         loss = binary_cross_entropy_with_logits(odds, reward, reduction="sum") / items
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
@@ -201,18 +213,14 @@ class Direct(_Reads, SFTTrainer):  # type: ignore[misc]
         return (loss, outputs) if return_outputs else loss
 
 
-@torch.no_grad()
-def level_of(model: Any, examples: Examples, rows: Places, reward: Rewards, device: torch.device) -> float:
-    """That of `Direct`, by the rewards of all rows and the letters of some. `model`, the base, goes to the device."""
+def line_of(model: Any, examples: Examples, rows: Places, reward: Rewards, at_once: int, device: torch.device) -> Line:
+    """That of `Direct`, by some of the rows. `model`, the base, goes to the device."""
     model.to(device).eval()
-    above = []
-    for row in rows[:: -(-len(rows) // LEVEL_OF)]:
-        example = examples.plain(int(row))
-        inputs = {name: each.to(device) for name, each in _inputs([example.prompt]).items()}
-        said = model(**inputs, logits_to_keep=1, use_cache=False).logits[0, -1].double()
-        above.append(said[example.places].mean().item() - said[example.answer[-1]].item())
-    mean = float(reward[rows].mean())
-    return float(np.mean(above)) - math.log(mean / (1 - mean))
+    some = rows[:: -(-len(rows) // LINE_OF)]
+    read = [examples.plain(int(row)) for row in some]
+    scores, ends = _read(model, read, at_once, device)
+    above = scores[np.arange(len(read)), [each.places.index(each.answer[0]) for each in read]] - ends
+    return line.fit(above, reward[some], LEAST_SLOPE)
 
 
 class Pairs(_Reads, DPOTrainer):  # type: ignore[misc]
@@ -343,7 +351,7 @@ def make(
         "callbacks": [*callbacks, *([EarlyStoppingCallback(wanted.patience)] if stops else [])],
     }
     if reward is not None:  # before TRL changes the model
-        level = level_of(model, examples, np.unique(rows), reward, torch.device(wanted.device))
+        found = line_of(model, examples, np.unique(rows), reward, 2 * at_once, torch.device(wanted.device))
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # TRL's use of its older names
     if dpo:
         trainer = Pairs(args=DPOConfig(**common, beta=wanted.beta), **rest)
@@ -352,7 +360,7 @@ def make(
         trainer = (Weighted if reward is None else Direct)(args=config, **rest)
     trainer.kept = kept
     if reward is not None:
-        trainer.level = kept.level = level
+        trainer.line = kept.line = found
     trainer.remove_callback(PrinterCallback)
     head_on_labels(trainer.model.get_base_model() if wanted.lora else trainer.model)
     if getattr(trainer, "ref_model", None) is not None:

@@ -7,7 +7,7 @@ from trl import SFTConfig, SFTTrainer
 
 from featurize.config import Posttrain
 from featurize.inference import causal_lm, letters
-from featurize.posttraining import rows, stream, trainers
+from featurize.posttraining import line, rows, stream, trainers
 from featurize.posttraining.examples import Examples
 from tests.posttraining import planted
 
@@ -98,7 +98,8 @@ def test_the_odds_of_a_letter_against_the_end_of_the_turn_are_those_of_its_rewar
     letters_of = batch["labels"][:, -1]
     assert all(token in "ABC" for token in trainer.processing_class.convert_ids_to_tokens(letters_of.tolist()))
     end = trainer.processing_class.convert_tokens_to_ids("<|im_end|>")
-    odds = (said[range(4), letters_of] - said[:, end] - trainer.level).exp()
+    slope, level = trainer.line
+    odds = (slope * (said[range(4), letters_of] - said[:, end]) + level).exp()
     likely = torch.where(batch["reward"] > 0, odds / (1 + odds), 1 / (1 + odds))
     loss = trainer.compute_loss(trainer.model, dict(batch))
     assert loss.item() == pytest.approx(-likely.log().mean().item(), abs=1e-5)
@@ -106,20 +107,36 @@ def test_the_odds_of_a_letter_against_the_end_of_the_turn_are_those_of_its_rewar
     assert of_eight.item() == pytest.approx(loss.item() / 2, abs=1e-6)
 
 
-def test_the_direct_method_begins_with_the_mean_reward(world, tmp_path):
+def test_the_direct_method_begins_with_what_its_base_is_worth(world, tmp_path):
+    """A base that knows nothing of the rewards begins with about their mean."""
     store, base = world
     found = rows.read(store, Posttrain(base=str(base), validation=0, method="direct"))
     examples = Examples(found.table, letters.tokenizer(base), 0)
     trainer = made(world, tmp_path, method="direct")
     trainer.model.eval()
+    slope, level = trainer.line
     odds = []
     with torch.no_grad():
         for row in found.learnt:
             example = examples.plain(int(row))
             said = trainer.model(input_ids=torch.tensor([example.prompt])).logits[0, -1]
-            odds.append((said[example.places].mean() - said[example.answer[1]]).item() - trainer.level)
-    mean = found.reward.mean()
-    assert np.mean(odds) == pytest.approx(np.log(mean / (1 - mean)), abs=1e-4)
+            odds.append(slope * (said[example.answer[0]] - said[example.answer[1]]).item() + level)
+    told = 1 / (1 + np.exp(-np.array(odds)))
+    assert told.mean() == pytest.approx(found.reward.mean(), abs=1e-3)
+    assert slope >= 0.1
+    assert told.std() < 0.1
+
+
+def test_the_line_from_what_a_base_says_to_the_odds_of_a_reward():
+    dice = np.random.default_rng(0)
+    above = dice.normal(14, 3, 40_000)
+    for slope, level in ((0.4, -6.0), (0.02, -1.0), (3.0, -42.0), (-0.5, 7.0)):
+        reward = (dice.random(len(above)) < 1 / (1 + np.exp(-(slope * above + level)))).astype(float)
+        found, there = line.fit(above, reward, 0.1)
+        assert found == pytest.approx(min(max(slope, 0.1), 1), abs=0.02)
+        # The mean of what it tells is that of the rewards, whatever the slope is.
+        assert (1 / (1 + np.exp(-(found * above + there)))).mean() == pytest.approx(reward.mean(), abs=1e-3)
+    assert line.fit(np.full(10, 5.0), np.ones(10), 0.1)[1] > 5  # no way to differ, and nothing but plays
 
 
 @pytest.mark.parametrize("lora", [None, 4])
