@@ -62,7 +62,7 @@ def train(name: str, asked: argparse.Namespace) -> None:
     samples = SAMPLES[name] if asked.samples is None else asked.samples
     asked.work.mkdir(parents=True, exist_ok=True)
     if name == "ranker":
-        with closing(Ranker(asked.seed)) as ranker:
+        with closing(Ranker(asked.seed, begin=asked.begin)) as ranker:
             fit(ranker, asked.work / "ranker.pt", samples, name, device)
             ranker.export(asked.out / name)
         return
@@ -93,6 +93,9 @@ def parser() -> argparse.ArgumentParser:
         "--samples",
         type=int,
         help="pictures to learn from in all, or batches of conversations, per model; default: 500,000, or 18,000",
+    )
+    made.add_argument(
+        "--from", dest="begin", type=Path, metavar="FOLDER", help="a ranker to go on from, with pages; default: anew"
     )
     made.add_argument("--scenes", type=int, default=150_000, help="different scenes among them")
     made.add_argument("--held-out", type=int, default=1024, help="scenes to score on, or questions")

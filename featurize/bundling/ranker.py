@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from featurize.bundling import ranker_rows, ranker_start, ranker_texts
 from featurize.bundling.ranker_pages import TRAINING
@@ -44,23 +45,39 @@ class Ranker:
     learning_rate = 3e-3
     unit = " batches"
 
-    def __init__(self, seed: int = 0, workers: int | None = None, words: Any = None, compiled: bool = True) -> None:
-        """`words` is its tokenizer when that was made before; to compile pays from hundreds of batches on."""
+    def __init__(
+        self,
+        seed: int = 0,
+        workers: int | None = None,
+        words: Any = None,
+        compiled: bool = True,
+        begin: Path | None = None,
+    ) -> None:
+        """`words` is its tokenizer when that was made before; to compile pays from hundreds of batches on.
+
+        `begin` is a folder that `export` wrote: its weights go on with pages, and keep their tokenizer.
+        """
         self._seed = seed
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._workers = workers if workers is not None else max(cores - 1, 1)
         self.ahead = 4 * self._workers
+        self._first = 0.0 if begin is None else 1.0
+        if begin is not None:
+            words = AutoTokenizer.from_pretrained(begin)
         self.tokenizer = words or tokenizer(_corpus())
         self.meaning = hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
         torch.manual_seed(seed)
         self.module: nn.Module = build(self.tokenizer)
-        ranker_start.begin(self.module, seed)
+        if begin is None:
+            ranker_start.begin(self.module, seed)
+        else:
+            self.module.load_state_dict(AutoModelForCausalLM.from_pretrained(begin, dtype=torch.float32).state_dict())
         self._fast = FastForward(self.module, compiled)
         self._pool: ProcessPoolExecutor | None = None
 
     def batch(self, step: int, progress: float) -> dict[str, torch.Tensor]:
         """`ids` and `answers`, both (rows, length): the tokens, and which of them are of an answer."""
-        lesson = _lesson(Random(f"{self._seed} {step}"), progress)
+        lesson = _lesson(Random(f"{self._seed} {step}"), max(progress, self._first))
         count = max(TOKENS // ranker_rows.LENGTHS[lesson], 1)
         first = (self._seed * 10_000_019 + step) * TOKENS // min(ranker_rows.LENGTHS.values())
         if self._pool is None:

@@ -88,8 +88,8 @@ class Watched:
 class Page:
     """All that may be said. `watched` has the most recent first; counts are of all plays, larger first.
 
-    `people` are the few watched most, `seen` all who were watched. `own` is what the member did with this very title:
-    event, minutes, hours ago.
+    `people` are the few watched most, `seen` all who were watched, `played` all genres. `own` is what the member did
+    with this very title: event, minutes, hours ago.
     """
 
     name: str
@@ -101,6 +101,7 @@ class Page:
     plays: tuple[tuple[str, int], ...]
     people: tuple[tuple[str, int], ...]
     seen: dict[str, int]
+    played: dict[str, int]
     own: tuple[tuple[str, int, int], ...]
     candidates: tuple[Shown, ...]
     now: dict[str, str] = field(default_factory=dict)
@@ -183,6 +184,7 @@ def page(stream: int, number: int, dice: Random, easy: bool = False) -> Page:
         plays=plays,
         people=tuple(each for each in people if each[1] >= 2)[:_PEOPLE],
         seen=dict(people),
+        played=dict(plays),
         own=tuple((each.event, each.minutes, each.hours) for each in watched if each.name == title.name),
         candidates=_candidates(here, title, chosen, dice, easy),
         now=_now(dice) if dice.random() < 0.6 else {},

@@ -177,9 +177,10 @@ def tastes(page: Page, told: set[str], dice: Random) -> dict[str, Asked]:
     """Which candidate goes with what the member watched: two steps each, told one by one or taken at once."""
     made: dict[str, Asked] = {}
     if "plays" in told and told & {"genre", "caption"} and page.plays:
+        counts = page.played if "played" in told else dict(page.plays)
         named = {shown.letter: {shown.scene.theme} for shown in page.candidates}
-        made |= _matches("genre", dict(page.plays), named, dice)
-        made |= _of_each("genre", dict(page.plays), named)
+        made |= _matches("genre", counts, named, dice)
+        made |= _of_each("genre", counts, named)
     if {"members_people", "depicts"} <= told and page.people:
         counts = page.seen if "seen" in told else dict(page.people)
         named = {shown.letter: set(shown.depicts) for shown in page.candidates}

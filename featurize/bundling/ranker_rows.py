@@ -9,14 +9,14 @@ import numpy as np
 
 from featurize.bundling import ranker_lists, ranker_texts
 from featurize.bundling.ranker_pages import TRAINING
-from featurize.bundling.ranker_templates import FIRST, LONG, SHORT
+from featurize.bundling.ranker_templates import COUNTED, FIRST, LONG, SHORT
 from featurize.bundling.texts import END, PAD, START
 from featurize.demo.processes import leave_with_parent
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-LENGTHS = {"lists": 96, "easy": 160, "free": 448, SHORT: 448, LONG: 1536, FIRST: 1536}
+LENGTHS = {"lists": 96, "easy": 160, "free": 448, SHORT: 448, COUNTED: 448, LONG: 1536, FIRST: 1536}
 """Tokens of a row by lesson: lists, easy pages, and pages in each of the styles."""
 CHARACTERS = 4.0
 """Of a token, at most, on average: rows are filled to the end."""

@@ -20,9 +20,11 @@ from featurize.prompting import places, template
 from featurize.prompting.template import Template
 
 FIRST, LONG, SHORT = "multiple-choice-v1", "multiple-choice-v2", "multiple-choice-short-v1"
+COUNTED = "multiple-choice-short-v2"
+"""The short one with the plays of its genre beside each artwork."""
 _IN_CAPTION = {"genre", "mood", "setting", "shot"}
 _OTHERWISE = 0.5
-"""How often a page in the words of the short template has other limits than it: those are what people turn."""
+"""How often a page in the words of a short template has other limits than it: those are what people turn."""
 
 words = lru_cache(template.load)
 """A template that ships, by its name."""
@@ -31,7 +33,7 @@ words = lru_cache(template.load)
 def templated(name: str, read: Page, dice: Random) -> Written:
     """A page in the words of a template, now and then with other limits; the template's own question is left out."""
     said = words(name)
-    if name == SHORT and dice.random() < _OTHERWISE:
+    if name in (SHORT, COUNTED) and dice.random() < _OTHERWISE:
         said = _otherwise(said, dice)
     return written(name, said, read)
 
@@ -81,6 +83,7 @@ def _told(said: Template, read: Page, facts: list[dict[str, str | None]]) -> fro
         | ({"plays"} if said.history.all_genres else set())
         | ({"members_people"} if said.people else set())
         | ({"depicts", "seen"} if said.candidate.depicts else set())
+        | ({"played"} if _counts_genres(said, read) else set())
         | ({"earlier"} if said.earlier else set())
         | ({"now"} if said.now and read.now else set())
     )
@@ -118,6 +121,11 @@ def _apart(candidates: tuple[Shown, ...]) -> tuple[Shown, ...]:
     if len({shown.depicts for shown in candidates}) == 1:
         candidates = tuple(_depicting(shown, ()) for shown in candidates)
     return candidates
+
+
+def _counts_genres(said: Template, read: Page) -> bool:
+    """Whether the plays of its genre stand beside each artwork: where they differ in it."""
+    return said.candidate.genre is not None and len({shown.scene.theme for shown in read.candidates}) > 1
 
 
 def _depicting(shown: Shown, names: tuple[str, ...]) -> Shown:
@@ -265,6 +273,9 @@ def _letters(text: str) -> str:
 
 def _candidate(said: Template, read: Page, shown: Shown, facts: dict[str, str | None]) -> str:
     people, parts = said.people, [said.facts_text(facts)]
+    if said.candidate.genre and _counts_genres(said, read):
+        genre = shown.scene.theme
+        parts.append(said.candidate.genre.format(genre=genre, plays=read.played.get(genre, 0)))
     if people and said.candidate.depicts and shown.depicts:
         seen = read.seen
         who = [

@@ -11,10 +11,10 @@ from random import Random
 
 from featurize.bundling import ranker_questions
 from featurize.bundling.ranker_pages import Page, Watched, Written, dice_of, page
-from featurize.bundling.ranker_templates import FIRST, LONG, SHORT, templated
+from featurize.bundling.ranker_templates import COUNTED, FIRST, LONG, SHORT, templated
 from featurize.bundling.texts import END, START, turn
 
-STYLES = {"free": 8, SHORT: 12, LONG: 1, FIRST: 1}
+STYLES = {"free": 8, SHORT: 6, COUNTED: 6, LONG: 1, FIRST: 1}
 """How often a page is written in which way: the long ones take the most time by far."""
 _SYSTEMS = (
     "",

@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from featurize.bundling import ranker, ranker_rows, ranker_score, ranker_start, trainer
 from featurize.bundling.ranker_lists import conversation
@@ -320,8 +322,6 @@ def test_a_folder_without_a_ranker_is_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_it_learns_and_is_loaded_by_transformers(words: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     monkeypatch.setattr(trainer, "WARM_UP", 10)
     monkeypatch.setattr(ranker.Ranker, "learning_rate", 1e-2)
     cpu = torch.device("cpu")
@@ -345,6 +345,21 @@ def test_it_learns_and_is_loaded_by_transformers(words: Any, tmp_path: Path, mon
 def _export(task: ranker.Ranker, folder: Path) -> Path:
     task.export(folder)
     return folder
+
+
+def test_a_ranker_that_was_written_goes_on_with_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranker, "TOKENS", 1024)
+    folder = Path(bundle.__file__).parents[1] / "featurize/bundled/ranker"
+    shipped = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).state_dict()
+    with closing(ranker.Ranker(workers=1, compiled=False, begin=folder)) as task:
+        assert all(torch.equal(value, shipped[name]) for name, value in task.module.state_dict().items())
+        assert task.tokenizer("E and 12")["input_ids"] == AutoTokenizer.from_pretrained(folder)("E and 12")["input_ids"]
+        batches = [task.batch(step, 0.0) for step in range(6)]
+        whole = [batch for batch in batches if batch["ids"].shape[1] >= 448]
+        assert len(whole) >= 4  # where a new one would read lists
+        with torch.inference_mode():
+            _, figures = task.loss(whole[0])
+    assert figures["right"] > 0.6
 
 
 @pytest.mark.slow

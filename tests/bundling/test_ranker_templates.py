@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from featurize.bundling.ranker_pages import HELD_OUT, LETTERS, WEEKDAYS, dice_of, page
-from featurize.bundling.ranker_templates import FIRST, LONG, SHORT, words, written
+from featurize.bundling.ranker_templates import COUNTED, FIRST, LONG, SHORT, words, written
 from featurize.demo.scenes import describe
 from featurize.prompting import template
 from tests.prompting import worlds
@@ -36,6 +36,7 @@ def consistent(number, said):
         plays=ranked(genres),
         people=tuple(each for each in ranked(people) if each[1] >= 2),
         seen=dict(people),
+        played=dict(genres),
         own=tuple((each.event, each.minutes, each.hours) for each in watched if each.name == read.name),
     )
 
@@ -73,6 +74,8 @@ def tell(world, number, read):
         world.artwork.append(worlds.artwork(ids[-1], own, depicts=list(shown.depicts)))
         truth = {name: value for name, value in describe(shown.scene).items() if name != "theme"}
         world.description.append(worlds.described(ids[-1], **truth))
+        tag = {"image_sha256": worlds.sha(ids[-1]), "model_key": "tags-1", "attribute": "genre", "score": 1.0}
+        world.image_tag.append(tag | {"label": shown.scene.theme, "probability": 1.0} | worlds.ORIGIN)
     where = {kind: read.now.get(kind) for kind in ("device", "country", "language")}
     where["time_zone"] = "UTC" if read.now else None
     for shown, name in zip(read.candidates, ids, strict=True):
@@ -95,7 +98,7 @@ def other_limits(folder):
 
 
 @pytest.mark.parametrize(
-    "style", [SHORT, *(pytest.param(each, marks=pytest.mark.slow) for each in (LONG, FIRST, "other limits"))]
+    "style", [SHORT, COUNTED, *(pytest.param(each, marks=pytest.mark.slow) for each in (LONG, FIRST, "other limits"))]
 )
 def test_a_page_is_written_byte_for_byte_as_the_job_writes_it(tmp_path, style):
     named = other_limits(tmp_path) if style == "other limits" else style
@@ -118,5 +121,7 @@ def test_a_page_is_written_byte_for_byte_as_the_job_writes_it(tmp_path, style):
         assert (found.system, found.text) == (system, user.partition("\n\n## Question\n")[0])
         checked.update({"now": bool(read.now), "own": bool(read.own), "nothing": not read.watched, "pages": 1})
         checked.update({"before": any(shown.before for shown in read.candidates)})
+        if style == COUNTED:
+            checked.update({"played": "played" in found.told})
     assert checked["pages"] == PAGES
     assert min(checked.values()) > 1
