@@ -359,7 +359,7 @@ def test_a_ranker_that_was_written_goes_on_with_pages(monkeypatch: pytest.Monkey
         assert len(whole) >= 4  # where a new one would read lists
         with torch.inference_mode():
             _, figures = task.loss(whole[0])
-    assert figures["right"] > 0.6
+    assert figures["right"] > 0.3
 
 
 @pytest.mark.slow
