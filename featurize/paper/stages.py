@@ -1,7 +1,8 @@
 """The commands of the experiment, one after the other, and what each of them came to.
 
 Every stage is a job that anybody can run by hand, in a process of its own. Invariant: a stage that is done is not run
-again, and one that was interrupted goes on from where it was; its record counts the seconds of all its sittings.
+again unless one was that it reads from, and one that was interrupted goes on from where it was; its record counts the
+seconds of all its sittings.
 """
 
 from __future__ import annotations
@@ -49,12 +50,16 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Stage:
-    """`arguments` are those of Python. `found` says what is worth keeping of the result, and `before` is done first."""
+    """`arguments` are those of Python, `reads` the stages it reads from.
+
+    `found` says what is worth keeping of the result, and `before` is done first.
+    """
 
     name: str
     arguments: tuple[str, ...]
     found: Callable[[], Record] = dict
     before: Callable[[], None] = lambda: None
+    reads: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -87,23 +92,32 @@ def stages(work: Path, settings: Sequence[str], methods: Sequence[str] = METHODS
             job("posttrain", *own, *([f"posttrain.rationales={reasons}"] if explains else [])),
             lambda: _model(models[method]),
             (lambda: rationales.write(Store(str(store)), world, reasons)) if explains else lambda: None,
+            ("prompts", *([f"posttrain-{GOES_ON[method]}"] if method in GOES_ON else [])),
         )
 
     ranked = json.dumps([BASE, *map(str, models.values())])
     return [
         Stage("featurize", job("featurize"), runs["featurize"]),
-        Stage("prompts", job("prompts", f"prompts.template={TEMPLATE}"), runs["prompts"]),
+        Stage("prompts", job("prompts", f"prompts.template={TEMPLATE}"), runs["prompts"], reads=("featurize",)),
         *map(trained, methods),
-        Stage("rank", job("rank", f"rank.models={ranked}"), runs["rank"]),
-        Stage("evaluate", job("evaluate"), lambda: runs["evaluate"]() | _values(Store(str(store)))),
+        Stage(
+            "rank",
+            job("rank", f"rank.models={ranked}"),
+            runs["rank"],
+            reads=("prompts", *(f"posttrain-{method}" for method in methods)),
+        ),
+        Stage("evaluate", job("evaluate"), lambda: runs["evaluate"]() | _values(Store(str(store))), reads=("rank",)),
     ]
 
 
 def run(stage: Stage, work: Path) -> Record:
     """Run a stage unless its record says that it is done. Errors: RunFailed, with the command in it."""
-    file = work / "records" / f"{stage.name}.json"
-    record: Record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"seconds": 0.0}
-    if record.get("done") and record["command"] == stage.command:
+    file = _record(work, stage.name)
+    record = _read(file) or {"seconds": 0.0}
+    newer = [
+        name for name in stage.reads if _read(_record(work, name)).get("ended_at", "") > record.get("ended_at", "")
+    ]
+    if record.get("done") and record["command"] == stage.command and not newer:
         return record
     print(f"\n== {stage.name}: {stage.command}", flush=True)
     begun = time.monotonic()
@@ -128,6 +142,16 @@ def run(stage: Stage, work: Path) -> Record:
     if code:
         raise RunFailed(f"stage {stage.name} ended with code {code}, see above; the next run goes on from there")
     return record
+
+
+def _record(work: Path, name: str) -> Path:
+    return work / "records" / f"{name}.json"
+
+
+def _read(file: Path) -> Record:
+    """Empty where there is none."""
+    found: Record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return found
 
 
 def publish(work: Path, out: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -76,6 +77,33 @@ def test_a_stage_is_run_until_it_is_done_and_not_again(tmp_path, monkeypatch):
     (tmp_path / stages.PLOT).write_bytes(b"png")
     stages.publish(tmp_path, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"two-tries.json", stages.PLOT}
+
+
+def test_a_stage_is_run_again_after_one_that_it_reads_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    count = (
+        "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.write_text(p.read_text() + '1' if p.exists() else '1')"
+    )
+    rank, evaluate = (
+        Stage(name, ("-c", count, name), reads=reads) for name, reads in (("rank", ()), ("eval", ("rank",)))
+    )
+    for stage in (rank, evaluate, evaluate):
+        stages.run(stage, tmp_path)
+    assert (tmp_path / "eval").read_text() == "1"
+    time.sleep(1.1)  # records tell seconds
+    with_another_model = Stage("rank", ("-c", count, "rank", "--models=more"))
+    for stage in (with_another_model, evaluate, evaluate):
+        stages.run(stage, tmp_path)
+    assert [(tmp_path / name).read_text() for name in ("rank", "eval")] == ["11", "11"]
+
+
+def test_what_a_stage_reads_from_comes_before_it(tmp_path):
+    made = stages.stages(tmp_path, [])
+    names = [stage.name for stage in made]
+    for place, stage in enumerate(made):
+        assert set(stage.reads) <= set(names[:place])
+    assert made[-1].reads == ("rank",)
+    assert "posttrain-sft" in next(stage.reads for stage in made if stage.name == "posttrain-direct")
 
 
 def test_a_stage_that_fails_ends_the_experiment_in_one_sentence(tmp_path, monkeypatch, capfd):
