@@ -20,10 +20,11 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from featurize.bundling import ranker_rows, ranker_start, ranker_texts
 from featurize.bundling.ranker_pages import TRAINING
+from featurize.bundling.ranker_score import refuse_without
 from featurize.bundling.ranker_tokens import tokenizer
 
 WIDTH, LAYERS, HEADS, INNER = 192, 6, 4, 512
@@ -55,7 +56,8 @@ class Ranker:
     ) -> None:
         """`words` is its tokenizer when that was made before; to compile pays from hundreds of batches on.
 
-        `begin` is a folder that `export` wrote: its weights go on with pages, and keep their tokenizer.
+        `begin` is a folder that `export` wrote: its weights go on with pages, and keep their tokenizer. Errors:
+        RefusedInput.
         """
         self._seed = seed
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -63,6 +65,7 @@ class Ranker:
         self.ahead = 4 * self._workers
         self._first = 0.0 if begin is None else 1.0
         if begin is not None:
+            refuse_without(begin)
             words = AutoTokenizer.from_pretrained(begin)
         self.tokenizer = words or tokenizer(_corpus())
         self.meaning = hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
@@ -96,8 +99,6 @@ class Ranker:
 
     def export(self, folder: Path) -> None:
         """Write what `AutoModelForCausalLM` and `AutoTokenizer` load, in bfloat16."""
-        from transformers import GenerationConfig
-
         clean = build(self.tokenizer)
         clean.load_state_dict(self.module.state_dict())
         end, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
@@ -126,8 +127,6 @@ def _lesson(dice: Random, progress: float) -> str:
 
 def build(words: Any) -> Any:
     """The architecture, with random weights."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     config = LlamaConfig(
         vocab_size=-(-len(words) // 64) * 64,
         hidden_size=WIDTH,

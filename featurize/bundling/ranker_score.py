@@ -66,6 +66,12 @@ def cases(tokenizer: Any, count: int) -> list[Case]:
     return made[:count]
 
 
+def refuse_without(folder: Path) -> None:
+    """Errors: RefusedInput where the folder holds no ranker."""
+    if not (folder / "config.json").is_file():
+        raise RefusedInput(f"{folder} holds no ranker; to train one: python -m jobs.bundle --only ranker")
+
+
 def score(folder: Path, count: int = 4096, device: str = "cpu") -> dict[str, Any]:
     """Shares by kind of question beside chance, how much more often than right a letter is picked, next-word loss.
 
@@ -73,8 +79,7 @@ def score(folder: Path, count: int = 4096, device: str = "cpu") -> dict[str, Any
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    if not (folder / "config.json").is_file():
-        raise RefusedInput(f"{folder} holds no ranker; to train one: python -m jobs.bundle --only ranker")
+    refuse_without(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
     model.to(device).eval()

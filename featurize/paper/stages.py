@@ -114,10 +114,8 @@ def run(stage: Stage, work: Path) -> Record:
     """Run a stage unless its record says that it is done. Errors: RunFailed, with the command in it."""
     file = _record(work, stage.name)
     record = _read(file) or {"seconds": 0.0}
-    newer = [
-        name for name in stage.reads if _read(_record(work, name)).get("ended_at", "") > record.get("ended_at", "")
-    ]
-    if record.get("done") and record["command"] == stage.command and not newer:
+    read = max((_read(_record(work, name)).get("ended_at", "") for name in stage.reads), default="")
+    if record.get("done") and record["command"] == stage.command and record["ended_at"] >= read:
         return record
     print(f"\n== {stage.name}: {stage.command}", flush=True)
     begun = time.monotonic()

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from datasets import Dataset
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -31,7 +30,7 @@ from featurize.inference.causal_lm import Source
 from featurize.posttraining import line, reading
 from featurize.posttraining.examples import Example, Examples, padded
 from featurize.posttraining.head import IGNORED, head_on_labels
-from featurize.posttraining.line import Line
+from featurize.posttraining.line import Floats, Line
 from featurize.posttraining.stream import Places
 from featurize.report import Progress
 
@@ -49,7 +48,6 @@ LEAST_SLOPE = 0.1
 """Of that line: of a base that knows nothing it would be flat, and nothing could be learnt through it."""
 FEWEST_KEPT_BACK = 30
 """With fewer examples kept back, chance would decide when to stop."""
-Rewards = npt.NDArray[np.float64]
 
 
 class Collator:
@@ -60,7 +58,7 @@ class Collator:
     mask and completion_mask, first those that were chosen, then those rejected.
     """
 
-    def __init__(self, examples: Examples, weight: Sequence[float], reward: Rewards | None = None) -> None:
+    def __init__(self, examples: Examples, weight: Sequence[float], reward: Floats | None = None) -> None:
         self._examples, self._weight, self._reward = examples, weight, reward
 
     def __call__(self, places: Sequence[dict[str, int]]) -> dict[str, torch.Tensor]:
@@ -111,7 +109,7 @@ class Kept:
     """As that of `Direct`."""
 
     def __init__(
-        self, examples: Examples, rows: Places, weight: Any, at_once: int, reward: Rewards | None = None
+        self, examples: Examples, rows: Places, weight: Any, at_once: int, reward: Floats | None = None
     ) -> None:
         self._examples = [examples.plain(int(row)) for row in rows]
         self._reward = None if reward is None else reward[rows]
@@ -138,7 +136,7 @@ class Kept:
 
 
 @torch.no_grad()
-def _read(model: Any, examples: Sequence[Example], at_once: int, device: torch.device) -> tuple[Rewards, Rewards]:
+def _read(model: Any, examples: Sequence[Example], at_once: int, device: torch.device) -> tuple[Floats, Floats]:
     """Log-probabilities of the letters (examples, most candidates), -inf beyond them, and of the end of the turn."""
     scores = np.full((len(examples), max(len(each.places) for each in examples)), -np.inf)
     ends = np.zeros(len(examples))
@@ -213,7 +211,7 @@ class Direct(_Reads, SFTTrainer):  # type: ignore[misc]
         return (loss, outputs) if return_outputs else loss
 
 
-def line_of(model: Any, examples: Examples, rows: Places, reward: Rewards, at_once: int, device: torch.device) -> Line:
+def line_of(model: Any, examples: Examples, rows: Places, reward: Floats, at_once: int, device: torch.device) -> Line:
     """That of `Direct`, by some of the rows. `model`, the base, goes to the device."""
     model.to(device).eval()
     some = rows[:: -(-len(rows) // LINE_OF)]
@@ -294,7 +292,7 @@ def make(
     work: Path,
     *,
     bfloat16: bool,
-    reward: Rewards | None = None,
+    reward: Floats | None = None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Any:
     """The trainer of a method, over the stream of its examples. Checkpoints go to `work`.

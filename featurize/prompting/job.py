@@ -352,9 +352,7 @@ class Prompting(JobRun):
             found = wanted
             if "pairs" in wanted["held_out"]:
                 pairs = {"seed": self.wanted.seed, "pairs": self.wanted.held_out, "share": recipe.HELD_OUT_OF}
-                found["held_out"]["up_to"] = tables.arrow(self.db, sql("prompting", "held_out"), pairs)["up_to"][
-                    0
-                ].as_py()
+                found["held_out"]["up_to"] = tables.scalar(self.db, sql("prompting", "held_out"), pairs)
         self.recipe, self.recipe_is_new = found, found is wanted
         self.recipe_key = model_key(found)
         self.held_out_up_to = found["held_out"].get("up_to")

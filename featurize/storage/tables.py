@@ -78,9 +78,9 @@ def _temporary(ddl: str) -> str:
     return "\n".join(lines).replace("CREATE TABLE", "CREATE TEMP TABLE", 1)
 
 
-def scalar(db: duckdb.DuckDBPyConnection, query: str) -> Any:
+def scalar(db: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any] | None = None) -> Any:
     """The single value of a query; None when it has no row."""
-    found = db.execute(query).fetchall()
+    found = db.execute(query, parameters).fetchall()
     return found[0][0] if found else None
 
 

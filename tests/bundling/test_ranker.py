@@ -319,6 +319,12 @@ def test_a_folder_without_a_ranker_is_refused(tmp_path: Path) -> None:
         ranker_score.score(tmp_path, 4)
 
 
+def test_a_folder_without_a_ranker_to_go_on_from_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--only=ranker", f"--from={tmp_path / 'none'}", f"--work={tmp_path / 'work'}", f"--out={tmp_path}"]
+    assert bundle.main(asked) == 2
+    assert f"{tmp_path / 'none'} holds no ranker" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_it_learns_and_is_loaded_by_transformers(words: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
