@@ -30,10 +30,11 @@ class Posttrain(Section):
         "bundled:ranker", description="the causal LM to go on from: bundled:<name>, a folder, or a hub id"
     )
     revision: str | None = Field(None, description="of a hub id: the commit, tag or branch")
-    method: Literal["weighted", "direct", "sft", "sft_reasoning", "dpo"] = Field(
+    method: Literal["weighted", "direct", "doubly_robust", "sft", "sft_reasoning", "dpo"] = Field(
         "weighted",
         description="weighted: every answer logged, by its reward / propensity; direct: every answer logged, its reward"
-        " as the odds of its letter; sft: those that ended in a quality play; sft_reasoning: these, and their"
+        " as the odds of its letter; doubly_robust: every answer logged, and what a reward model expects of the other"
+        " candidates; sft: those that ended in a quality play; sft_reasoning: these, and their"
         " rationales; dpo: these against the other candidates",
     )
     output: str = Field("model", min_length=1, description="folder that the model appears in, whole")
@@ -53,7 +54,9 @@ class Posttrain(Section):
         None, gt=0, description="highest learning rate; default: 3e-4, a tenth of it for dpo"
     )
     clip: float = Field(
-        20, ge=1, description="weighted: the most that 1 / propensity counts; smaller is steadier and more biased"
+        20,
+        ge=1,
+        description="weighted, doubly_robust: the most that 1 / propensity counts; smaller is steadier and more biased",
     )
     beta: float = Field(0.1, gt=0, description="dpo: how strongly it is held to its base")
     max_tokens: int | None = Field(

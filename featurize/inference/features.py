@@ -7,6 +7,7 @@ same store gives the same numbers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -21,9 +22,15 @@ from featurize.storage import tables
 from featurize.storage.tables import sql
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 COMPONENTS = 16
 """Principal components of the image vectors that are features: of the whole vectors a log learns little."""
+MOST_DEVICES = 20
 _ROWS = 4_096
+_OFTEN = (0.0, 2.0, 3.0)
+"""Where the line of the log of plays may bend."""
+_COMMON = """SELECT device FROM training WHERE device IS NOT NULL
+GROUP BY device ORDER BY count(*) DESC, device LIMIT ?"""
 
 
 class Asked:
@@ -46,11 +53,27 @@ class Asked:
         self._db.unregister("moment")
 
 
-class Features:
-    """Of (member at a moment, artwork): looks of the artwork, and these crossed with the member's theme shares.
+@dataclass(frozen=True)
+class Told:
+    """What there is to know of n members at their moments and of m artworks, before it becomes features.
 
-    Looks are the probabilities of its tags and the first principal components of its vector; theme shares say of which
-    genres the titles were that the member played. `width` is the number of features.
+    Of each moment `shares` (n, genres) of the member's plays and marks of the `device` (n, devices). Of each artwork
+    the number of its moment `of` (m,), its `place` among the known ones (m,), and `people` (m, f).
+    """
+
+    shares: Floats
+    device: Floats
+    of: Ints
+    place: Ints
+    people: Floats
+
+
+class Features:
+    """Of a member at a moment and an artwork, a row of `width` numbers.
+
+    Looks of the artwork are the probabilities of its tags and the first principal components of its vector. The tags
+    are crossed with the member's theme shares, which say of which genres the titles were that the member played, and
+    with the device. Of whom it shows, there is how often the member played titles with them.
     """
 
     def __init__(self, data: Data) -> None:
@@ -58,47 +81,94 @@ class Features:
         self._genres = [
             name for (name,) in self._db.execute("SELECT DISTINCT unnest(genres) AS g FROM title ORDER BY g").fetchall()
         ]
+        self._devices = [name for (name,) in self._db.execute(_COMMON, [MOST_DEVICES]).fetchall()]
         self._at, self._tags, vectors = _looks(self._db)
         parts = _components(vectors)
         self._looks = np.hstack([np.ones((len(parts), 1)), self._tags, parts])
-        self.width = self._looks.shape[1] + self._tags.shape[1] * len(self._genres)
+        crossed = len(self._genres) + len(self._devices)
+        self.width = self._looks.shape[1] + self._tags.shape[1] * crossed + 1 + len(_OFTEN)
 
-    def shares(self, members: Sequence[str], moments: Sequence[datetime]) -> Floats:
-        """(n, genres): 1 in sum where something was played before, else 0."""
-        plays = np.zeros((len(members), len(self._genres)))
-        if not len(members) or not self._genres:
-            return plays
+    def told(
+        self,
+        members: Sequence[str],
+        moments: Sequence[datetime],
+        devices: Sequence[str | None],
+        artworks: Sequence[Sequence[str]],
+    ) -> Told:
+        """Of n members at as many moments, each with its artworks; m in all, which follow each other."""
+        of = np.repeat(np.arange(len(members)), [len(each) for each in artworks])
+        flat = [artwork for each in artworks for artwork in each]
+        marks = [[device == each for each in self._devices] for device in devices]
         with Asked(self._db, members, moments):
+            return Told(
+                shares=self._shares(len(members)),
+                device=np.array(marks, dtype=float).reshape(len(members), len(self._devices)),
+                of=of,
+                place=np.array([self._at.get(artwork, len(self._looks) - 1) for artwork in flat], dtype=np.int64),
+                people=self._people(of, flat),
+            )
+
+    def of(self, told: Told, some: slice | Ints) -> Floats:
+        """(len(some), width) of some of its artworks; one that is not known has no looks."""
+        of, place = told.of[some], told.place[some]
+        by = np.hstack([told.shares[of], told.device[of]])
+        crossed = by[:, :, None] * self._tags[place][:, None, :]
+        features: Floats = np.hstack([self._looks[place], crossed.reshape(len(place), -1), told.people[some]])
+        return features
+
+    def _shares(self, count: int) -> Floats:
+        """(count, genres): 1 in sum where something was played before the moment, else 0."""
+        plays = np.zeros((count, len(self._genres)))
+        if count and self._genres:
             found = self._db.execute(sql("inference", "theme_shares"), {"genres": self._genres}).fetchnumpy()
-        plays[found["moment_no"], found["genre_no"]] = found["plays"]
+            plays[found["moment_no"], found["genre_no"]] = found["plays"]
         shares: Floats = plays / np.maximum(plays.sum(axis=1, keepdims=True), 1)
         return shares
 
-    def of(self, shares: Floats, artwork_ids: Sequence[str]) -> Floats:
-        """(n, width) of `shares` (n, genres) and as many artworks; of an unknown one all but the first are 0."""
-        places = np.array([self._at.get(artwork, len(self._looks) - 1) for artwork in artwork_ids], dtype=int)
-        crossed = shares[:, :, None] * self._tags[places][:, None, :]
-        features: Floats = np.hstack([self._looks[places], crossed.reshape(len(places), -1)])
-        return features
+    def _people(self, of: Ints, artworks: Sequence[str]) -> Floats:
+        """(m, 1 + len(_OFTEN)): whether somebody is on the artwork, and how often the member played them, bent."""
+        found = np.zeros((len(artworks), 1 + len(_OFTEN)))
+        pairs = {
+            "pair_no": pa.array(range(len(artworks)), pa.int32()),
+            "moment_no": pa.array(of, pa.int32()),
+            "artwork_id": pa.array(artworks, pa.string()),
+        }
+        self._db.register("pair", pa.table(pairs))
+        rows = self._db.execute(sql("inference", "plays_of_people")).fetchnumpy()
+        self._db.unregister("pair")
+        often = np.log1p(rows["plays"])[:, None]
+        found[rows["pair_no"]] = np.hstack([np.ones_like(often), np.maximum(often - np.array(_OFTEN), 0)])
+        return found
 
     def training(self) -> Iterator[tuple[Floats, Floats]]:
         """Blocks of what was shown to the members of split train: features (n, width), and rewards (n,)."""
-        query = "SELECT member_id, asked_at, artwork_id, reward FROM training ORDER BY prompt_id"
+        query = "SELECT member_id, asked_at, device, artwork_id, reward FROM training ORDER BY prompt_id"
         rows = tables.arrow(self._db, query)
-        shares = self.shares(rows["member_id"].to_pylist(), rows["asked_at"].to_pylist())
-        artworks, rewards = rows["artwork_id"].to_pylist(), rows["reward"].to_numpy()
-        for begin in range(0, len(artworks), _ROWS):
+        members, moments, devices, shown = (
+            rows[name].to_pylist() for name in ("member_id", "asked_at", "device", "artwork_id")
+        )
+        rewards = rows["reward"].to_numpy()
+        told = self.told(members, moments, devices, [[artwork] for artwork in shown])
+        for begin in range(0, len(shown), _ROWS):
             some = slice(begin, begin + _ROWS)
-            yield self.of(shares[some], artworks[some]), rewards[some]
+            yield self.of(told, some), rewards[some]
 
     def of_prompts(self, prompts: Sequence[Prompt]) -> Iterator[Floats]:
         """For each prompt the features (candidates, width)."""
-        shares = self.shares([each.member_id for each in prompts], [each.asked_at for each in prompts])
-        for prompt, share in zip(prompts, shares, strict=True):
-            yield self.of(np.tile(share, (len(prompt.artwork_ids), 1)), prompt.artwork_ids)
+        artworks = [each.artwork_ids for each in prompts]
+        told = self.told(
+            [each.member_id for each in prompts],
+            [each.asked_at for each in prompts],
+            [each.device for each in prompts],
+            artworks,
+        )
+        end = 0
+        for each in artworks:
+            begin, end = end, end + len(each)
+            yield self.of(told, slice(begin, end))
 
 
-READ = ("training", "tag", "embedding", "title_told", "history_told")
+READ = ("training", "tag", "embedding", "depicted_told", "title_told", "history_told")
 """What `learnt` reads, for the fingerprint of a ranker that chooses by it."""
 
 

@@ -63,11 +63,22 @@ class Examples:
     def drawn(self, number: int, turn: int) -> Example:
         """The same with its candidates in the order of this turn; the first has the stored one."""
         row = self.row(number)
-        if turn == 0 or self.in_order:
+        order = self._order(row, turn)
+        if order is None:
             return self._example(row, row["messages"], row["answer"], row["rejected"])
-        order = orders.shuffled(row["choices"], self._seed, turn, row["prompt_id"])
         answer, rejected = (each and orders.answer(each, order) for each in (row["answer"], row["rejected"]))
         return self._example(row, orders.reordered(row["messages"], order, row["slots"]), answer, rejected)
+
+    def order(self, number: int, turn: int) -> list[int]:
+        """Which candidate of the stored prompt stands in each place in this turn."""
+        row = self.row(number)
+        return list(self._order(row, turn) or range(row["choices"]))
+
+    def _order(self, row: Mapping[str, Any], turn: int) -> Sequence[int] | None:
+        """None: as it is stored."""
+        if turn == 0 or self.in_order:
+            return None
+        return orders.shuffled(row["choices"], self._seed, turn, row["prompt_id"])
 
     def reasoned(self, number: int) -> Example:
         """The stored prompt with the wish for reasons, and these with the letter; KeyError where there are none."""

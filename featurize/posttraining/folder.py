@@ -173,8 +173,8 @@ def plot(log: Iterable[Mapping[str, float]], path: Path) -> None:
 
     losses = [(each["step"], each["loss"]) for each in log if "loss" in each]
     read = [each for each in log if "eval_log_loss" in each]
-    rewards = bool(read) and "eval_reward_loss" in read[0]
-    figure, axes = pyplot.subplots(1, 3 + rewards, figsize=(12 + 4 * rewards, 3.5), layout="constrained")
+    more = [each for each in _BESIDE if read and f"eval_{each[0]}" in read[0]]
+    figure, axes = pyplot.subplots(1, 3 + len(more), figsize=(12 + 4 * len(more), 3.5), layout="constrained")
     axes[0].plot(*zip(*losses, strict=True))
     axes[0].set(title="loss", xlabel="step")
     for axis, name in ((axes[1], "log_loss"), (axes[2], "accuracy")):
@@ -184,13 +184,20 @@ def plot(log: Iterable[Mapping[str, float]], path: Path) -> None:
     if read:
         axes[1].axhline(read[0]["eval_uniform"], color="grey", linestyle=":", label="knows nothing")
         axes[1].legend()
-    if rewards:
-        axes[3].plot([each["step"] for each in read], [each["eval_reward_loss"] for each in read])
-        axes[3].axhline(read[0]["eval_reward_uniform"], color="grey", linestyle=":", label="says the mean")
-        axes[3].set(title="log-loss of rewards kept back", xlabel="step")
-        axes[3].legend()
+    for axis, (key, floor, label, title) in zip(axes[3:], more, strict=True):
+        axis.plot([each["step"] for each in read], [each[f"eval_{key}"] for each in read])
+        axis.axhline(read[0][f"eval_{floor}"], color="grey", linestyle=":", label=label)
+        axis.set(title=title, xlabel="step")
+        axis.legend()
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
+
+
+_BESIDE = (
+    ("reward_loss", "reward_uniform", "says the mean", "log-loss of rewards kept back"),
+    ("policy_value", "policy_uniform", "chooses at random", "value of choices kept back"),
+)
+"""What some methods are judged by beside their letters: a figure, what is no better than knowing nothing, and words."""
 
 
 def card(record: Mapping[str, Any]) -> str:
@@ -240,4 +247,7 @@ FIGURES = {
     "share": "share of all probability that the letters have",
     "reward_loss": "log-loss of the reward (nats)",
     "reward_uniform": "the same of a model that says the mean",
+    "policy_value": "mean reward of its choices, doubly robust estimate",
+    "policy_uniform": "the same of choosing at random",
+    "policy_loss": "what it is trained to make smaller",
 }

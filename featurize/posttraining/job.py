@@ -11,6 +11,8 @@ import importlib.util
 import json
 import os
 import sys
+import tempfile
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,14 @@ from featurize.errors import RefusedInput
 from featurize.execution import phases
 from featurize.inference import causal_lm, letters
 from featurize.inference.extractor import model_key
+from featurize.inference.ranker import Data
 from featurize.inference.torch_device import open_device, out_of_memory, resolve_dtype
 from featurize.job_run import JobRun
-from featurize.posttraining import folder, rationale, reading, rows, stream
+from featurize.posttraining import folder, rationale, reading, rows, stream, values
 from featurize.posttraining.examples import Examples, refuse_long
 from featurize.posttraining.folder import Folder
+from featurize.posttraining.values import Floats
+from featurize.ranking.data import history_of, open_data
 from featurize.report import Progress, ask, shown
 
 JOB = "posttrain"
@@ -38,6 +43,7 @@ SAME_MODEL = {"output", "merge", "threads", "at_once", "device", "base", "revisi
 METHODS = {
     "weighted": "every logged answer weighted by reward / propensity, clipped and self-normalised",
     "direct": "every logged answer, the odds of its letter being those of its reward",
+    "doubly_robust": "every logged answer, and what a reward model expects of the candidates that were not shown",
     "sft": "the answers of prompts that ended in a quality play",
     "sft_reasoning": "the answers of prompts that ended in a quality play, and the reasons for them",
     "dpo": "direct preference optimisation: the artwork that led to a quality play against the others",
@@ -74,7 +80,22 @@ class PostTraining(JobRun):
         else:
             self.folder.recover()
         self.rows = rows.read(self.store, self.wanted)
+        if self.wanted.method == "doubly_robust":
+            self.rows = replace(self.rows, values=self._values())
         self.report.counts = dict(self.rows.counts)
+
+    def _values(self) -> Floats:
+        """What the candidates of each row would have earned."""
+        if history_of(self.store, self.settings) is None:
+            self.report.notes.append(
+                "the reward model does not know what members played: input.history (HISTORY=) is not set"
+            )
+        with tempfile.TemporaryDirectory(prefix="personal-artwork-posttrain-") as scratch:
+            data = Data(lambda: open_data(self.store, self.settings, self.rows.recipe_key, Path(scratch)))
+            try:
+                return values.doubly_robust(data, self.rows.table, self.wanted.clip, self.wanted.seed)
+            finally:
+                data.db.close()
 
     def open_base(self) -> None:
         """Find the base model and load its tokenizer."""
@@ -115,7 +136,7 @@ class PostTraining(JobRun):
     def measure(self) -> None:
         """Count tokens before anything is trained; says whether there is a model of this already."""
         self.examples = Examples(self.rows.table, self.tokenizer, self.wanted.seed, self.rationales)
-        if self.rows.reward is not None and len(self.examples.plain(0).answer) == 1:
+        if self.wanted.method == "direct" and len(self.examples.plain(0).answer) == 1:
             raise RefusedInput(
                 f"posttrain.base: {self.wanted.base} has no token that ends its turn, and method {self.wanted.method}"
                 " compares letters with that"
@@ -178,7 +199,9 @@ class PostTraining(JobRun):
             step = begun.name.rpartition("-")[2]
             self.report.notes.append(f"went on from step {step} of an earlier run, which ended before its time")
         reward = self.rows.reward
-        kept = trainers.Kept(self.examples, self.rows.read, self.rows.weight, 2 * self.wanted.at_once, reward)
+        kept = trainers.Kept(
+            self.examples, self.rows.read, self.rows.weight, 2 * self.wanted.at_once, reward, self.rows.values
+        )
         with Progress(JOB, len(places) if self.first else 0, "example", loading=self.wanted.base) as progress:
             watch = trainers.Watch(progress, self.wanted.batch_size, trainers.seconds_before(work))
             self.trainer = trainers.make(
@@ -192,6 +215,7 @@ class PostTraining(JobRun):
                 work,
                 bfloat16=bfloat16,
                 reward=reward,
+                values=self.rows.values,
                 callbacks=[watch],
             )
             self.learnt_from = dict(self.report.counts)
@@ -281,6 +305,12 @@ class PostTraining(JobRun):
             self.report.notes.append(
                 f"log-loss of the rewards kept back: {told['before'][by]:.4f} -> {told['after'][by]:.4f}"
                 f" (their mean says {after['eval_reward_uniform']:.4f})"
+            )
+        if by == "policy_loss":
+            self.report.notes.append(
+                "doubly robust value of the choices on what was kept back: "
+                f"{told['before']['policy_value']:.4f} -> {told['after']['policy_value']:.4f}"
+                f" (of choosing at random {after['eval_policy_uniform']:.4f})"
             )
         if told["after"][by] >= told["before"][by]:
             self.report.notes.append(

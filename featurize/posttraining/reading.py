@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+CALM = 0.2
+"""Of the mean reward: so much more of it makes a letter e times as likely."""
 SHRINK = 10
 """The prior of a number of candidates counts n / (n + SHRINK) where n prompts have so many."""
 
@@ -48,9 +50,30 @@ def of_rewards(log_odds: Floats, reward: Floats) -> dict[str, float]:
     }
 
 
+def of_values(scores: Floats, choices: Ints, values: Floats, temperature: float) -> dict[str, float]:
+    """Of `values` (prompts, most candidates), the rewards of the candidates, nan beyond them: the mean of those with
+    the best letters, and of all; and what method `doubly_robust` makes smaller, in units of the temperature.
+    """
+    known = np.arange(scores.shape[1]) < choices[:, None]
+    told = _normal(np.where(known, scores, -np.inf))
+    share, gain = np.exp(told), np.where(known, values, 0.0)
+    best = gain[np.arange(len(gain)), told.argmax(1)]
+    loss = share * (np.where(known, told, 0.0) - gain / temperature)
+    return {
+        "policy_loss": float(loss.sum(1).mean()),
+        "policy_value": float(best.mean()),
+        "policy_uniform": float((gain.sum(1) / choices).mean()),
+    }
+
+
+def temperature_of(values: Floats) -> float:
+    """By how much a reward must be larger for a letter to be e times as likely: a share of the mean of `values`."""
+    return max(CALM * float(np.nanmean(values)), 1e-6)
+
+
 def judged_by(method: str) -> str:
     """The figure of those kept back that says when to stop."""
-    return "reward_loss" if method == "direct" else "log_loss"
+    return {"direct": "reward_loss", "doubly_robust": "policy_loss"}.get(method, "log_loss")
 
 
 def without_prior(scores: Floats, choices: Ints) -> Floats:

@@ -27,6 +27,7 @@ from featurize.storage.tables import sql
 SQL = {
     "weighted": "rows_weighted",
     "direct": "rows_direct",
+    "doubly_robust": "rows_doubly_robust",
     "sft": "rows_sft",
     "sft_reasoning": "rows_sft",
     "dpo": "rows_dpo",
@@ -40,7 +41,8 @@ MOST_READ = 2000
 class Rows:
     """Columns of sql/rows_*.sql; `learnt` and `kept_back` are places in it. `weight` is 1 in the mean over `learnt`.
 
-    `reward` of each row where the method learns what it was; else None.
+    `reward` of each row where the method learns what it was; else None. `values` (rows, most candidates) of all its
+    candidates, nan beyond them, where it learns these.
     """
 
     table: pa.Table
@@ -53,6 +55,7 @@ class Rows:
     counts: dict[str, int]
     effective: float
     """Kish's effective number of the examples learnt from: (sum of weights)² / sum of squared weights."""
+    values: npt.NDArray[np.float64] | None = None
 
     @property
     def read(self) -> npt.NDArray[np.int64]:
@@ -67,6 +70,8 @@ class Rows:
             found.update(json.dumps([row, float(weight)], sort_keys=True).encode())
         if self.reward is not None:
             found.update(self.reward.tobytes())
+        if self.values is not None:
+            found.update(np.round(self.values, 6).tobytes())
         found.update(np.ascontiguousarray(self.kept_back).tobytes())
         return found.hexdigest()
 

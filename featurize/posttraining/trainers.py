@@ -54,12 +54,19 @@ class Collator:
     """Places in the stream to tensors, padded on the left so that all answers end together.
 
     Of an example of `Weighted`: ids, mask, labels and weight. Of one of `Direct`: ids and mask of the prompt alone, the
-    letter as the label of its last token, the token that ends a turn, and the reward. Of a pair, as TRL has it: ids,
-    mask and completion_mask, first those that were chosen, then those rejected.
+    letter as the label of its last token, the token that ends a turn, and the reward. Of one of `DoublyRobust`: the
+    first three, and of all candidates the letters and the values (rows, most candidates), nan beyond them. Of a pair,
+    as TRL has it: ids, mask and completion_mask, first those that were chosen, then those rejected.
     """
 
-    def __init__(self, examples: Examples, weight: Sequence[float], reward: Floats | None = None) -> None:
-        self._examples, self._weight, self._reward = examples, weight, reward
+    def __init__(
+        self,
+        examples: Examples,
+        weight: Sequence[float],
+        reward: Floats | None = None,
+        values: Floats | None = None,
+    ) -> None:
+        self._examples, self._weight, self._reward, self._values = examples, weight, reward, values
 
     def __call__(self, places: Sequence[dict[str, int]]) -> dict[str, torch.Tensor]:
         drawn = [self._draw(**place) for place in places]
@@ -67,6 +74,8 @@ class Collator:
             found = _inputs([each.prompt for each in drawn])
             labels = torch.full_like(found["input_ids"], IGNORED)
             labels[:, -1] = torch.tensor([each.answer[0] for each in drawn])
+            if self._values is not None:
+                return found | {"labels": labels, **self._candidates(places, drawn, self._values)}
             ends = torch.tensor([each.answer[1] for each in drawn])
             reward = torch.from_numpy(self._reward[[place["row"] for place in places]]).float()
             return found | {"labels": labels, "end": ends, "reward": reward}
@@ -87,6 +96,16 @@ class Collator:
         weight = torch.tensor([self._weight[place["row"]] for place in places], dtype=torch.float32)
         return found | {"labels": labels, "weight": weight}
 
+    def _candidates(
+        self, places: Sequence[dict[str, int]], drawn: Sequence[Example], values: Floats
+    ) -> dict[str, torch.Tensor]:
+        letters, _ = padded([each.places for each in drawn])
+        told = np.full(letters.shape, np.nan, dtype=np.float32)
+        for number, place in enumerate(places):
+            order = self._examples.order(place["row"], place["turn"])
+            told[number, : len(order)] = values[place["row"]][order]
+        return {"letters": torch.from_numpy(letters), "values": torch.from_numpy(told)}
+
     def _draw(self, turn: int, row: int) -> Example:
         """Rows beyond the last are those of the rationales."""
         rows = len(self._examples)
@@ -100,18 +119,27 @@ def _inputs(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
 
 
 class Kept:
-    """The rows that are kept back, and how a model tells their letters, and their `reward` where that is learnt.
+    """Rows that are kept back, how a model tells their letters, and their `reward` or `values` where they are learnt.
 
     Then the letters are judged by what came to something, as for `Weighted`.
     """
 
     line: Line = (1.0, 0.0)
     """As that of `Direct`."""
+    temperature: float = 1.0
+    """As that of `DoublyRobust`."""
 
     def __init__(
-        self, examples: Examples, rows: Places, weight: Any, at_once: int, reward: Floats | None = None
+        self,
+        examples: Examples,
+        rows: Places,
+        weight: Any,
+        at_once: int,
+        reward: Floats | None = None,
+        values: Floats | None = None,
     ) -> None:
         self._examples = [examples.plain(int(row)) for row in rows]
+        self._values = None if values is None else values[rows]
         self._reward = None if reward is None else reward[rows]
         self._weight = np.asarray(weight)[rows]
         if self._reward is not None and self._reward.any():
@@ -128,6 +156,10 @@ class Kept:
         """Figures of `reading.figures`."""
         scores, ends = _read(model, self._examples, self._at_once, device)
         found = reading.figures(scores, self._choices, self._answers, self._weight)
+        if self._values is not None:
+            return found | reading.of_values(
+                scores, self._choices, self._values[:, : scores.shape[1]], self.temperature
+            )
         if self._reward is None:
             return found
         slope, level = self.line
@@ -206,6 +238,33 @@ class Direct(_Reads, SFTTrainer):  # type: ignore[misc]
         odds = slope * (said.gather(1, letters[:, -1:]) - said.gather(1, ends[:, None]))[:, 0] + level
         items = len(reward) if num_items_in_batch is None else num_items_in_batch
         loss = binary_cross_entropy_with_logits(odds, reward, reduction="sum") / items
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes
+        return (loss, outputs) if return_outputs else loss
+
+
+class DoublyRobust(_Reads, SFTTrainer):  # type: ignore[misc]
+    """Doubly robust off-policy learning (Dudík, Langford & Li 2011): what the letters' policy earns, by `values`.
+
+    The policy is the softmax of the candidates' letters, so its mean value is a sum, and nothing is drawn. Its entropy
+    counts too: at a `temperature` the best policy is the softmax of values / temperature, and the loss
+    is the Kullback-Leibler divergence from that, less a constant. It is linear in the values, so errors of these that
+    are zero on average do no harm on average.
+    """
+
+    temperature = 1.0
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        _, letters, values = (inputs.pop(name) for name in ("labels", "letters", "values"))
+        outputs = model(**inputs, logits_to_keep=1, use_cache=False)
+        known = ~values.isnan()
+        said = outputs.logits[:, -1].float().gather(1, letters).masked_fill(~known, -torch.inf).log_softmax(1)
+        said = said.masked_fill(~known, 0)
+        share = said.exp().masked_fill(~known, 0)
+        items = len(values) if num_items_in_batch is None else num_items_in_batch
+        loss = (share * (said - values.nan_to_num() / self.temperature)).sum() / items
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
         return (loss, outputs) if return_outputs else loss
@@ -293,11 +352,12 @@ def make(
     *,
     bfloat16: bool,
     reward: Floats | None = None,
+    values: Floats | None = None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Any:
     """The trainer of a method, over the stream of its examples. Checkpoints go to `work`.
 
-    `reward` of each row is what method `direct` learns.
+    `reward` of each row is what method `direct` learns, `values` of its candidates what `doubly_robust` does.
     """
     turns, rows = stream
     dataset = Dataset.from_dict({"turn": turns, "row": rows})
@@ -341,24 +401,29 @@ def make(
     }
     rest: dict[str, Any] = {
         "model": model,
-        "data_collator": Collator(examples, weight, reward),
+        "data_collator": Collator(examples, weight, reward, values),
         "train_dataset": dataset,
         "eval_dataset": dataset.select(range(1)) if len(kept) else None,
         "processing_class": tokenizer,
         "peft_config": _adapter(wanted),
         "callbacks": [*callbacks, *([EarlyStoppingCallback(wanted.patience)] if stops else [])],
     }
-    if reward is not None:  # before TRL changes the model
+    found: Line | None = None
+    if wanted.method == "direct" and reward is not None:  # before TRL changes the model
         found = line_of(model, examples, np.unique(rows), reward, 2 * at_once, torch.device(wanted.device))
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # TRL's use of its older names
+    trainer: Any
     if dpo:
         trainer = Pairs(args=DPOConfig(**common, beta=wanted.beta), **rest)
     else:
         config = SFTConfig(**common, dataset_kwargs={"skip_prepare_dataset": True})
-        trainer = (Weighted if reward is None else Direct)(args=config, **rest)
+        kind = {"direct": Direct, "doubly_robust": DoublyRobust}.get(wanted.method, Weighted)
+        trainer = kind(args=config, **rest)
     trainer.kept = kept
-    if reward is not None:
+    if found is not None:
         trainer.line = kept.line = found
+    if values is not None:
+        trainer.temperature = kept.temperature = reading.temperature_of(values)
     trainer.remove_callback(PrinterCallback)
     head_on_labels(trainer.model.get_base_model() if wanted.lora else trainer.model)
     if getattr(trainer, "ref_model", None) is not None:

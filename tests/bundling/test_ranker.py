@@ -169,9 +169,7 @@ def test_points_are_of_the_criteria_that_the_text_names() -> None:
         shown = set(re.findall(r"\b([A-Z]) shown ", text.rpartition("\nEarlier: ")[2]))
         device = next((one for one in DEVICES if re.search(rf"^Now: .*\b{one}\b", text, re.MULTILINE)), None)
 
-        def meets(
-            criterion: str, letter: str, line: str, shown: set[str] = shown, device: str | None = device
-        ) -> bool:
+        def meets(criterion: str, letter: str, line: str, shown: set[str] = shown, device: str | None = device) -> bool:
             value, on, wanted = criterion.partition(" on a ")
             above = re.fullmatch(r"plays of its genre above (\d+)", criterion)
             who = line.partition("; with ")[2]

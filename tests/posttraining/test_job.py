@@ -67,6 +67,21 @@ def test_the_direct_method_says_how_well_it_tells_rewards(here, capsys):
     assert f"log-loss of the rewards kept back: {before} -> {after} (their mean says " in said
 
 
+def test_the_doubly_robust_method_says_what_its_choices_are_worth(here, capsys):
+    """Of members nothing is known here: there is no history, and no artwork has a tag."""
+    planted.write(here / "store", planted.some(80))
+    assert run("posttrain.method=doubly_robust", "posttrain.epochs=1", "posttrain.readings=2") == 0
+    figures = json.loads((here / "model/posttrain.json").read_text())["figures"]
+    before, after = (f"{figures[when]['policy_value']:.4f}" for when in ("before", "after"))
+    assert (
+        f"| mean reward of its choices, doubly robust estimate | {before} | {after} |"
+        in (here / "model/README.md").read_text()
+    )
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"doubly robust value of the choices on what was kept back: {before} -> {after} (of choosing" in said
+    assert "the reward model does not know what members played: input.history (HISTORY=) is not set" in said
+
+
 def test_a_dry_run_says_what_would_be_learnt_and_writes_nothing(here, capsys):
     planted.write(here / "store", planted.some(80))
     before = sorted(str(path) for path in here.rglob("*"))

@@ -48,7 +48,7 @@ def test_weights_learn_what_is_rewarded_and_plain_fine_tuning_what_is_shown(here
     planted.write(here / "store", planted.liked(2000))
     prompts, liked = asked(60)
     picks = {}
-    for method in ("weighted", "sft"):
+    for method in ("weighted", "doubly_robust", "sft"):
         settings = (
             "epochs=6",
             "batch_size=16",
@@ -60,6 +60,7 @@ def test_weights_learn_what_is_rewarded_and_plain_fine_tuning_what_is_shown(here
         assert run(f"posttrain.method={method}", *(f"posttrain.{each}" for each in settings)) == 0
         picks[method] = (scores(here / method, prompts).argmax(1) == liked).mean()
     assert picks["weighted"] > 0.9
+    assert picks["doubly_robust"] > 0.9
     assert picks["sft"] < 0.1
 
 
@@ -100,7 +101,15 @@ def start(*settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [(), ("posttrain.method=direct",), ("posttrain.method=dpo", "posttrain.lora=2")])
+@pytest.mark.parametrize(
+    "method",
+    [
+        (),
+        ("posttrain.method=direct",),
+        ("posttrain.method=doubly_robust",),
+        ("posttrain.method=dpo", "posttrain.lora=2"),
+    ],
+)
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(here, method):  # noqa: F811
     planted.write(here / "store", planted.some(400))
     whole = start(*method, "posttrain.output=whole")

@@ -14,7 +14,7 @@ from featurize.posttraining import reading, rows, stream
 from featurize.posttraining.examples import Examples
 from tests.posttraining import planted
 
-METHODS = ("weighted", "direct", "sft", "sft_reasoning", "dpo")
+METHODS = ("weighted", "direct", "doubly_robust", "sft", "sft_reasoning", "dpo")
 
 
 def read(store, method="weighted", **wanted):
@@ -155,6 +155,24 @@ def test_the_direct_method_reads_what_came_to_nothing_too_and_wants_a_difference
     store = planted.write(tmp_path / "same", [row | {"reward": 0.0} for row in made])
     with pytest.raises(RefusedInput, match="answers to learn from have the reward 0: there is no difference"):
         read(store, "direct")
+
+
+def test_figures_of_the_values_of_choices():
+    nan = np.nan
+    values = np.array([[0.1, 0.5, nan], [0.3, 0.0, 0.6]])
+    choices, temperature = np.array([2, 3]), 0.25
+    best = values / temperature
+    sharp = reading.of_values(np.where(np.isnan(best), -9, best), choices, values, temperature)
+    assert sharp["policy_value"] == pytest.approx((0.5 + 0.6) / 2)
+    assert sharp["policy_uniform"] == pytest.approx((0.3 + 0.3) / 2)
+    # The softmax of values / temperature is the best that can be: there the loss is that of its normaliser alone.
+    normaliser = [np.log(np.exp(row[:count]).sum()) for row, count in zip(best, choices, strict=True)]
+    assert sharp["policy_loss"] == pytest.approx(-np.mean(normaliser))
+    dice = np.random.default_rng(0)
+    for _ in range(20):
+        moved = np.nan_to_num(best) + 0.3 * dice.normal(size=best.shape)
+        assert reading.of_values(moved, choices, values, temperature)["policy_loss"] > sharp["policy_loss"]
+    assert reading.temperature_of(values) == pytest.approx(0.2 * 0.3)
 
 
 def test_figures_of_rewards():

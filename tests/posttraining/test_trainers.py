@@ -18,7 +18,7 @@ def world(tmp_path_factory):
     return planted.write(folder / "store", planted.some(60)), planted.checkpoint(folder / "base")
 
 
-def made(world, folder, weight=None, **wanted):
+def made(world, folder, weight=None, values=None, **wanted):
     store, base = world
     settings = Posttrain(base=str(base), validation=0, dtype="float32", batch_size=8, at_once=4, **wanted)
     found = rows.read(store, settings)
@@ -29,8 +29,9 @@ def made(world, folder, weight=None, **wanted):
     given = list(found.weight if weight is None else weight(found.weight))
     model = trainers.load(causal_lm.resolve(str(base)), settings, bfloat16=False)
     stream_of = (turns, places)
+    told = {"reward": found.reward, "values": values}
     trainer = trainers.make(
-        model, tokenizer, examples, kept, given, stream_of, settings, folder, bfloat16=False, reward=found.reward
+        model, tokenizer, examples, kept, given, stream_of, settings, folder, bfloat16=False, **told
     )
     trainer.model.train()
     return trainer
@@ -105,6 +106,44 @@ def test_the_odds_of_a_letter_against_the_end_of_the_turn_are_those_of_its_rewar
     assert loss.item() == pytest.approx(-likely.log().mean().item(), abs=1e-5)
     of_eight = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=torch.tensor(8))
     assert of_eight.item() == pytest.approx(loss.item() / 2, abs=1e-6)
+
+
+def test_what_the_letters_choose_earns_the_values_and_is_held_to_them(world, tmp_path):
+    values = np.random.default_rng(0).random((60, 3))
+    trainer = made(world, tmp_path, values=values, method="doubly_robust")
+    assert trainer.temperature == pytest.approx(0.2 * values.mean())
+    batch = batch_of(trainer)
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids")}
+    letters_of = [trainer.processing_class.convert_tokens_to_ids(each) for each in "ABC"]
+    assert batch["letters"].tolist() == [letters_of] * 4
+    with torch.no_grad():
+        share = trainer.model(**inputs).logits[:, -1, letters_of].softmax(-1)
+    wanted = (share * (share.log() - batch["values"] / trainer.temperature)).sum(1).mean()
+    loss = trainer.compute_loss(trainer.model, dict(batch))
+    assert loss.item() == pytest.approx(wanted.item(), abs=1e-5)
+    of_eight = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=torch.tensor(8))
+    assert of_eight.item() == pytest.approx(loss.item() / 2, abs=1e-6)
+    loss.backward()
+    assert all(each.grad.isfinite().all() for each in trainer.model.parameters())
+
+
+def test_a_value_goes_where_its_candidate_goes(world):
+    """In every turn, the value under a letter is that of the artwork which stands there."""
+    store, base = world
+    found = rows.read(store, Posttrain(base=str(base), validation=0, method="doubly_robust"))
+    tokenizer = letters.tokenizer(base)
+    examples = Examples(found.table, tokenizer, 0)
+    names = [[each.partition("-")[2] for each in ids] for ids in found.table["artwork_ids"].to_pylist()]
+    values = np.array([[planted.GENRES.index(name) for name in each] for each in names], dtype=float)
+    collate = trainers.Collator(examples, [1.0] * 60, found.reward, values)
+    moved = 0
+    for turn in (0, 1, 2):
+        batch = collate([{"turn": turn, "row": row} for row in range(20)])
+        for ids, told, stored in zip(batch["input_ids"], batch["values"].tolist(), names[:20], strict=True):
+            lines = tokenizer.decode(ids).split("Plays: ")[1].split("\n")[1:4]
+            assert [planted.GENRES[int(value)] for value in told] == [line.split()[2] for line in lines]
+            moved += [line.split()[2] for line in lines] != stored
+    assert moved > 10
 
 
 def test_the_direct_method_begins_with_what_its_base_is_worth(world, tmp_path):

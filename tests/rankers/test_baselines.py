@@ -1,6 +1,7 @@
 """The rankers to beat, on logs whose right answer is known, and on a demo world through the real job."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -38,10 +39,10 @@ def data():
     dice = np.random.default_rng(0)
     titles = [(f"t{n}", [GENRES[n % 2]]) for n in range(10)]
     artworks = [(f"{title}-{look}", title, look) for title, _ in titles for look in GENRES]
-    db.execute("CREATE TABLE title (title_id VARCHAR, genres VARCHAR[])")
-    db.executemany("INSERT INTO title VALUES (?, ?)", titles)
-    db.execute("CREATE TABLE artwork_present (artwork_id VARCHAR, title_id VARCHAR)")
-    db.executemany("INSERT INTO artwork_present VALUES (?, ?)", [each[:2] for each in artworks])
+    db.execute('CREATE TABLE title (title_id VARCHAR, genres VARCHAR[], "cast" VARCHAR[])')
+    db.executemany("INSERT INTO title VALUES (?, ?, NULL)", titles)
+    db.execute("CREATE TABLE artwork_present (artwork_id VARCHAR, title_id VARCHAR, depicts VARCHAR[])")
+    db.executemany("INSERT INTO artwork_present VALUES (?, ?, NULL)", [each[:2] for each in artworks])
     db.execute("CREATE TABLE tag (artwork_id VARCHAR, attribute VARCHAR, label VARCHAR, probability DOUBLE)")
     db.executemany(
         "INSERT INTO tag VALUES (?, 'genre', ?, ?)",
@@ -66,14 +67,14 @@ def data():
     db.executemany("INSERT INTO history VALUES (?, ?, ?, ?, ?)", [*plays, *later, *listed])
     db.execute(
         f"""CREATE TABLE training (prompt_id VARCHAR, member_id VARCHAR, title_id VARCHAR, asked_at {TIDY},
-        artwork_id VARCHAR, reward DOUBLE)"""
+        artwork_id VARCHAR, reward DOUBLE, device VARCHAR)"""
     )
     log = []
     for n in range(400):
         member, (name, title, look) = ("m1", "m2")[n % 2], artworks[int(dice.integers(18))]
         reward = float(dice.random() < (0.6 if LIKED[member] == look else 0.1))
         log.append((f"p{n}", member, title, NOON - timedelta(days=2), name, reward))
-    db.executemany("INSERT INTO training VALUES (?, ?, ?, ?, ?, ?)", log)
+    db.executemany("INSERT INTO training VALUES (?, ?, ?, ?, ?, ?, NULL)", log)
     return Data(lambda: db)
 
 
@@ -85,7 +86,7 @@ def test_popular_is_the_smoothed_take_rate(data):
     data.db.execute("DELETE FROM training")
     shown = [("t0", "t0-horror", 1.0)] * 30 + [("t0", "t0-horror", 0.0)] * 10 + [("t0", "t0-romance", 0.0)] * 10
     rows = [(f"p{n}", "m1", title, NOON, name, reward) for n, (title, name, reward) in enumerate(shown)]
-    data.db.executemany("INSERT INTO training VALUES (?, ?, ?, ?, ?, ?)", rows)
+    data.db.executemany("INSERT INTO training VALUES (?, ?, ?, ?, ?, ?, NULL)", rows)
     ranker = popular.Ranker(popular.Settings(), Given(data=data))
     both = ("t0-horror", "t0-romance", "t0-new")
     known, unknown = scores(ranker, prompt("m1", "t0", both), prompt("m1"))
@@ -120,11 +121,13 @@ def test_clip_is_the_cosine_with_the_mean_of_what_was_played(data):
 def test_what_is_played_is_from_strictly_before(data):
     first = data.db.execute("SELECT min(\"at\") FROM history WHERE member_id = 'm1'").fetchone()[0]
     for moment, plays in ((first, 0), (first + timedelta(microseconds=1), 1)):
-        shares = Features(data).shares(["m1"], [moment])
+        shares = Features(data).told(["m1"], [moment], [None], [[]]).shares
         assert shares.sum() == plays
         ((_, mean),) = played_vectors(data, [prompt("m1", asked_at=moment)])
         assert bool(mean.any()) == bool(plays)
-    np.testing.assert_allclose(Features(data).shares(["m1", "m2", "x"], [NOON] * 3), [[1, 0], [0, 1], [0, 0]])
+    told = Features(data).told(["m1", "m2", "x"], [NOON] * 3, [None] * 3, [["t0-horror"], [], ["new", "t1-horror"]])
+    np.testing.assert_allclose(told.shares, [[1, 0], [0, 1], [0, 0]])
+    assert told.of.tolist() == [0, 2, 2]
 
 
 @pytest.mark.parametrize("module", [linucb, thompson], ids=lambda module: module.__name__.rpartition(".")[2])
@@ -137,6 +140,40 @@ def test_a_bandit_learns_who_likes_what(data, module):
     assert [each.scores for each in scores(again, prompt("m1"), prompt("m2"))] == [
         each.scores for each in scores(ranker, prompt("m1"), prompt("m2"))
     ]
+
+
+def test_plays_with_whom_an_artwork_shows_are_from_strictly_before(data):
+    """Of several people the one played most counts, and a name is the same in any case."""
+    data.db.execute("UPDATE title SET \"cast\" = ['Ann Bly', 'Cy Day'] WHERE title_id IN ('t0', 't2')")
+    data.db.execute("UPDATE title SET \"cast\" = ['Ann Bly', 'Ann Bly'] WHERE title_id = 't4'")
+    for name, people in (("t0-horror", ["ANN BLY", "Cy Day"]), ("t2-horror", ["Cy Day"]), ("t4-horror", ["Eve Fox"])):
+        data.db.execute("UPDATE artwork_present SET depicts = $1 WHERE artwork_id = $2", [people, name])
+    artworks = ["t0-horror", "t2-horror", "t4-horror", "t0-romance"]
+    told = Features(data).told(["m1", "m2"], [NOON] * 2, [None] * 2, [artworks, artworks])
+    often = np.log1p([3, 2, 0, 0, 0, 0, 0, 0])
+    np.testing.assert_array_equal(told.people[:, 0], [1, 1, 1, 0] * 2)
+    np.testing.assert_allclose(told.people[:, 1], often)
+    first = data.db.execute("SELECT min(\"at\") FROM history WHERE member_id = 'm1'").fetchone()[0]
+    told = Features(data).told(["m1"], [first], [None], [artworks])
+    assert told.people[:, 1].tolist() == [0] * 4
+
+
+@pytest.mark.parametrize("module", [linucb, thompson], ids=lambda module: module.__name__.rpartition(".")[2])
+def test_a_bandit_learns_whom_a_member_watches_and_what_suits_a_device(data, module):
+    data.db.execute("DELETE FROM training")
+    data.db.execute("UPDATE title SET \"cast\" = ['Ann Bly'] WHERE title_id IN ('t0', 't2', 't4')")  # m1 played these
+    data.db.execute("UPDATE artwork_present SET depicts = ['Ann Bly'] WHERE artwork_id LIKE '%-romance'")
+    dice, log = np.random.default_rng(1), []
+    for n in range(600):
+        member, device, look = f"m{1 + n % 2}", ("phone", "television")[n // 2 % 2], GENRES[n // 4 % 2]
+        good = (look == "romance") == (member == "m1" or device == "phone")  # m1 watches who is on these
+        reward = float(dice.random() < (0.7 if good else 0.1))
+        log.append((f"p{n}", member, "t0", NOON - timedelta(days=2), f"t{n % 9}-{look}", reward, device))
+    data.db.executemany("INSERT INTO training VALUES (?, ?, ?, ?, ?, ?, ?)", log)
+    ranker = module.Ranker(module.Settings(), Given(data=data))
+    for member, device, wanted in (("m2", "phone", 1), ("m2", "television", 0), ("m1", "phone", 1)):
+        (said,) = scores(ranker, replace(prompt(member), device=device))
+        assert int(np.argmax(said.scores)) == wanted
 
 
 def test_thompson_draws_and_linucb_does_not(data):

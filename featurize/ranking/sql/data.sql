@@ -23,4 +23,6 @@ SELECT 'member' AS of, member_id AS id, count(*) AS plays, sum(moment) AS moment
 UNION ALL
 SELECT 'title', title_id, count(*), sum(moment) FROM known GROUP BY title_id;
 CREATE TEMP VIEW title_told AS
-SELECT title_id, genres FROM title;
+SELECT title_id, genres, "cast" FROM title;
+CREATE TEMP VIEW depicted_told AS
+SELECT artwork_id, depicts FROM artwork_present;

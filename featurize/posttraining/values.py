@@ -1,0 +1,65 @@
+"""What each candidate would have earned, as method `doubly_robust` learns it (Dudík, Langford & Li 2011).
+
+A linear reward model, of the features that `linucb` has, says what to expect of every candidate; what was shown is
+corrected by what came of it, divided by its propensity. The model of a member has seen no row of that member.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from featurize.inference.features import Features, Told
+from featurize.inference.letters import LETTERS
+from featurize.inference.ranker import Data
+from featurize.ope import reward_model
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+RIDGE = 1.0
+_ROWS = 4_096
+
+
+def doubly_robust(data: Data, table: pa.Table, clip: float, seed: int) -> Floats:
+    """(n, most candidates) rewards of the candidates of each row of `table`, sql/rows_doubly_robust.sql; nan beyond.
+
+    `clip` is the most that 1 / propensity counts: the smaller, the more the reward model is trusted.
+    """
+    features = Features(data)
+    members, moments, devices, artworks, answers = (
+        table[name].to_pylist() for name in ("member_id", "asked_at", "device", "artwork_ids", "answer")
+    )
+    reward = table["reward"].to_numpy().astype(np.float64)
+    told = features.told(members, moments, devices, artworks)
+    counts = np.array([len(each) for each in artworks], dtype=np.int64)
+    begins = np.cumsum(counts) - counts
+    shown = begins + np.array([LETTERS.index(answer) for answer in answers], dtype=np.int64)
+    fold = reward_model.folds(np.array(members), seed)
+    slopes = _slopes(features, told, shown, reward, fold)
+    expected = np.empty(counts.sum())
+    for begin in range(0, len(expected), _ROWS):
+        some = slice(begin, begin + _ROWS)
+        said = features.of(told, some) @ slopes
+        expected[some] = said[np.arange(len(said)), fold[told.of[some]]].clip(0, 1)
+    weight = np.minimum(1 / table["propensity"].to_numpy(), clip)
+    expected[shown] += weight * (reward - expected[shown])
+    found = np.full((len(counts), counts.max()), np.nan)
+    found[told.of, np.arange(len(expected)) - begins[told.of]] = expected
+    return found
+
+
+def _slopes(features: Features, told: Told, shown: Ints, reward: Floats, fold: Ints) -> Floats:
+    """(width, folds): of each fold the ridge regression of the rewards of all others."""
+    folds = int(fold.max()) + 1
+    square = np.zeros((folds, features.width, features.width))
+    target = np.zeros((folds, features.width))
+    for number in range(folds):
+        rows = np.flatnonzero(fold == number)
+        for begin in range(0, len(rows), _ROWS):
+            some = rows[begin : begin + _ROWS]
+            x = features.of(told, shown[some])
+            square[number] += x.T @ x
+            target[number] += x.T @ reward[some]
+    others = RIDGE * np.eye(features.width) + square.sum(0) - square
+    return np.asarray(np.linalg.solve(others, (target.sum(0) - target)[..., None])[..., 0].T)
