@@ -30,19 +30,20 @@ from featurize.storage.store import Store
 from featurize.storage.tables import sql
 
 WORLD = "paper"
-METHODS = ("weighted", "sft", "direct", "sft_reasoning", "dpo")
+METHODS = ("weighted", "sft", "direct", "doubly_robust", "sft_reasoning", "dpo")
 BASE = "bundled:ranker"
-GOES_ON = {"direct": "sft"}
+GOES_ON = {"direct": "sft", "doubly_robust": "sft"}
 """Methods that begin with what another one made."""
 TRAINING = ("epochs=1", "batch_size=16")
 OF_METHOD = {
     "weighted": ("learning_rate=1e-3",),
     "sft": ("learning_rate=1e-3",),
     "direct": ("validation=0.5", "readings=5"),
+    "doubly_robust": ("validation=0.5", "readings=5"),
     "sft_reasoning": ("learning_rate=1e-3",),
     "dpo": (),
 }
-"""Further settings. `direct`, which learns from the most by far, learns from half of the members."""
+"""Further settings. Two learn from every answer, which are by far the most, and so from half of the members."""
 TEMPLATE = "multiple-choice-short-v2"
 PLOT = "evaluation.png"
 Record = dict[str, Any]
