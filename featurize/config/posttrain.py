@@ -30,11 +30,11 @@ class Posttrain(Section):
         "bundled:ranker", description="the causal LM to go on from: bundled:<name>, a folder, or a hub id"
     )
     revision: str | None = Field(None, description="of a hub id: the commit, tag or branch")
-    method: Literal["weighted", "direct", "doubly_robust", "sft", "sft_reasoning", "dpo"] = Field(
+    method: Literal["weighted", "direct", "reward_model", "sft", "sft_reasoning", "dpo"] = Field(
         "weighted",
         description="weighted: every answer logged, by its reward / propensity; direct: every answer logged, its reward"
-        " as the odds of its letter; doubly_robust: every answer logged, and what a reward model expects of the other"
-        " candidates; sft: those that ended in a quality play; sft_reasoning: these, and their"
+        " as the odds of its letter; reward_model: every prompt logged, what a reward model expects of each"
+        " candidate; sft: those that ended in a quality play; sft_reasoning: these, and their"
         " rationales; dpo: these against the other candidates",
     )
     output: str = Field("model", min_length=1, description="folder that the model appears in, whole")
@@ -53,10 +53,11 @@ class Posttrain(Section):
     learning_rate: float | None = Field(
         None, gt=0, description="highest learning rate; default: 3e-4, a tenth of it for dpo"
     )
-    clip: float = Field(
-        20,
-        ge=1,
-        description="weighted, doubly_robust: the most that 1 / propensity counts; smaller is steadier and more biased",
+    clip: float | None = Field(
+        None,
+        ge=0,
+        description="the most that 1 / propensity counts; smaller is steadier and more biased. Default of weighted: 20;"
+        " of reward_model: 0, its word is taken; above that what was shown is corrected by what came of it",
     )
     beta: float = Field(0.1, gt=0, description="dpo: how strongly it is held to its base")
     max_tokens: int | None = Field(
@@ -74,3 +75,10 @@ class Posttrain(Section):
         None, description="sft_reasoning: Parquet or JSON lines with prompt_id and rationale; default: ask the teacher"
     )
     teacher: Teacher = Teacher()
+
+    @property
+    def most_weight(self) -> float:
+        """What `clip` is, or its default."""
+        if self.clip is not None:
+            return self.clip
+        return 0.0 if self.method == "reward_model" else 20.0

@@ -30,16 +30,16 @@ from featurize.storage.store import Store
 from featurize.storage.tables import sql
 
 WORLD = "paper"
-METHODS = ("weighted", "sft", "direct", "doubly_robust", "sft_reasoning", "dpo")
+METHODS = ("weighted", "sft", "direct", "reward_model", "sft_reasoning", "dpo")
 BASE = "bundled:ranker"
-GOES_ON = {"direct": "sft", "doubly_robust": "sft"}
+GOES_ON = {"direct": "sft"}
 """Methods that begin with what another one made."""
 TRAINING = ("epochs=1", "batch_size=16")
 OF_METHOD = {
     "weighted": ("learning_rate=1e-3",),
     "sft": ("learning_rate=1e-3",),
     "direct": ("validation=0.5", "readings=5"),
-    "doubly_robust": ("validation=0.5", "readings=5"),
+    "reward_model": ("learning_rate=1e-3", "validation=0.5", "readings=5"),
     "sft_reasoning": ("learning_rate=1e-3",),
     "dpo": (),
 }

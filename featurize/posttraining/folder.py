@@ -247,7 +247,7 @@ FIGURES = {
     "share": "share of all probability that the letters have",
     "reward_loss": "log-loss of the reward (nats)",
     "reward_uniform": "the same of a model that says the mean",
-    "policy_value": "mean reward of its choices, doubly robust estimate",
+    "policy_value": "mean reward of its choices, by what it learns from",
     "policy_uniform": "the same of choosing at random",
     "policy_loss": "what it is trained to make smaller",
 }

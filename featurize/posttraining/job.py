@@ -43,7 +43,7 @@ SAME_MODEL = {"output", "merge", "threads", "at_once", "device", "base", "revisi
 METHODS = {
     "weighted": "every logged answer weighted by reward / propensity, clipped and self-normalised",
     "direct": "every logged answer, the odds of its letter being those of its reward",
-    "doubly_robust": "every logged answer, and what a reward model expects of the candidates that were not shown",
+    "reward_model": "every logged prompt, and what a reward model expects of each of its candidates",
     "sft": "the answers of prompts that ended in a quality play",
     "sft_reasoning": "the answers of prompts that ended in a quality play, and the reasons for them",
     "dpo": "direct preference optimisation: the artwork that led to a quality play against the others",
@@ -80,7 +80,7 @@ class PostTraining(JobRun):
         else:
             self.folder.recover()
         self.rows = rows.read(self.store, self.wanted)
-        if self.wanted.method == "doubly_robust":
+        if self.wanted.method == "reward_model":
             self.rows = replace(self.rows, values=self._values())
         self.report.counts = dict(self.rows.counts)
 
@@ -93,7 +93,7 @@ class PostTraining(JobRun):
         with tempfile.TemporaryDirectory(prefix="personal-artwork-posttrain-") as scratch:
             data = Data(lambda: open_data(self.store, self.settings, self.rows.recipe_key, Path(scratch)))
             try:
-                return values.doubly_robust(data, self.rows.table, self.wanted.clip, self.wanted.seed)
+                return values.expected(data, self.rows.table, self.wanted.most_weight, self.wanted.seed)
             finally:
                 data.db.close()
 
@@ -153,7 +153,7 @@ class PostTraining(JobRun):
                 "candidates stay in their order in every epoch, as an older version made these prompts"
                 " (SET=prompts.rebuild=true makes them again)"
             )
-        made = self.wanted.model_dump(exclude=SAME_MODEL)
+        made = self.wanted.model_dump(exclude=SAME_MODEL) | {"clip": self.wanted.most_weight}
         self.fingerprint: dict[str, Any] = {
             "backend": JOB,
             "version": VERSION,
@@ -308,7 +308,7 @@ class PostTraining(JobRun):
             )
         if by == "policy_loss":
             self.report.notes.append(
-                "doubly robust value of the choices on what was kept back: "
+                "what the choices on those kept back are worth, by what is learnt from: "
                 f"{told['before']['policy_value']:.4f} -> {told['after']['policy_value']:.4f}"
                 f" (of choosing at random {after['eval_policy_uniform']:.4f})"
             )

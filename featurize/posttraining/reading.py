@@ -52,7 +52,7 @@ def of_rewards(log_odds: Floats, reward: Floats) -> dict[str, float]:
 
 def of_values(scores: Floats, choices: Ints, values: Floats, temperature: float) -> dict[str, float]:
     """Of `values` (prompts, most candidates), the rewards of the candidates, nan beyond them: the mean of those with
-    the best letters, and of all; and what method `doubly_robust` makes smaller, in units of the temperature.
+    the best letters, and of all; and what method `reward_model` makes smaller, in units of the temperature.
     """
     known = np.arange(scores.shape[1]) < choices[:, None]
     told = _normal(np.where(known, scores, -np.inf))
@@ -73,7 +73,7 @@ def temperature_of(values: Floats) -> float:
 
 def judged_by(method: str) -> str:
     """The figure of those kept back that says when to stop."""
-    return {"direct": "reward_loss", "doubly_robust": "policy_loss"}.get(method, "log_loss")
+    return {"direct": "reward_loss", "reward_model": "policy_loss"}.get(method, "log_loss")
 
 
 def without_prior(scores: Floats, choices: Ints) -> Floats:

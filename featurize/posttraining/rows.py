@@ -27,7 +27,7 @@ from featurize.storage.tables import sql
 SQL = {
     "weighted": "rows_weighted",
     "direct": "rows_direct",
-    "doubly_robust": "rows_doubly_robust",
+    "reward_model": "rows_reward_model",
     "sft": "rows_sft",
     "sft_reasoning": "rows_sft",
     "dpo": "rows_dpo",
@@ -78,9 +78,11 @@ class Rows:
 
 def read(store: Store, wanted: Posttrain) -> Rows:
     """Errors: RefusedInput when there is nothing to learn from."""
+    if wanted.method == "weighted" and not wanted.most_weight:
+        raise RefusedInput("posttrain.clip = 0 takes all weight from every answer: give 1 or more")
     with views.connect(store) as db:
         query = sql("posttraining", SQL[wanted.method])
-        given = {"clip": wanted.clip, "letters": LETTERS}
+        given = {"clip": wanted.most_weight, "letters": LETTERS}
         table = tables.arrow(db, query, {name: value for name, value in given.items() if f"${name}" in query})
         alike = table["alike"].to_numpy().astype(bool)
         left_out = int(alike.sum()) + (_pairs_left_out(db) if wanted.method == "dpo" else 0)

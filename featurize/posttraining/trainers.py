@@ -54,7 +54,7 @@ class Collator:
     """Places in the stream to tensors, padded on the left so that all answers end together.
 
     Of an example of `Weighted`: ids, mask, labels and weight. Of one of `Direct`: ids and mask of the prompt alone, the
-    letter as the label of its last token, the token that ends a turn, and the reward. Of one of `DoublyRobust`: the
+    letter as the label of its last token, the token that ends a turn, and the reward. Of one of `Valued`: the
     first three, and of all candidates the letters and the values (rows, most candidates), nan beyond them. Of a pair,
     as TRL has it: ids, mask and completion_mask, first those that were chosen, then those rejected.
     """
@@ -127,7 +127,7 @@ class Kept:
     line: Line = (1.0, 0.0)
     """As that of `Direct`."""
     temperature: float = 1.0
-    """As that of `DoublyRobust`."""
+    """As that of `Valued`."""
 
     def __init__(
         self,
@@ -243,8 +243,8 @@ class Direct(_Reads, SFTTrainer):  # type: ignore[misc]
         return (loss, outputs) if return_outputs else loss
 
 
-class DoublyRobust(_Reads, SFTTrainer):  # type: ignore[misc]
-    """Doubly robust off-policy learning (Dudík, Langford & Li 2011): what the letters' policy earns, by `values`.
+class Valued(_Reads, SFTTrainer):  # type: ignore[misc]
+    """What choosing by the letters would earn, by the `values` of the candidates.
 
     The policy is the softmax of the candidates' letters, so its mean value is a sum, and nothing is drawn. Its entropy
     counts too: at a `temperature` the best policy is the softmax of values / temperature, and the loss
@@ -357,7 +357,7 @@ def make(
 ) -> Any:
     """The trainer of a method, over the stream of its examples. Checkpoints go to `work`.
 
-    `reward` of each row is what method `direct` learns, `values` of its candidates what `doubly_robust` does.
+    `reward` of each row is what method `direct` learns, `values` of its candidates what `reward_model` does.
     """
     turns, rows = stream
     dataset = Dataset.from_dict({"turn": turns, "row": rows})
@@ -417,7 +417,7 @@ def make(
         trainer = Pairs(args=DPOConfig(**common, beta=wanted.beta), **rest)
     else:
         config = SFTConfig(**common, dataset_kwargs={"skip_prepare_dataset": True})
-        kind = {"direct": Direct, "doubly_robust": DoublyRobust}.get(wanted.method, Weighted)
+        kind = {"direct": Direct, "reward_model": Valued}.get(wanted.method, Weighted)
         trainer = kind(args=config, **rest)
     trainer.kept = kept
     if found is not None:

@@ -1,7 +1,8 @@
-"""What each candidate would have earned, as method `doubly_robust` learns it (Dudík, Langford & Li 2011).
+"""What each candidate would earn, as method `reward_model` learns it.
 
-A linear reward model, of the features that `linucb` has, says what to expect of every candidate; what was shown is
-corrected by what came of it, divided by its propensity. The model of a member has seen no row of that member.
+A linear model of the reward, of the features that `linucb` has, says what to expect of every candidate. Where it is not
+simply believed, what was shown is corrected by what came of it, divided by its propensity (the doubly robust values of
+Dudík, Langford and Li 2011). The model of a member has seen no row of that member.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ RIDGE = 1.0
 _ROWS = 4_096
 
 
-def doubly_robust(data: Data, table: pa.Table, clip: float, seed: int) -> Floats:
-    """(n, most candidates) rewards of the candidates of each row of `table`, sql/rows_doubly_robust.sql; nan beyond.
+def expected(data: Data, table: pa.Table, clip: float, seed: int) -> Floats:
+    """(n, most candidates) rewards of the candidates of each row of `table`, sql/rows_reward_model.sql; nan beyond.
 
-    `clip` is the most that 1 / propensity counts: the smaller, the more the reward model is trusted.
+    `clip` is the most that 1 / propensity counts in the correction: the smaller, the more the model is believed.
     """
     features = Features(data)
     members, moments, devices, artworks, answers = (

@@ -67,19 +67,26 @@ def test_the_direct_method_says_how_well_it_tells_rewards(here, capsys):
     assert f"log-loss of the rewards kept back: {before} -> {after} (their mean says " in said
 
 
-def test_the_doubly_robust_method_says_what_its_choices_are_worth(here, capsys):
+def test_the_reward_model_says_what_the_choices_are_worth(here, capsys):
     """Of members nothing is known here: there is no history, and no artwork has a tag."""
     planted.write(here / "store", planted.some(80))
-    assert run("posttrain.method=doubly_robust", "posttrain.epochs=1", "posttrain.readings=2") == 0
+    given = ("posttrain.method=reward_model", "posttrain.epochs=1", "posttrain.readings=2", "posttrain.clip=5")
+    assert run(*given) == 0
     figures = json.loads((here / "model/posttrain.json").read_text())["figures"]
     before, after = (f"{figures[when]['policy_value']:.4f}" for when in ("before", "after"))
     assert (
-        f"| mean reward of its choices, doubly robust estimate | {before} | {after} |"
+        f"| mean reward of its choices, by what it learns from | {before} | {after} |"
         in (here / "model/README.md").read_text()
     )
     said = " ".join(capsys.readouterr().out.split())
-    assert f"doubly robust value of the choices on what was kept back: {before} -> {after} (of choosing" in said
+    assert f"what the choices on those kept back are worth, by what is learnt from: {before} -> {after} (of" in said
     assert "the reward model does not know what members played: input.history (HISTORY=) is not set" in said
+
+
+def test_a_weight_of_nothing_is_refused(here, capsys):
+    planted.write(here / "store", planted.some(80))
+    assert run("posttrain.clip=0") == 2
+    assert "posttrain.clip = 0 takes all weight from every answer" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_dry_run_says_what_would_be_learnt_and_writes_nothing(here, capsys):

@@ -48,7 +48,7 @@ def test_weights_learn_what_is_rewarded_and_plain_fine_tuning_what_is_shown(here
     planted.write(here / "store", planted.liked(2000))
     prompts, liked = asked(60)
     picks = {}
-    for method in ("weighted", "doubly_robust", "sft"):
+    for method in ("weighted", "reward_model", "sft"):
         settings = (
             "epochs=6",
             "batch_size=16",
@@ -56,11 +56,12 @@ def test_weights_learn_what_is_rewarded_and_plain_fine_tuning_what_is_shown(here
             "patience=null",
             "readings=3",
             f"output={method}",
+            "clip=20",  # of what the artworks show the reward model knows nothing here
         )
         assert run(f"posttrain.method={method}", *(f"posttrain.{each}" for each in settings)) == 0
         picks[method] = (scores(here / method, prompts).argmax(1) == liked).mean()
     assert picks["weighted"] > 0.9
-    assert picks["doubly_robust"] > 0.9
+    assert picks["reward_model"] > 0.9
     assert picks["sft"] < 0.1
 
 
@@ -106,7 +107,7 @@ def start(*settings):
     [
         (),
         ("posttrain.method=direct",),
-        ("posttrain.method=doubly_robust",),
+        ("posttrain.method=reward_model",),
         ("posttrain.method=dpo", "posttrain.lora=2"),
     ],
 )

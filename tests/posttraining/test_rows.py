@@ -14,7 +14,7 @@ from featurize.posttraining import reading, rows, stream
 from featurize.posttraining.examples import Examples
 from tests.posttraining import planted
 
-METHODS = ("weighted", "direct", "doubly_robust", "sft", "sft_reasoning", "dpo")
+METHODS = ("weighted", "direct", "reward_model", "sft", "sft_reasoning", "dpo")
 
 
 def read(store, method="weighted", **wanted):

@@ -110,7 +110,7 @@ def test_the_odds_of_a_letter_against_the_end_of_the_turn_are_those_of_its_rewar
 
 def test_what_the_letters_choose_earns_the_values_and_is_held_to_them(world, tmp_path):
     values = np.random.default_rng(0).random((60, 3))
-    trainer = made(world, tmp_path, values=values, method="doubly_robust")
+    trainer = made(world, tmp_path, values=values, method="reward_model")
     assert trainer.temperature == pytest.approx(0.2 * values.mean())
     batch = batch_of(trainer)
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids")}
@@ -130,7 +130,7 @@ def test_what_the_letters_choose_earns_the_values_and_is_held_to_them(world, tmp
 def test_a_value_goes_where_its_candidate_goes(world):
     """In every turn, the value under a letter is that of the artwork which stands there."""
     store, base = world
-    found = rows.read(store, Posttrain(base=str(base), validation=0, method="doubly_robust"))
+    found = rows.read(store, Posttrain(base=str(base), validation=0, method="reward_model"))
     tokenizer = letters.tokenizer(base)
     examples = Examples(found.table, tokenizer, 0)
     names = [[each.partition("-")[2] for each in ids] for ids in found.table["artwork_ids"].to_pylist()]

@@ -1,4 +1,4 @@
-"""What candidates would have earned, as method `doubly_robust` learns it: on logs whose truth is known."""
+"""What candidates would have earned, as method `reward_model` learns it: on logs whose truth is known."""
 
 from datetime import UTC, datetime
 
@@ -33,7 +33,7 @@ def data(tagged):
 
 
 def log(count, seed=0):
-    """Rows as sql/rows_doubly_robust.sql gives them, of five members more than rows."""
+    """Rows as sql/rows_reward_model.sql gives them, of five members more than rows."""
     dice = np.random.default_rng(seed)
     names = list(TRUE)
     rows = []
@@ -64,18 +64,18 @@ def by_artwork(rows, found):
 @pytest.mark.parametrize("tagged", [True, False])
 def test_they_are_right_on_average_whether_the_reward_model_is_or_not(tagged):
     rows = log(4000)
-    found = by_artwork(rows, values.doubly_robust(data(tagged), pa.Table.from_pylist(rows), 100, 0))
+    found = by_artwork(rows, values.expected(data(tagged), pa.Table.from_pylist(rows), 100, 0))
     error = found.mean(axis=1) - list(TRUE.values())
     assert np.all(np.abs(error) < 3 * found.std(axis=1) / 4000**0.5)
     # A good model makes them steadier: what is left is the noise of the rewards themselves.
-    steady = by_artwork(rows, values.doubly_robust(data(True), pa.Table.from_pylist(rows), 100, 0))
+    steady = by_artwork(rows, values.expected(data(True), pa.Table.from_pylist(rows), 100, 0))
     assert steady.std(axis=1).max() <= found.std(axis=1).max() + 1e-9
 
 
 def test_where_the_weight_is_clipped_the_reward_model_is_trusted():
     rows = log(4000)
     table = pa.Table.from_pylist(rows)
-    trusted, blind = (by_artwork(rows, values.doubly_robust(data(each), table, 1, 0)) for each in (True, False))
+    trusted, blind = (by_artwork(rows, values.expected(data(each), table, 1, 0)) for each in (True, False))
     np.testing.assert_allclose(trusted.mean(axis=1), list(TRUE.values()), atol=0.05)
     assert blind.mean(axis=1)[0] < 0.5 < TRUE["close-up"]
 
@@ -83,7 +83,7 @@ def test_where_the_weight_is_clipped_the_reward_model_is_trusted():
 def test_the_reward_model_of_a_member_has_not_seen_their_rewards():
     rows = log(500)
     others = [row | {"reward": 1 - row["reward"]} if row["member_id"] == "m7" else row for row in rows]
-    one, other = (values.doubly_robust(data(True), pa.Table.from_pylist(each), 5, 0) for each in (rows, others))
+    one, other = (values.expected(data(True), pa.Table.from_pylist(each), 5, 0) for each in (rows, others))
     shown = np.zeros(one.shape, dtype=bool)
     shown[np.arange(500), ["ABC".index(row["answer"]) for row in rows]] = True
     theirs = np.array([row["member_id"] == "m7" for row in rows])
@@ -97,7 +97,7 @@ def test_prompts_of_fewer_candidates_have_nothing_beyond_them():
     for row in rows[:100]:
         kept = "ABC".index(row["answer"])
         row |= {"artwork_ids": [row["artwork_ids"][kept], row["artwork_ids"][kept - 1]], "answer": "A"}
-    found = values.doubly_robust(data(True), pa.Table.from_pylist(rows), 5, 0)
+    found = values.expected(data(True), pa.Table.from_pylist(rows), 5, 0)
     assert np.isnan(found[:100]).sum(axis=1).tolist() == [1] * 100
     assert np.isnan(found[:100, 2]).all()
     assert not np.isnan(found[100:]).any()
