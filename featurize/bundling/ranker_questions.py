@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from featurize.bundling.ranker_pages import DEVICES, Page, Shown, unique
+from featurize.bundling.ranker_pages import Page, Shown, unique
 from featurize.demo.vocabulary import MOODS, ROLES, SETTINGS, SHOTS, THEMES
 
 Asked = tuple[str, str]
@@ -189,60 +189,6 @@ def tastes(page: Page, told: set[str], dice: Random) -> dict[str, Asked]:
     return made
 
 
-def rubric(page: Page, told: set[str], dice: Random) -> dict[str, Asked]:
-    """How many of some criteria each candidate meets: what takes all that is said of it together."""
-    criteria = _criteria(page, told, dice)
-    if len(criteria) < 2 or len(page.candidates) < 2:
-        return {}
-    chosen = dice.sample(sorted(criteria), dice.randint(2, min(3, len(criteria))))
-    points = {shown.letter: sum(shown.letter in criteria[each] for each in chosen) for shown in page.candidates}
-    given = f"A point for each of: {'; '.join(chosen)}."
-    made = {"points of each": (f"{given} Points of {', '.join(points)}:", ", ".join(map(str, points.values())))}
-    best = [letter for letter, count in points.items() if count == max(points.values())]
-    if len(best) == 1:
-        made["most points"] = f"{given} Which artwork has most points?", best[0]
-    if {"plays", "played", "members_people", "seen", "depicts"} <= told:
-        plays = {
-            shown.letter: (
-                page.played.get(shown.scene.theme, 0),
-                max((page.seen.get(name, 0) for name in shown.depicts), default=0),
-            )
-            for shown in page.candidates
-        }
-        said = ", ".join(f"{letter} {genre} {person}" for letter, (genre, person) in plays.items())
-        made["plays of genre and person of each"] = "Each artwork, the plays of its genre and of its person:", said
-    return made
-
-
-def _criteria(page: Page, told: set[str], dice: Random) -> dict[str, set[str]]:
-    """By its words, the letters of the candidates that meet it; of values, one that some candidate has."""
-    found: dict[str, set[str]] = {}
-    for trait in sorted(told & {"genre", "mood", "shot", "setting"}):
-        values = {shown.letter: shown.traits.get(trait) for shown in page.candidates}
-        known = sorted(set(filter(None, values.values())))
-        if known:
-            value = dice.choice(known)
-            found[value] = {letter for letter, each in values.items() if each == value}
-            if trait == "shot" and "now" in told and page.now and dice.random() < 0.7:
-                # What only counts at times is read with where and when the member is.
-                device = page.now["device"] if dice.random() < 0.7 else dice.choice(DEVICES)
-                at = found.pop(value)
-                found[f"{value} on a {device}"] = at if device == page.now["device"] else set()
-    if {"members_people", "depicts"} <= told:
-        counts = page.seen if "seen" in told else dict(page.people)
-        found["somebody they watched"] = {
-            shown.letter for shown in page.candidates if any(counts.get(name) for name in shown.depicts)
-        }
-    if {"plays", "played"} <= told:
-        usual = dice.choice((5, 10, 20, 50))
-        found[f"plays of its genre above {usual}"] = {
-            shown.letter for shown in page.candidates if page.played.get(shown.scene.theme, 0) > usual
-        }
-    if "earlier" in told:
-        found["never shown before"] = {shown.letter for shown in page.candidates if not shown.before}
-    return found
-
-
 def _of_each(kind: str, counts: dict[str, int], named: dict[str, set[str]]) -> dict[str, Asked]:
     steps, plays = {}, {}
     for letter, names in named.items():
@@ -372,7 +318,6 @@ _ASKING: tuple[tuple[Callable[[Page, set[str], Random], dict[str, Asked]], int, 
     (compare, 2, 3),
     (member, 2, 4),
     (tastes, 2, 6),
-    (rubric, 1, 3),
     (title, 1, 1),
     (lists, 3, 2),
 )
