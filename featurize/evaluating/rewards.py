@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from featurize.evaluating.rounds import Log
+from featurize.inference.features import MOST_DEVICES
 from featurize.ope import reward_model
 from featurize.storage import tables
 from featurize.storage.tables import sql
@@ -19,7 +20,6 @@ from featurize.storage.tables import sql
 Array = np.ndarray
 AS_MUCH_AS = 10.0
 """Impressions that the mean reward of all counts for, where few of one thing are known."""
-MOST_DEVICES = 20
 
 
 def expected(db: duckdb.DuckDBPyConnection, log: Log, seed: int) -> Array:

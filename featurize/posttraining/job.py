@@ -24,13 +24,13 @@ from featurize.errors import RefusedInput
 from featurize.execution import phases
 from featurize.inference import causal_lm, letters
 from featurize.inference.extractor import model_key
+from featurize.inference.features import Floats
 from featurize.inference.ranker import Data
 from featurize.inference.torch_device import open_device, out_of_memory, resolve_dtype
 from featurize.job_run import JobRun
 from featurize.posttraining import folder, rationale, reading, rows, stream, values
 from featurize.posttraining.examples import Examples, refuse_long
 from featurize.posttraining.folder import Folder
-from featurize.posttraining.values import Floats
 from featurize.ranking.data import history_of, open_data
 from featurize.report import Progress, ask, shown
 

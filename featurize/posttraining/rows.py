@@ -78,8 +78,10 @@ class Rows:
 
 def read(store: Store, wanted: Posttrain) -> Rows:
     """Errors: RefusedInput when there is nothing to learn from."""
-    if wanted.method == "weighted" and not wanted.most_weight:
-        raise RefusedInput("posttrain.clip = 0 takes all weight from every answer: give 1 or more")
+    if wanted.method == "weighted" and wanted.most_weight < 1:
+        raise RefusedInput(
+            f"posttrain.clip = {wanted.most_weight:g}: 1 / propensity is never below 1, so give 1 or more"
+        )
     with views.connect(store) as db:
         query = sql("posttraining", SQL[wanted.method])
         given = {"clip": wanted.most_weight, "letters": LETTERS}

@@ -55,7 +55,7 @@ class Collator:
 
     Of an example of `Weighted`: ids, mask, labels and weight. Of one of `Direct`: ids and mask of the prompt alone, the
     letter as the label of its last token, the token that ends a turn, and the reward. Of one of `Valued`: the
-    first three, and of all candidates the letters and the values (rows, most candidates), nan beyond them. Of a pair,
+    first three, and of all candidates the letters and the values (rows, most candidates), nan before them. Of a pair,
     as TRL has it: ids, mask and completion_mask, first those that were chosen, then those rejected.
     """
 
@@ -103,7 +103,7 @@ class Collator:
         told = np.full(letters.shape, np.nan, dtype=np.float32)
         for number, place in enumerate(places):
             order = self._examples.order(place["row"], place["turn"])
-            told[number, : len(order)] = values[place["row"]][order]
+            told[number, -len(order) :] = values[place["row"]][order]
         return {"letters": torch.from_numpy(letters), "values": torch.from_numpy(told)}
 
     def _draw(self, turn: int, row: int) -> Example:

@@ -7,18 +7,17 @@ Dudík, Langford and Li 2011). The model of a member has seen no row of that mem
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from featurize.inference.features import Features, Told
+from featurize.inference import linear_bandit
+from featurize.inference.features import Features, Floats, Ints, Told
 from featurize.inference.letters import LETTERS
 from featurize.inference.ranker import Data
 from featurize.ope import reward_model
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-RIDGE = 1.0
 _ROWS = 4_096
 
 
@@ -37,7 +36,9 @@ def expected(data: Data, table: pa.Table, clip: float, seed: int) -> Floats:
     begins = np.cumsum(counts) - counts
     shown = begins + np.array([LETTERS.index(answer) for answer in answers], dtype=np.int64)
     fold = reward_model.folds(np.array(members), seed)
-    slopes = _slopes(features, told, shown, reward, fold)
+    others = [fold != number for number in range(fold.max() + 1)]
+    models = [linear_bandit.fit(_shown(features, told, shown[some], reward[some]), features.width) for some in others]
+    slopes = np.stack([each.mean for each in models], axis=1)
     expected = np.empty(counts.sum())
     for begin in range(0, len(expected), _ROWS):
         some = slice(begin, begin + _ROWS)
@@ -50,17 +51,7 @@ def expected(data: Data, table: pa.Table, clip: float, seed: int) -> Floats:
     return found
 
 
-def _slopes(features: Features, told: Told, shown: Ints, reward: Floats, fold: Ints) -> Floats:
-    """(width, folds): of each fold the ridge regression of the rewards of all others."""
-    folds = int(fold.max()) + 1
-    square = np.zeros((folds, features.width, features.width))
-    target = np.zeros((folds, features.width))
-    for number in range(folds):
-        rows = np.flatnonzero(fold == number)
-        for begin in range(0, len(rows), _ROWS):
-            some = rows[begin : begin + _ROWS]
-            x = features.of(told, shown[some])
-            square[number] += x.T @ x
-            target[number] += x.T @ reward[some]
-    others = RIDGE * np.eye(features.width) + square.sum(0) - square
-    return np.asarray(np.linalg.solve(others, (target.sum(0) - target)[..., None])[..., 0].T)
+def _shown(features: Features, told: Told, shown: Ints, reward: Floats) -> Iterator[tuple[Floats, Floats]]:
+    for begin in range(0, len(shown), _ROWS):
+        some = slice(begin, begin + _ROWS)
+        yield features.of(told, shown[some]), reward[some]

@@ -83,10 +83,13 @@ def test_the_reward_model_says_what_the_choices_are_worth(here, capsys):
     assert "the reward model does not know what members played: input.history (HISTORY=) is not set" in said
 
 
-def test_a_weight_of_nothing_is_refused(here, capsys):
+@pytest.mark.parametrize("clip", ["0", "0.5"])
+def test_a_weight_of_less_than_1_is_refused(here, capsys, clip):
     planted.write(here / "store", planted.some(80))
-    assert run("posttrain.clip=0") == 2
-    assert "posttrain.clip = 0 takes all weight from every answer" in " ".join(capsys.readouterr().err.split())
+    assert run(f"posttrain.clip={clip}") == 2
+    assert f"posttrain.clip = {clip}: 1 / propensity is never below 1, so give 1 or more" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_a_dry_run_says_what_would_be_learnt_and_writes_nothing(here, capsys):

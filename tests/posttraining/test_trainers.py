@@ -1,5 +1,8 @@
 """TRL's own objects on a tiny real checkpoint: the weighted loss, the reference of pairs, what has a label."""
 
+import random
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -110,15 +113,23 @@ def test_the_odds_of_a_letter_against_the_end_of_the_turn_are_those_of_its_rewar
 
 def test_what_the_letters_choose_earns_the_values_and_is_held_to_them(world, tmp_path):
     values = np.random.default_rng(0).random((60, 3))
+    values[np.arange(60) % 4 < 2, 2] = np.nan  # as of a prompt of fewer candidates
     trainer = made(world, tmp_path, values=values, method="reward_model")
-    assert trainer.temperature == pytest.approx(0.2 * values.mean())
+    assert trainer.temperature == pytest.approx(0.2 * np.nanmean(values))
     batch = batch_of(trainer)
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids")}
     letters_of = [trainer.processing_class.convert_tokens_to_ids(each) for each in "ABC"]
     assert batch["letters"].tolist() == [letters_of] * 4
     with torch.no_grad():
-        share = trainer.model(**inputs).logits[:, -1, letters_of].softmax(-1)
-    wanted = (share * (share.log() - batch["values"] / trainer.temperature)).sum(1).mean()
+        logits = trainer.model(**inputs).logits[:, -1, letters_of]
+    wanted, sizes = [], set()
+    for said, value in zip(logits, batch["values"], strict=True):
+        known = ~value.isnan()
+        share = said[known].softmax(-1)
+        wanted.append((share * (share.log() - value[known] / trainer.temperature)).sum())
+        sizes.add(int(known.sum()))
+    assert sizes == {2, 3}
+    wanted = torch.stack(wanted).mean()
     loss = trainer.compute_loss(trainer.model, dict(batch))
     assert loss.item() == pytest.approx(wanted.item(), abs=1e-5)
     of_eight = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=torch.tensor(8))
@@ -127,22 +138,33 @@ def test_what_the_letters_choose_earns_the_values_and_is_held_to_them(world, tmp
     assert all(each.grad.isfinite().all() for each in trainer.model.parameters())
 
 
-def test_a_value_goes_where_its_candidate_goes(world):
-    """In every turn, the value under a letter is that of the artwork which stands there."""
-    store, base = world
-    found = rows.read(store, Posttrain(base=str(base), validation=0, method="reward_model"))
-    tokenizer = letters.tokenizer(base)
+def test_a_value_goes_where_its_candidate_goes(world, tmp_path):
+    """In every turn, the value of a letter is that of the artwork which stands there; beside prompts of more, too."""
+    dice = random.Random(3)
+    some = [planted.prompt(number, dice, choices=2 + number % 3) for number in range(30)]
+    store = planted.write(tmp_path / "mixed", some)
+    found = rows.read(store, Posttrain(base=str(world[1]), validation=0, method="reward_model"))
+    tokenizer = letters.tokenizer(world[1])
     examples = Examples(found.table, tokenizer, 0)
     names = [[each.partition("-")[2] for each in ids] for ids in found.table["artwork_ids"].to_pylist()]
-    values = np.array([[planted.GENRES.index(name) for name in each] for each in names], dtype=float)
-    collate = trainers.Collator(examples, [1.0] * 60, found.reward, values)
+    values = np.full((30, 4), np.nan)
+    for row, each in enumerate(names):
+        values[row, : len(each)] = [planted.GENRES.index(name) for name in each]
+    collate = trainers.Collator(examples, [1.0] * 30, found.reward, values)
     moved = 0
     for turn in (0, 1, 2):
-        batch = collate([{"turn": turn, "row": row} for row in range(20)])
-        for ids, told, stored in zip(batch["input_ids"], batch["values"].tolist(), names[:20], strict=True):
-            lines = tokenizer.decode(ids).split("Plays: ")[1].split("\n")[1:4]
-            assert [planted.GENRES[int(value)] for value in told] == [line.split()[2] for line in lines]
-            moved += [line.split()[2] for line in lines] != stored
+        batch = collate([{"turn": turn, "row": row} for row in range(30)])
+        for number, stored in enumerate(names):
+            words = tokenizer.decode(batch["input_ids"][number])
+            lines = re.findall(r"^([A-D])\. a (\w+) picture", words, re.MULTILINE)
+            known = ~batch["values"][number].isnan()
+            told = zip(
+                tokenizer.convert_ids_to_tokens(batch["letters"][number][known].tolist()),
+                [planted.GENRES[int(value)] for value in batch["values"][number][known]],
+                strict=True,
+            )
+            assert list(told) == lines
+            moved += [name for _, name in lines] != stored
     assert moved > 10
 
 
