@@ -176,7 +176,7 @@ READ = ("training", "tag", "embedding", "depicted_told", "title_told", "history_
 def learnt(data: Data) -> tuple[Features, linear_bandit.Posterior]:
     """The features, and the reward as a linear function of them: once for all rankers of a run that choose by it."""
     features = Features(data)
-    return features, linear_bandit.fit(features.training(), features.width)
+    return features, linear_bandit.sums(features.training(), features.width).posterior()
 
 
 def _looks(db: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], Floats, Floats]:

@@ -48,11 +48,29 @@ class Posterior:
         return shares
 
 
-def fit(log: Iterable[tuple[Floats, Floats]], width: int, ridge: float = 1.0) -> Posterior:
-    """From a log in blocks: `features` (n, width) of what was shown, and what came of it (n,)."""
-    precision, target = ridge * np.eye(width), np.zeros(width)
+@dataclass(frozen=True)
+class Sums:
+    """What a ridge regression needs of a log: of its features the products (d, d), and those with the rewards (d,).
+
+    Sums of parts of a log add up to those of the whole.
+    """
+
+    squares: Floats
+    rewarded: Floats
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(self.squares + other.squares, self.rewarded + other.rewarded)
+
+    def posterior(self, ridge: float = 1.0) -> Posterior:
+        precision = self.squares + ridge * np.eye(len(self.rewarded))
+        covariance: Floats = np.linalg.inv(precision).astype(np.float64)
+        return Posterior(covariance @ self.rewarded, covariance)
+
+
+def sums(log: Iterable[tuple[Floats, Floats]], width: int) -> Sums:
+    """Of a log in blocks: `features` (n, width) of what was shown, and what came of it (n,)."""
+    squares, rewarded = np.zeros((width, width)), np.zeros(width)
     for features, rewards in log:
-        precision += features.T @ features
-        target += features.T @ rewards
-    covariance: Floats = np.linalg.inv(precision).astype(np.float64)
-    return Posterior(covariance @ target, covariance)
+        squares += features.T @ features
+        rewarded += features.T @ rewards
+    return Sums(squares, rewarded)

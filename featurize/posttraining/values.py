@@ -7,16 +7,21 @@ Dudík, Langford and Li 2011). The model of a member has seen no row of that mem
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from featurize.inference import linear_bandit
 from featurize.inference.features import Features, Floats, Ints, Told
 from featurize.inference.letters import LETTERS
+from featurize.inference.linear_bandit import Sums
 from featurize.inference.ranker import Data
 from featurize.ope import reward_model
+from featurize.report import Progress
+
+Bools = npt.NDArray[np.bool_]
 
 _ROWS = 4_096
 
@@ -36,14 +41,16 @@ def expected(data: Data, table: pa.Table, clip: float, seed: int) -> Floats:
     begins = np.cumsum(counts) - counts
     shown = begins + np.array([LETTERS.index(answer) for answer in answers], dtype=np.int64)
     fold = reward_model.folds(np.array(members), seed)
-    others = [fold != number for number in range(fold.max() + 1)]
-    models = [linear_bandit.fit(_shown(features, told, shown[some], reward[some]), features.width) for some in others]
-    slopes = np.stack([each.mean for each in models], axis=1)
     expected = np.empty(counts.sum())
-    for begin in range(0, len(expected), _ROWS):
-        some = slice(begin, begin + _ROWS)
-        said = features.of(told, some) @ slopes
-        expected[some] = said[np.arange(len(said)), fold[told.of[some]]].clip(0, 1)
+    with Progress("reward model", len(shown) + len(expected), "artwork") as progress:
+        own = [_sums(features, told, shown, reward, fold == number, progress) for number in range(fold.max() + 1)]
+        others = [[*own[:number], *own[number + 1 :]] for number in range(len(own))]
+        slopes = np.stack([_slope(each, features.width) for each in others], axis=1)
+        for begin in range(0, len(expected), _ROWS):
+            some = slice(begin, begin + _ROWS)
+            said = features.of(told, some) @ slopes
+            expected[some] = said[np.arange(len(said)), fold[told.of[some]]].clip(0, 1)
+            progress.advance(len(said))
     weight = np.minimum(1 / table["propensity"].to_numpy(), clip)
     expected[shown] += weight * (reward - expected[shown])
     found = np.full((len(counts), counts.max()), np.nan)
@@ -51,7 +58,19 @@ def expected(data: Data, table: pa.Table, clip: float, seed: int) -> Floats:
     return found
 
 
-def _shown(features: Features, told: Told, shown: Ints, reward: Floats) -> Iterator[tuple[Floats, Floats]]:
+def _sums(features: Features, told: Told, shown: Ints, reward: Floats, of: Bools, progress: Progress) -> Sums:
+    """What those rows `of` say."""
+    return linear_bandit.sums(_shown(features, told, shown[of], reward[of], progress), features.width)
+
+
+def _slope(known: Sequence[Sums], width: int) -> Floats:
+    return sum(known, start=linear_bandit.sums((), width)).posterior().mean
+
+
+def _shown(
+    features: Features, told: Told, shown: Ints, reward: Floats, progress: Progress
+) -> Iterator[tuple[Floats, Floats]]:
     for begin in range(0, len(shown), _ROWS):
         some = slice(begin, begin + _ROWS)
         yield features.of(told, shown[some]), reward[some]
+        progress.advance(len(shown[some]))

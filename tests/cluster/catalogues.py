@@ -1,5 +1,6 @@
 """Small catalogues, the job as a real process, and what it committed: shared by the tests of this folder."""
 
+import glob
 import io
 import json
 import os
@@ -163,22 +164,27 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        assert self.wrong == []
+        assert not self.wrong, self.wrong
         assert self.reads > 0
+
+    def finish(self) -> None:
+        """Returns when what is being read has been, so that no listing is in use that was made before."""
+        begun = self.reads
+        wait_until(lambda: self.reads > begun)
 
     def _read(self) -> None:
         while not self._stop.wait(0.1):
             for table in (*TABLES, "run"):
-                if any(self.store.joinpath(table).rglob("*.parquet")):
+                if any(glob.iglob(f"{self.store}/{table}/**/*.parquet", recursive=True)):
                     self._read_table(table)
 
     def _read_table(self, table: str) -> None:
         key = ", ".join(tables.contract(table).key)
-        glob = f"read_parquet('{self.store}/{table}/**/*.parquet')"
+        source = f"read_parquet('{self.store}/{table}/**/*.parquet')"
         try:
             with tables.connect() as db:
-                db.sql(f"SELECT * FROM {glob}").to_arrow_table()
-                twice = db.execute(f"SELECT {key} FROM {glob} GROUP BY ALL HAVING count(*) > 1").fetchall()
+                db.sql(f"SELECT * FROM {source}").to_arrow_table()
+                twice = db.execute(f"SELECT {key} FROM {source} GROUP BY ALL HAVING count(*) > 1").fetchall()
                 self.wrong += [(table, "twice", row) for row in twice]
         except duckdb.Error as problem:
             self.wrong.append((table, str(problem)))

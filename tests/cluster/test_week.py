@@ -174,8 +174,9 @@ def today(store: Path | str) -> dict[str, list[str]]:
 
 def compacted(store: Path) -> None:
     """Few parts are made, and the old ones removed, beside a reader that sees each row once."""
-    with Reader(store):
+    with Reader(store) as reader:
         upkeep(compact, store)
+        reader.finish()
         for path in store.rglob("*"):  # a week later
             then = path.lstat().st_mtime - timedelta(days=8).total_seconds()
             os.utime(path, (then, then), follow_symlinks=False)

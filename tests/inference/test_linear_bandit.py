@@ -16,7 +16,7 @@ CANDIDATES = DICE.normal(size=(5, 6))
 def fitted(log, rewards):
     """In blocks of 150 rows."""
     blocks = range(0, len(log), 150)
-    return linear_bandit.fit(((log[at : at + 150], rewards[at : at + 150]) for at in blocks), 6)
+    return linear_bandit.sums(((log[at : at + 150], rewards[at : at + 150]) for at in blocks), 6).posterior()
 
 
 def test_the_weights_are_those_that_a_bandit_of_coba_learns_row_by_row():

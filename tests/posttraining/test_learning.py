@@ -1,5 +1,6 @@
 """What is learnt: the artwork that is rewarded, not the one that is shown; by killed runs the same as by others."""
 
+import glob
 import json
 import random
 import re
@@ -101,6 +102,11 @@ def start(*settings):
     )
 
 
+def checkpoints(folder):
+    """Those of the run that is killed; looked for as `glob` does, which bears that folders go meanwhile."""
+    return set(glob.glob(str(folder / ".killed.work/*/checkpoint-*/whole")))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
@@ -119,13 +125,13 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(here, method):  
     dice = random.Random(0)
     killed = 0
     for run_number in range(4):  # three are killed, unless they end before
-        there = set((here / ".killed.work").glob("*/checkpoint-*/whole"))
+        there = checkpoints(here)
         process = start(*method, "posttrain.output=killed")
         begun = time.monotonic()
         seen = set()
         wanted = dice.randint(1, 2) if run_number < 3 else 99
         while process.poll() is None and time.monotonic() - begun < 300:
-            seen |= set((here / ".killed.work").glob("*/checkpoint-*/whole")) - there
+            seen |= checkpoints(here) - there
             if len(seen) >= wanted:
                 time.sleep(dice.random() * 0.3)
                 process.send_signal(signal.SIGKILL)
