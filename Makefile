@@ -11,7 +11,7 @@ ATLAS := $(VENV)/atlas/.ready
 JOB := TITLES STORE PROFILE SET DEMO RUN_ID DRY_RUN
 KNOWN_featurize := ARTWORK $(JOB)
 KNOWN_prompts := HISTORY IMPRESSIONS PAIRS SHOW $(JOB)
-KNOWN_posttrain := STORE PROFILE SET RUN_ID DRY_RUN
+KNOWN_posttrain := HISTORY DEMO STORE PROFILE SET RUN_ID DRY_RUN
 KNOWN_rank := HISTORY $(JOB)
 KNOWN_evaluate := HISTORY STORE PROFILE SET DEMO RUN_ID DRY_RUN
 KNOWN_recommend := HISTORY $(JOB)
@@ -49,7 +49,7 @@ help: ## list the targets
 	@echo '               [SET="a.b=value ..."] [RUN_ID=id] [DRY_RUN=1]; without ARTWORK the demo world, DEMO=small|paper'
 	@echo 'make prompts [TITLES=file] [HISTORY=file|folder] [IMPRESSIONS=file|folder] [PAIRS=file|folder]'
 	@echo '             [STORE=...] [PROFILE=...] [SET=...] [RUN_ID=...] [DRY_RUN=1]; without files the demo world'
-	@echo 'make posttrain [STORE=...] [PROFILE=...] [SET="posttrain.method=sft posttrain.base=folder ..."] [RUN_ID=...]'
+	@echo 'make posttrain [HISTORY=...] [STORE=...] [PROFILE=...] [SET="posttrain.method=sft posttrain.base=folder ..."] [RUN_ID=...]'
 	@echo 'make evaluate [HISTORY=...] [STORE=...] [PROFILE=...] [SET="evaluate.baseline=logged_greedy ..."] [RUN_ID=...] [DRY_RUN=1]'
 	@echo 'make compact [STORE=...] [PROFILE=...] [SET="upkeep.part_mb=128"] [RUN_ID=...] [DRY_RUN=1]; make vacuum: the same'
 	@echo 'make nightly [DATE=2026-01-31] [ARTWORK=...] [TITLES=...] [HISTORY=...] [IMPRESSIONS=...] [PAIRS=...] [STORE=...] ...'

@@ -146,6 +146,11 @@ def _attempt(arguments: argparse.Namespace, work: Callable[[config.Settings, str
             return _say(INTERRUPTED, 1, told)
         if isinstance(error, ArtworkError):
             return _say(error, _code(error), told)
+        if isinstance(error, duckdb.OutOfMemoryException):
+            why = str(error).splitlines()[0]
+            return _say(
+                f"DuckDB needs more memory than it may take; where that is set, it is prompts.memory ({why})", 1, told
+            )
         if isinstance(error, OSError | duckdb.IOException):
             return _say(sentence(f"the storage failed: {error}"), 1, told)
         raise

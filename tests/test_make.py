@@ -164,6 +164,7 @@ def test_a_dry_run_is_one_when_it_says_so(here, value):
         (["find", "TEXT=a", "LIKE=b"], "error: TEXT and LIKE are both given: it is one or the other"),
         (["find", "TEXT= "], "error: TEXT is given and empty"),
         (["find", "TEXT=a", "DEMO=small"], "find knows no variable DEMO; it knows HTML LIKE PROFILE"),
+        (["posttrain", "ARTWORK=x"], "posttrain knows no variable ARTWORK; it knows DEMO DRY_RUN HISTORY PROFILE"),
         (["sql", "ARTWORK=x"], "sql knows no variable ARTWORK; it knows ASK PROFILE STORE"),
         (["test", "STORE=x"], "test knows no variable STORE; it knows none"),
         (["ARTWORK=pictures"], "help knows no variable ARTWORK"),

@@ -51,7 +51,7 @@ class Posttrain(Section):
         16, ge=1, description="examples that a device holds at once; batch_size is reached by gradient accumulation"
     )
     learning_rate: float | None = Field(
-        None, gt=0, description="highest learning rate; default: 3e-4, a tenth of it for dpo"
+        None, gt=0, le=1, description="highest learning rate; default: 3e-4, a tenth of it for dpo"
     )
     clip: float | None = Field(
         None,

@@ -51,6 +51,10 @@ class Source:
         return folder, self.adapter if beside and self.adapter else folder
 
 
+RECORD = "posttrain.json"
+"""In the folder of a model that `make posttrain` made: of what, and how."""
+
+
 def resolve(name: str) -> Source:
     """What `name` means: a folder with weights or an adapter, `bundled:<name>`, or `owner/name@revision`.
 

@@ -89,7 +89,7 @@ def resolve(model: str, revision: str | None, config: str) -> Weights:
     if model.startswith(f"{FETCHED}/") and not Path(model).is_dir():
         raise RefusedInput(f"model folder {model} is not there: `make text-model` or `make base-model` fetches it")
     repo = rest if schema == "hf-hub" else model
-    if schema != "hf-hub" and (Path(model).expanduser().is_dir() or not _HUB_ID.fullmatch(model)):
+    if schema != "hf-hub" and (Path(model).expanduser().exists() or not _HUB_ID.fullmatch(model)):
         return _folder(Path(model).expanduser(), config)
     if revision is None:
         raise RefusedInput(f"model '{repo}' is a hub id: set its revision to a commit, so that a rerun means the same")

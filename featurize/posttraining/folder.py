@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,8 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from featurize.errors import RefusedInput, RunFailed
+from featurize.inference import causal_lm
+from featurize.storage import lease
+from featurize.storage.lease import Lease
+from featurize.storage.store import Store
 
-RECORD = "posttrain.json"
+RECORD = causal_lm.RECORD
 MERGED = "merged"
 TOKENIZER = (
     "tokenizer.json",
@@ -39,27 +44,39 @@ class Folder:
 
     def __init__(self, output: str) -> None:
         self.place = Path(output).expanduser().absolute()
-        self._works = self.place.with_name(f".{self.place.name}.work")
+        self.works = self.place.with_name(f".{self.place.name}.work")
         self._old = self.place.with_name(f".{self.place.name}.old")
 
-    def recover(self) -> None:
-        """Finish what a killed run began, for the holder of the lease.
+    @contextmanager
+    def held(self, run_id: str) -> Iterator[None]:
+        """While no other run writes to this place, of whichever store.
 
-        Errors: RefusedInput when the place is no model's, or nothing can be written there.
+        Errors: LeaseHeld; RefusedInput when nothing can be written there; RunFailed.
         """
         try:
-            self._works.mkdir(parents=True, exist_ok=True)
+            self.works.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RefusedInput(f"posttrain.output: nothing can be written at {self.place}: {error}") from error
-        with suppress(OSError):  # it holds checkpoints
-            self._works.rmdir()
+        try:
+            with Lease(Store(str(self.works)), "posttrain", run_id):
+                yield
+        finally:
+            with suppress(OSError):  # it holds checkpoints
+                (self.works / lease.FOLDER).rmdir()
+                self.works.rmdir()
+
+    def recover(self) -> None:
+        """Finish what a killed run began. Errors: RefusedInput when the place is no model's."""
         if self._old.exists() and not self.place.exists():
             self._old.rename(self.place)
         shutil.rmtree(self._old, ignore_errors=True)
         self.refuse_others()
 
     def refuse_others(self) -> None:
-        """Errors: RefusedInput when the place is taken by anything that this job has not written."""
+        """Errors: RefusedInput when the place is taken by anything that this job has not written, or can be none."""
+        there = next(parent for parent in self.place.parents if parent.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise RefusedInput(f"posttrain.output: nothing can be written at {self.place}: {there} is no folder for it")
         if self.place.exists() and not (self.place / RECORD).is_file():
             if self.place.is_dir() and not any(self.place.iterdir()):
                 return
@@ -82,11 +99,11 @@ class Folder:
 
     def work(self, training: str) -> Path:
         """Where checkpoints go."""
-        return self._works / training
+        return self.works / training
 
     def new(self) -> Path:
         """An empty folder to write a model to."""
-        found = self._works / "new"
+        found = self.works / "new"
         shutil.rmtree(found, ignore_errors=True)
         found.mkdir(parents=True)
         return found
@@ -116,13 +133,19 @@ class Folder:
         except OSError as error:
             raise RunFailed(f"cannot put the model at {self.place}: {error}") from error
         shutil.rmtree(self._old, ignore_errors=True)
-        shutil.rmtree(self._works, ignore_errors=True)
+        self._clear()
 
     def add(self, new: Path, name: str) -> None:
         """Put the folder `new` into the model's own, whole."""
         _readable(new)
         new.rename(self.place / name)
-        shutil.rmtree(self._works, ignore_errors=True)
+        self._clear()
+
+    def _clear(self) -> None:
+        """Checkpoints go; the lease stays its holder's."""
+        for path in self.works.iterdir():
+            if path.name != lease.FOLDER:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _readable(new: Path) -> None:

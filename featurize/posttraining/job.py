@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import shlex
 import sys
 import tempfile
 from dataclasses import replace
@@ -24,20 +25,23 @@ from featurize.errors import RefusedInput
 from featurize.execution import phases
 from featurize.inference import causal_lm, letters
 from featurize.inference.extractor import model_key
-from featurize.inference.features import Floats
+from featurize.inference.features import READ
 from featurize.inference.ranker import Data
 from featurize.inference.torch_device import open_device, out_of_memory, resolve_dtype
 from featurize.job_run import JobRun
 from featurize.posttraining import folder, rationale, reading, rows, stream, values
 from featurize.posttraining.examples import Examples, refuse_long
 from featurize.posttraining.folder import Folder
-from featurize.ranking.data import history_of, open_data
+from featurize.posttraining.rows import Rows
+from featurize.ranking.data import history_of, open_data, strangers
 from featurize.report import Progress, ask, shown
 
 JOB = "posttrain"
 VERSION = 3
 """Raised whenever the code here would train other weights of the same prompts and settings."""
 NEEDS = ("trl", "peft", "accelerate", "matplotlib")
+CALM = 0.2
+"""Of the mean reward: so much more of it makes a letter e times as likely, to method `reward_model`."""
 SAME_MODEL = {"output", "merge", "threads", "at_once", "device", "base", "revision", "dtype", "rationales", "teacher"}
 """Settings that are said otherwise, or change nothing but the last digits."""
 METHODS = {
@@ -78,14 +82,20 @@ class PostTraining(JobRun):
         if self.dry_run:
             self.folder.refuse_others()
         else:
+            self._held.enter_context(self.folder.held(self.origin.run_id))
             self.folder.recover()
         self.rows = rows.read(self.store, self.wanted)
+        if not len(self.rows.kept_back) and self.wanted.validation > 0:
+            self.report.notes.append(
+                f"nobody is kept back to see when to stop: posttrain.validation = {self.wanted.validation:g} of so few"
+                " members is none"
+            )
         if self.wanted.method == "reward_model":
-            self.rows = replace(self.rows, values=self._values())
+            self.rows = self._with_values()
         self.report.counts = dict(self.rows.counts)
 
-    def _values(self) -> Floats:
-        """What the candidates of each row would have earned."""
+    def _with_values(self) -> Rows:
+        """The rows, and what their candidates would have earned."""
         if history_of(self.store, self.settings) is None:
             self.report.notes.append(
                 "the reward model does not know what members played: input.history (HISTORY=) is not set"
@@ -93,7 +103,13 @@ class PostTraining(JobRun):
         with tempfile.TemporaryDirectory(prefix="personal-artwork-posttrain-") as scratch:
             data = Data(lambda: open_data(self.store, self.settings, self.rows.recipe_key, Path(scratch)))
             try:
-                return values.expected(data, self.rows.table, self.wanted.most_weight, self.wanted.seed)
+                unknown = strangers(data.db, self.settings)
+                if unknown and not unknown.known:
+                    raise RefusedInput(unknown.told)
+                self.report.notes += [unknown.told] if unknown else []
+                found = values.expected(data, self.rows.table, self.wanted.most_weight, self.wanted.seed)
+                made_of = {"values": values.VERSION, **data.digest(*READ)}
+                return replace(self.rows, values=found.rewards, values_of=made_of, temperature=CALM * found.mean)
             finally:
                 data.db.close()
 
@@ -216,6 +232,7 @@ class PostTraining(JobRun):
                 bfloat16=bfloat16,
                 reward=reward,
                 values=self.rows.values,
+                temperature=self.rows.temperature,
                 callbacks=[watch],
             )
             self.learnt_from = dict(self.report.counts)
@@ -252,6 +269,7 @@ class PostTraining(JobRun):
             "words": METHODS[self.wanted.method],
             "counts": self.learnt_from,
             "read": len(self.rows.read),
+            "template_key": self.rows.template_key,
             "effective": self.rows.effective,
             "steps": state.global_step,
             "steps_planned": state.max_steps,
@@ -312,7 +330,7 @@ class PostTraining(JobRun):
                 f"{told['before']['policy_value']:.4f} -> {told['after']['policy_value']:.4f}"
                 f" (of choosing at random {after['eval_policy_uniform']:.4f})"
             )
-        if told["after"][by] >= told["before"][by]:
+        if not told["after"][by] < told["before"][by]:
             self.report.notes.append(
                 "the model is no better than its base on what was kept back: it learnt nothing that holds for others"
             )
@@ -324,8 +342,11 @@ class PostTraining(JobRun):
             return ""
         if not self.only_told:
             place = shown(str(self.folder.place))
+            given = f"SET=posttrain.output={place}"
+            if place != shlex.quote(place):
+                given = shlex.quote(f"SET=posttrain.output={json.dumps(place, ensure_ascii=False)}")
             usual = self.wanted.output == Posttrain.model_fields["output"].default
-            how = "" if usual else f"; `make rank SET=posttrain.output={place}` ranks by it"
+            how = "" if usual else f"; `make rank {given}` ranks by it"
             self.report.notes.insert(0, f"model {place}, {self.key}{how}")
         example = ask(self.store, "SELECT fingerprint FROM model WHERE backend = 'posttrain'")
         return self.report.text(shown(self.store.uri), example, self.only_told)

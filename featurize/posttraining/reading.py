@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-CALM = 0.2
-"""Of the mean reward: so much more of it makes a letter e times as likely."""
 SHRINK = 10
 """The prior of a number of candidates counts n / (n + SHRINK) where n prompts have so many."""
 
@@ -64,11 +62,6 @@ def of_values(scores: Floats, choices: Ints, values: Floats, temperature: float)
         "policy_value": float(best.mean()),
         "policy_uniform": float((gain.sum(1) / choices).mean()),
     }
-
-
-def temperature_of(values: Floats) -> float:
-    """By how much a reward must be larger for a letter to be e times as likely: a share of the mean of `values`."""
-    return max(CALM * float(np.nanmean(values)), 1e-6)
 
 
 def judged_by(method: str) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -33,6 +34,7 @@ SQL = {
     "dpo": "rows_dpo",
 }
 
+_TEMPLATE = "SELECT any_value(template_key) FROM current_prompt WHERE kind = 'logged' AND split = 'train'"
 MOST_READ = 2000
 """Of what is kept back, so much at most is read again and again: more takes long, and says when to stop no better."""
 
@@ -51,11 +53,16 @@ class Rows:
     learnt: npt.NDArray[np.int64]
     kept_back: npt.NDArray[np.int64]
     recipe_key: str
+    template_key: str
     tokens_by: str
     counts: dict[str, int]
     effective: float
     """Kish's effective number of the examples learnt from: (sum of weights)² / sum of squared weights."""
     values: npt.NDArray[np.float64] | None = None
+    values_of: Mapping[str, Any] = field(default_factory=dict)
+    """What `values` follow from besides the rows."""
+    temperature: float = 1.0
+    """By how much a value must be larger for a letter to be e times as likely."""
 
     @property
     def read(self) -> npt.NDArray[np.int64]:
@@ -70,8 +77,8 @@ class Rows:
             found.update(json.dumps([row, float(weight)], sort_keys=True).encode())
         if self.reward is not None:
             found.update(self.reward.tobytes())
-        if self.values is not None:
-            found.update(np.round(self.values, 6).tobytes())
+        if self.values_of:  # not the values: their last digits depend on the number of threads
+            found.update(json.dumps(self.values_of, sort_keys=True).encode())
         found.update(np.ascontiguousarray(self.kept_back).tobytes())
         return found.hexdigest()
 
@@ -88,6 +95,7 @@ def read(store: Store, wanted: Posttrain) -> Rows:
         table = tables.arrow(db, query, {name: value for name, value in given.items() if f"${name}" in query})
         alike = table["alike"].to_numpy().astype(bool)
         left_out = int(alike.sum()) + (_pairs_left_out(db) if wanted.method == "dpo" else 0)
+        template_key = str(tables.scalar(db, _TEMPLATE))
         if alike.all():
             raise RefusedInput(_nothing(db, store, wanted.method, left_out))
     table = table.filter(pa.array(~alike)).combine_chunks()
@@ -116,7 +124,7 @@ def read(store: Store, wanted: Posttrain) -> Rows:
         "kept back": int(kept.sum()),
         "left out, same words": left_out,
     }
-    if wanted.method == "weighted":
+    if wanted.method == "weighted" or (wanted.method == "reward_model" and wanted.most_weight > 0):
         counts["weights clipped"] = int(table["clipped"].to_numpy().astype(bool)[learnt].sum())
     recipes = {(row["recipe_key"], row["tokens_by"]) for row in table.select(["recipe_key", "tokens_by"]).to_pylist()}
     ((recipe_key, tokens_by),) = recipes
@@ -128,6 +136,7 @@ def read(store: Store, wanted: Posttrain) -> Rows:
         learnt,
         np.flatnonzero(kept),
         recipe_key,
+        template_key,
         tokens_by,
         counts,
         float(used.sum() ** 2 / (used**2).sum()),

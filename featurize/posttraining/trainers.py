@@ -46,6 +46,8 @@ LINE_OF = 1000
 """Examples, at most, by which the line of `Direct` is fitted."""
 LEAST_SLOPE = 0.1
 """Of that line: of a base that knows nothing it would be flat, and nothing could be learnt through it."""
+_NUMBERS = ("loss", *(f"eval_{reading.judged_by(method)}" for method in ("weighted", "direct", "reward_model")))
+_NO_NUMBER = "the loss became no number: lower posttrain.learning_rate, or set posttrain.dtype=float32"
 FEWEST_KEPT_BACK = 30
 """With fewer examples kept back, chance would decide when to stop."""
 
@@ -306,6 +308,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if state.global_step >= state.max_steps and args.eval_strategy != "no":
             control.should_evaluate = True  # the last weights are a checkpoint too
 
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
+        if not all(np.isfinite(value) for name, value in logs.items() if name in _NUMBERS):
+            raise RunFailed(_NO_NUMBER)
+
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
             folder = Path(args.output_dir, f"checkpoint-{state.global_step}")
@@ -353,11 +359,13 @@ def make(
     bfloat16: bool,
     reward: Floats | None = None,
     values: Floats | None = None,
+    temperature: float = 1.0,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Any:
     """The trainer of a method, over the stream of its examples. Checkpoints go to `work`.
 
-    `reward` of each row is what method `direct` learns, `values` of its candidates what `reward_model` does.
+    `reward` of each row is what method `direct` learns, `values` of its candidates what `reward_model` does, at a
+    `temperature`.
     """
     turns, rows = stream
     dataset = Dataset.from_dict({"turn": turns, "row": rows})
@@ -384,6 +392,7 @@ def make(
         "max_length": None,
         "remove_unused_columns": False,
         "logging_steps": max(1, every // 5),
+        "logging_nan_inf_filter": False,
         "eval_strategy": "steps" if len(kept) else "no",
         "eval_on_start": len(kept) > 0,
         "eval_steps": every,
@@ -423,7 +432,7 @@ def make(
     if found is not None:
         trainer.line = kept.line = found
     if values is not None:
-        trainer.temperature = kept.temperature = reading.temperature_of(values)
+        trainer.temperature = kept.temperature = temperature
     trainer.remove_callback(PrinterCallback)
     head_on_labels(trainer.model.get_base_model() if wanted.lora else trainer.model)
     if getattr(trainer, "ref_model", None) is not None:
@@ -444,7 +453,7 @@ def _adapter(wanted: Posttrain) -> Any:
 def fit(trainer: Any, work: Path, out_of_memory: tuple[type[BaseException], ...]) -> list[dict[str, Any]]:
     """Train from the last whole checkpoint on; returns the log: losses and readings with their steps.
 
-    Errors: RunFailed when memory runs out, or the loss is no number.
+    Errors: RunFailed when memory runs out, or a loss or a weight is no number.
     """
     checkpoint = last_checkpoint(work)
     if checkpoint is not None:
@@ -462,9 +471,8 @@ def fit(trainer: Any, work: Path, out_of_memory: tuple[type[BaseException], ...]
             f" the results stay the same ({str(error).splitlines()[0]})"
         ) from error
     log: list[dict[str, Any]] = trainer.state.log_history
-    losses = [each["loss"] for each in log if "loss" in each]
-    if not np.isfinite(losses).all():
-        raise RunFailed("the loss became no number: lower posttrain.learning_rate, or set posttrain.dtype=float32")
+    if not all(weights.isfinite().all() for weights in trainer.model.parameters() if weights.requires_grad):
+        raise RunFailed(_NO_NUMBER)
     return log
 
 

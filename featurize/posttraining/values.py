@@ -8,11 +8,13 @@ Dudík, Langford and Li 2011). The model of a member has seen no row of that mem
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from featurize.errors import RefusedInput
 from featurize.inference import linear_bandit
 from featurize.inference.features import Features, Floats, Ints, Told
 from featurize.inference.letters import LETTERS
@@ -23,13 +25,23 @@ from featurize.report import Progress
 
 Bools = npt.NDArray[np.bool_]
 
+VERSION = 1
+"""Raised whenever the same rows would have other values."""
 _ROWS = 4_096
 
 
-def expected(data: Data, table: pa.Table, clip: float, seed: int) -> Floats:
-    """(n, most candidates) rewards of the candidates of each row of `table`, sql/rows_reward_model.sql; nan beyond.
+class Expected(NamedTuple):
+    """Rewards (n, most candidates), nan beyond the candidates, and their mean before they were corrected."""
+
+    rewards: Floats
+    mean: float
+
+
+def expected(data: Data, table: pa.Table, clip: float, seed: int) -> Expected:
+    """What to expect of the candidates of each row of `table`, sql/rows_reward_model.sql.
 
     `clip` is the most that 1 / propensity counts in the correction: the smaller, the more the model is believed.
+    Errors: RefusedInput where no candidate is told from another.
     """
     features = Features(data)
     members, moments, devices, artworks, answers = (
@@ -51,11 +63,19 @@ def expected(data: Data, table: pa.Table, clip: float, seed: int) -> Floats:
             said = features.of(told, some) @ slopes
             expected[some] = said[np.arange(len(said)), fold[told.of[some]]].clip(0, 1)
             progress.advance(len(said))
+    mean = float(expected.mean())
     weight = np.minimum(1 / table["propensity"].to_numpy(), clip)
     expected[shown] += weight * (reward - expected[shown])
+    same = all(np.ptp(expected[begin : begin + count]) == 0 for begin, count in zip(begins, counts, strict=True))
+    if same or mean <= 0:
+        raise RefusedInput(
+            f"the reward model tells no candidate from another: it is fitted to {len(counts):,} prompts of"
+            f" {len(set(members)):,} members, and knows what `make featurize` says of the artworks; method reward_model"
+            " needs more of these"
+        )
     found = np.full((len(counts), counts.max()), np.nan)
     found[told.of, np.arange(len(expected)) - begins[told.of]] = expected
-    return found
+    return Expected(found, mean)
 
 
 def _sums(features: Features, told: Told, shown: Ints, reward: Floats, of: Bools, progress: Progress) -> Sums:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -19,6 +20,8 @@ from featurize.storage.tables import sql
 _FAULTLESS = """CREATE TEMP VIEW faultless_history AS
 SELECT member_id, title_id, event, "at", minutes FROM given_history
 WHERE member_id IS NOT NULL AND title_id IS NOT NULL AND event IS NOT NULL AND "at" IS NOT NULL"""
+FEW_KNOWN = 0.1
+"""Of the members of a log: with fewer whom the history knows, it may be another's."""
 _NONE = """CREATE TEMP TABLE history
 (member_id VARCHAR, title_id VARCHAR, event VARCHAR, "at" TIMESTAMPTZ, minutes DOUBLE)"""
 
@@ -29,6 +32,27 @@ def history_of(store: Store, settings: Settings) -> str | None:
         return settings.input.history
     world = whose.only_demo(store, settings.input)
     return str(world / "history.parquet") if world and (world / "history.parquet").exists() else None
+
+
+class Strangers(NamedTuple):
+    """That a history which was given knows few members of the log, and how many."""
+
+    told: str
+    known: int
+
+
+def strangers(db: duckdb.DuckDBPyConnection, settings: Settings) -> Strangers | None:
+    """Whether it does; `db` is that of `open_data`."""
+    if settings.input.history is None:
+        return None
+    members, known = db.execute(sql("ranking", "known_members")).fetchall()[0]
+    if known >= members * FEW_KNOWN:
+        return None
+    return Strangers(
+        f"input.history: {settings.input.history} says of {known:,} of the {members:,} members to learn from that they"
+        " played a known title before they were asked: is it the file that `make prompts` was given?",
+        known,
+    )
 
 
 def open_data(store: Store, settings: Settings, recipe: str, scratch: Path) -> duckdb.DuckDBPyConnection:

@@ -6,6 +6,7 @@ held-out prompts of the current logged one, or all of the current nightly one (`
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -139,6 +140,7 @@ class Ranking(JobRun):
                 self.report.notes.append(f"{each.name} was left out: {reason}")
                 continue
             self._compare_tokens(each)
+            self._compare_templates(each)
             known.append(each)
         if lacking is not None and not known:
             raise lacking
@@ -157,6 +159,19 @@ class Ranking(JobRun):
                 f"{planned.name}: the prompts' tokens were counted by {counted}, and this model's tokenizer is {own}"
             )
 
+    def _compare_templates(self, planned: Planned) -> None:
+        """A model that was post-trained on other pages reads these too, but not as it was taught."""
+        record = Path(planned.given.model or "", causal_lm.RECORD)
+        if planned.ranker != "llm" or not record.is_file():
+            return
+        learnt = json.loads(record.read_text(encoding="utf-8")).get("template_key")
+        asked = tables.scalar(self.db, "SELECT any_value(template_key) FROM prompt_to_rank")
+        if learnt and learnt != asked:
+            self.report.notes.append(
+                f"{planned.name} was post-trained on prompts of {learnt}, and these are of {asked}: make them of the"
+                " same prompts.template, or post-train it on these"
+            )
+
     def _models(self) -> tuple[str, ...]:
         if self.wanted.models:
             return self.wanted.models
@@ -170,7 +185,10 @@ class Ranking(JobRun):
             self.report.notes.append(
                 "rankers that learn do not know what members played: input.history (HISTORY=) is not set"
             )
-        return data.open_data(self.store, self.settings, recipe, folder)
+        found = data.open_data(self.store, self.settings, recipe, folder)
+        strangers = data.strangers(found, self.settings)
+        self.report.notes += [strangers.told] if strangers else []
+        return found
 
     def rank(self, planned: Planned) -> None:
         """Every prompt that this ranker has no rows of; before that, the prior of its letters where one is wanted."""

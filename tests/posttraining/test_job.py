@@ -6,6 +6,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from featurize.bundling.texts import END, byte_pairs
+from featurize.posttraining.folder import Folder
 from featurize.storage import views
 from featurize.storage.store import Store
 from jobs import cli, posttrain
@@ -92,12 +93,42 @@ def test_a_weight_of_less_than_1_is_refused(here, capsys, clip):
     )
 
 
+@pytest.mark.parametrize("validation", [0, 0.3])
+def test_a_model_of_no_numbers_is_not_put_anywhere(here, capsys, validation):
+    planted.write(here / "store", planted.some(80))
+    overflow = ("posttrain.method=dpo", "posttrain.beta=1e39")
+    assert run(*overflow, f"posttrain.validation={validation}") == 1
+    assert "error: the loss became no number: lower posttrain.learning_rate" in capsys.readouterr().err
+    assert not (here / "model").exists()
+
+
+def test_two_runs_do_not_write_to_one_place(here, capsys):
+    planted.write(here / "store", planted.some(80))
+    with Folder("model").held("another-run"):
+        assert run("posttrain.epochs=1", "posttrain.readings=1") == 3
+    assert "run another-run (process" in capsys.readouterr().err
+    assert run("posttrain.epochs=1", "posttrain.readings=1", "posttrain.output=one of two") == 0
+    assert """`make rank 'SET=posttrain.output="one of two"'`""" in " ".join(capsys.readouterr().out.split())
+    assert not [path.name for path in here.iterdir() if path.name.startswith(".")]
+
+
+def test_a_history_of_others_is_refused(here, capsys):
+    planted.write(here / "store", planted.some(80))
+    (here / "history.csv").write_text("member_id,title_id,event,at\nsomebody,t1,play,2020-01-01T00:00:00Z\n")
+    assert run("posttrain.method=reward_model", "posttrain.clip=5", "input.history=history.csv") == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "input.history: history.csv says of 0 of the " in told
+    assert "they played a known title before they were asked: is it the file that `make prompts` was given?" in told
+
+
 def test_a_dry_run_says_what_would_be_learnt_and_writes_nothing(here, capsys):
     planted.write(here / "store", planted.some(80))
     before = sorted(str(path) for path in here.rglob("*"))
     flags = ["--set=store=store", "--set=posttrain.base=base", "--dry-run"]
     assert cli.main("posttrain", "doc", posttrain.posttrain, flags) == 0
     assert "examples" in capsys.readouterr().out
+    assert cli.main("posttrain", "doc", posttrain.posttrain, [*flags, "--set=posttrain.output=base/config.json/x"]) == 2
+    assert "base/config.json is no folder for it" in " ".join(capsys.readouterr().err.split())
     assert sorted(str(path) for path in here.rglob("*")) == before
 
 
@@ -132,6 +163,17 @@ REFUSED = {
         lambda rows: rows,
         ("posttrain.max_tokens=20",),
         "posttrain.max_tokens allows 20: it would be cut",
+    ),
+    "a file for a folder": (
+        lambda rows: rows,
+        ("posttrain.output=base/config.json/model",),
+        "nothing can be written at",
+    ),
+    "a learning rate that is none": (lambda rows: rows, ("posttrain.learning_rate=inf",), "posttrain.learning_rate"),
+    "no difference to learn": (
+        lambda rows: rows,
+        ("posttrain.method=reward_model",),
+        "the reward model tells no candidate from another: it is fitted to 30 prompts of",
     ),
     "everybody kept back": (lambda rows: rows, ("posttrain.validation=0.9999",), "examples back: give less, or 0"),
     "nothing to merge": (lambda rows: rows, ("posttrain.merge=true",), "posttrain.merge: without posttrain.lora"),

@@ -32,7 +32,7 @@ def made(world, folder, weight=None, values=None, **wanted):
     given = list(found.weight if weight is None else weight(found.weight))
     model = trainers.load(causal_lm.resolve(str(base)), settings, bfloat16=False)
     stream_of = (turns, places)
-    told = {"reward": found.reward, "values": values}
+    told = {"reward": found.reward, "values": values, "temperature": 0.1}
     trainer = trainers.make(
         model, tokenizer, examples, kept, given, stream_of, settings, folder, bfloat16=False, **told
     )
@@ -115,7 +115,7 @@ def test_what_the_letters_choose_earns_the_values_and_is_held_to_them(world, tmp
     values = np.random.default_rng(0).random((60, 3))
     values[np.arange(60) % 4 < 2, 2] = np.nan  # as of a prompt of fewer candidates
     trainer = made(world, tmp_path, values=values, method="reward_model")
-    assert trainer.temperature == pytest.approx(0.2 * np.nanmean(values))
+    assert trainer.temperature == trainer.kept.temperature == 0.1
     batch = batch_of(trainer)
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids")}
     letters_of = [trainer.processing_class.convert_tokens_to_ids(each) for each in "ABC"]

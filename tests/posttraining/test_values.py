@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from featurize.errors import RefusedInput
 from featurize.inference.ranker import Data
 from featurize.posttraining import values
 from featurize.storage import tables
@@ -64,26 +65,42 @@ def by_artwork(rows, found):
 @pytest.mark.parametrize("tagged", [True, False])
 def test_they_are_right_on_average_whether_the_reward_model_is_or_not(tagged):
     rows = log(4000)
-    found = by_artwork(rows, values.expected(data(tagged), pa.Table.from_pylist(rows), 100, 0))
+    found = by_artwork(rows, values.expected(data(tagged), pa.Table.from_pylist(rows), 100, 0).rewards)
     error = found.mean(axis=1) - list(TRUE.values())
     assert np.all(np.abs(error) < 3 * found.std(axis=1) / 4000**0.5)
     # A good model makes them steadier: what is left is the noise of the rewards themselves.
-    steady = by_artwork(rows, values.expected(data(True), pa.Table.from_pylist(rows), 100, 0))
+    steady = by_artwork(rows, values.expected(data(True), pa.Table.from_pylist(rows), 100, 0).rewards)
     assert steady.std(axis=1).max() <= found.std(axis=1).max() + 1e-9
 
 
 def test_where_the_weight_is_clipped_the_reward_model_is_trusted():
     rows = log(4000)
     table = pa.Table.from_pylist(rows)
-    trusted, blind = (by_artwork(rows, values.expected(data(each), table, 1, 0)) for each in (True, False))
+    trusted, blind = (by_artwork(rows, values.expected(data(each), table, 1, 0).rewards) for each in (True, False))
     np.testing.assert_allclose(trusted.mean(axis=1), list(TRUE.values()), atol=0.05)
     assert blind.mean(axis=1)[0] < 0.5 < TRUE["close-up"]
+
+
+def test_their_mean_is_that_of_the_reward_model_however_rare_what_was_shown_is():
+    rows = [row | {"propensity": 1e-9} for row in log(300)]
+    believed, corrected = (values.expected(data(True), pa.Table.from_pylist(rows), clip, 0) for clip in (0, 50))
+    assert corrected.mean == believed.mean == pytest.approx(believed.rewards.mean())
+    assert abs(corrected.rewards.mean() - believed.mean) > 0.05
+
+
+@pytest.mark.parametrize(("tagged", "members", "clip"), [(False, 50, 0), (True, 1, 0), (True, 1, 20)])
+def test_a_model_that_tells_nothing_apart_is_refused(tagged, members, clip):
+    rows = [row | {"member_id": f"m{number % members}"} for number, row in enumerate(log(200))]
+    with pytest.raises(
+        RefusedInput, match=f"no candidate from another: it is fitted to 200 prompts of {members} member"
+    ):
+        values.expected(data(tagged), pa.Table.from_pylist(rows), clip, 0)
 
 
 def test_the_reward_model_of_a_member_has_not_seen_their_rewards():
     rows = log(500)
     others = [row | {"reward": 1 - row["reward"]} if row["member_id"] == "m7" else row for row in rows]
-    one, other = (values.expected(data(True), pa.Table.from_pylist(each), 5, 0) for each in (rows, others))
+    one, other = (values.expected(data(True), pa.Table.from_pylist(each), 5, 0).rewards for each in (rows, others))
     shown = np.zeros(one.shape, dtype=bool)
     shown[np.arange(500), ["ABC".index(row["answer"]) for row in rows]] = True
     theirs = np.array([row["member_id"] == "m7" for row in rows])
@@ -97,7 +114,7 @@ def test_prompts_of_fewer_candidates_have_nothing_beyond_them():
     for row in rows[:100]:
         kept = "ABC".index(row["answer"])
         row |= {"artwork_ids": [row["artwork_ids"][kept], row["artwork_ids"][kept - 1]], "answer": "A"}
-    found = values.expected(data(True), pa.Table.from_pylist(rows), 5, 0)
+    found = values.expected(data(True), pa.Table.from_pylist(rows), 5, 0).rewards
     assert np.isnan(found[:100]).sum(axis=1).tolist() == [1] * 100
     assert np.isnan(found[:100, 2]).all()
     assert not np.isnan(found[100:]).any()

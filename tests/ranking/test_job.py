@@ -1,5 +1,6 @@
 """The rank job: every ranker's rows on the prompts that it is for, once."""
 
+import json
 import math
 import shutil
 from collections import defaultdict
@@ -161,6 +162,26 @@ def test_without_models_it_is_what_posttrain_began_with_and_made(prompted, model
         assert stores.run(prompted, "--dry-run", posttrain__output=output, **given) == 0
         said = capsys.readouterr().out
         assert {word for word in said.split() if word.startswith("llm:")} == names
+
+
+def test_a_model_that_learnt_from_other_pages_is_told_of(prompted, models, tmp_path, capsys):
+    model = shutil.copytree(models[0], tmp_path / "learnt")
+    given = {"rank__rankers": '["llm"]', "rank__models": f'["{model}"]', "rank__split": "held_out"}
+    (own,) = stores.rows(prompted, f"SELECT DISTINCT template_key AS key FROM '{prompted}/prompt/**/*.parquet'")
+    for key, told in ((own["key"], False), ("template-other", True)):
+        (model / "posttrain.json").write_text(json.dumps({"template_key": key}))
+        assert stores.run(prompted, "--dry-run", **given) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert (f"llm:learnt was post-trained on prompts of {key}, and these are of {own['key']}" in said) == told
+
+
+def test_too_little_memory_and_a_history_of_others_are_told(prompted, tmp_path, capsys):
+    (tmp_path / "history.csv").write_text("member_id,title_id,event,at\nsomebody,t1,play,2020-01-01T00:00:00Z\n")
+    given = {"rank__rankers": '["linucb"]', "input__history": tmp_path / "history.csv"}
+    assert stores.run(prompted, "--dry-run", **given) == 0
+    assert "history.csv says of 0 of the" in " ".join(capsys.readouterr().out.split())
+    assert stores.run(prompted, prompts__memory="100KB", **given) == 1
+    assert "error: DuckDB needs more memory than it may take" in capsys.readouterr().err
 
 
 def test_the_demo_worlds_history_is_for_its_own_store_alone(prompted, tmp_path, monkeypatch):
