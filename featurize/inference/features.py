@@ -58,14 +58,15 @@ class Told:
     """What there is to know of n members at their moments and of m artworks, before it becomes features.
 
     Of each moment `shares` (n, genres) of the member's plays and marks of the `device` (n, devices). Of each artwork
-    the number of its moment `of` (m,), its `place` among the known ones (m,), and `people` (m, f).
+    the number of its moment `of` (m,), its `place` among the known ones (m,), and what the member has `met` of it
+    (m, f), see `Features`.
     """
 
     shares: Floats
     device: Floats
     of: Ints
     place: Ints
-    people: Floats
+    met: Floats
 
 
 class Features:
@@ -73,7 +74,8 @@ class Features:
 
     Looks of the artwork are the probabilities of its tags and the first principal components of its vector. The tags
     are crossed with the member's theme shares, which say of which genres the titles were that the member played, and
-    with the device. Of whom it shows, there is how often the member played titles with them.
+    with the device. Of whom it shows, there is how often the member played titles with them; of the artwork itself, how
+    often they were shown it before, and did not play.
     """
 
     def __init__(self, data: Data) -> None:
@@ -86,7 +88,7 @@ class Features:
         parts = _components(vectors)
         self._looks = np.hstack([np.ones((len(parts), 1)), self._tags, parts])
         crossed = len(self._genres) + len(self._devices)
-        self.width = self._looks.shape[1] + self._tags.shape[1] * crossed + 1 + len(_OFTEN)
+        self.width = self._looks.shape[1] + self._tags.shape[1] * crossed + 1 + len(_OFTEN) + 2
 
     def told(
         self,
@@ -105,7 +107,7 @@ class Features:
                 device=np.array(marks, dtype=float).reshape(len(members), len(self._devices)),
                 of=of,
                 place=np.array([self._at.get(artwork, len(self._looks) - 1) for artwork in flat], dtype=np.int64),
-                people=self._people(of, flat),
+                met=self._met(of, flat),
             )
 
     def of(self, told: Told, some: slice | Ints) -> Floats:
@@ -113,7 +115,7 @@ class Features:
         of, place = told.of[some], told.place[some]
         by = np.hstack([told.shares[of], told.device[of]])
         crossed = by[:, :, None] * self._tags[place][:, None, :]
-        features: Floats = np.hstack([self._looks[place], crossed.reshape(len(place), -1), told.people[some]])
+        features: Floats = np.hstack([self._looks[place], crossed.reshape(len(place), -1), told.met[some]])
         return features
 
     def _shares(self, count: int) -> Floats:
@@ -125,19 +127,23 @@ class Features:
         shares: Floats = plays / np.maximum(plays.sum(axis=1, keepdims=True), 1)
         return shares
 
-    def _people(self, of: Ints, artworks: Sequence[str]) -> Floats:
-        """(m, 1 + len(_OFTEN)): whether somebody is on the artwork, and how often the member played them, bent."""
-        found = np.zeros((len(artworks), 1 + len(_OFTEN)))
+    def _met(self, of: Ints, artworks: Sequence[str]) -> Floats:
+        """(m, 1 + len(_OFTEN) + 2): whether somebody is on the artwork, and how often the member played them, bent; how
+        often the member was shown it, and without a play, as logs.
+        """
         pairs = {
             "pair_no": pa.array(range(len(artworks)), pa.int32()),
             "moment_no": pa.array(of, pa.int32()),
             "artwork_id": pa.array(artworks, pa.string()),
         }
         self._db.register("pair", pa.table(pairs))
-        rows = self._db.execute(sql("inference", "plays_of_people")).fetchnumpy()
+        people = self._db.execute(sql("inference", "plays_of_people")).fetchnumpy()
+        shown = self._db.execute(sql("inference", "shown_before")).fetchnumpy()
         self._db.unregister("pair")
-        often = np.log1p(rows["plays"])[:, None]
-        found[rows["pair_no"]] = np.hstack([np.ones_like(often), np.maximum(often - np.array(_OFTEN), 0)])
+        often = np.log1p(people["plays"])[:, None]
+        found = np.zeros((len(artworks), 1 + len(_OFTEN) + 2))
+        found[people["pair_no"], :-2] = np.hstack([np.ones_like(often), np.maximum(often - np.array(_OFTEN), 0)])
+        found[shown["pair_no"], -2:] = np.log1p(np.stack([shown["shown"], shown["unplayed"]], axis=1))
         return found
 
     def training(self) -> Iterator[tuple[Floats, Floats]]:

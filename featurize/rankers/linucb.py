@@ -30,7 +30,7 @@ class Ranker:
     @staticmethod
     def fingerprint(settings: Settings, given: Given) -> dict[str, Any]:
         assert given.data is not None
-        return {"version": 2, "alpha": settings.alpha, **given.data.digest(*features.READ)}
+        return {"version": 3, "alpha": settings.alpha, **given.data.digest(*features.READ)}
 
     def rank(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Ranked]]:
         for place, known in enumerate(self._features.of_prompts(prompts)):

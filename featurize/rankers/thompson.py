@@ -35,7 +35,7 @@ class Ranker:
     @staticmethod
     def fingerprint(settings: Settings, given: Given) -> dict[str, Any]:
         assert given.data is not None
-        return {"version": 2, "noise": settings.noise, "seed": given.seed, **given.data.digest(*features.READ)}
+        return {"version": 3, "noise": settings.noise, "seed": given.seed, **given.data.digest(*features.READ)}
 
     def rank(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Ranked]]:
         for place, (prompt, known) in enumerate(zip(prompts, self._features.of_prompts(prompts), strict=True)):

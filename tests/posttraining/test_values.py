@@ -29,6 +29,7 @@ def data(tagged):
         )
     db.execute("CREATE TABLE embedding (artwork_id VARCHAR, embedding FLOAT[2])")
     db.execute('CREATE TABLE history (member_id VARCHAR, title_id VARCHAR, event VARCHAR, "at" TIMESTAMPTZ)')
+    db.execute('CREATE TABLE impression (member_id VARCHAR, artwork_id VARCHAR, "at" TIMESTAMPTZ, reward DOUBLE)')
     db.execute("CREATE TABLE training (device VARCHAR)")
     return Data(lambda: db)
 

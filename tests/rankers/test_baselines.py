@@ -65,6 +65,7 @@ def data():
     later = [("m1", title, "play", NOON + timedelta(microseconds=n), 50.0) for n, (title, _) in enumerate(titles)]
     listed = [("m1", "t1", "list_add", NOON - timedelta(days=1), None)] * 50
     db.executemany("INSERT INTO history VALUES (?, ?, ?, ?, ?)", [*plays, *later, *listed])
+    db.execute(f'CREATE TABLE impression (member_id VARCHAR, artwork_id VARCHAR, "at" {TIDY}, reward DOUBLE)')
     db.execute(
         f"""CREATE TABLE training (prompt_id VARCHAR, member_id VARCHAR, title_id VARCHAR, asked_at {TIDY},
         artwork_id VARCHAR, reward DOUBLE, device VARCHAR)"""
@@ -151,11 +152,20 @@ def test_plays_with_whom_an_artwork_shows_are_from_strictly_before(data):
     artworks = ["t0-horror", "t2-horror", "t4-horror", "t0-romance"]
     told = Features(data).told(["m1", "m2"], [NOON] * 2, [None] * 2, [artworks, artworks])
     often = np.log1p([3, 2, 0, 0, 0, 0, 0, 0])
-    np.testing.assert_array_equal(told.people[:, 0], [1, 1, 1, 0] * 2)
-    np.testing.assert_allclose(told.people[:, 1], often)
+    np.testing.assert_array_equal(told.met[:, 0], [1, 1, 1, 0] * 2)
+    np.testing.assert_allclose(told.met[:, 1], often)
     first = data.db.execute("SELECT min(\"at\") FROM history WHERE member_id = 'm1'").fetchone()[0]
     told = Features(data).told(["m1"], [first], [None], [artworks])
-    assert told.people[:, 1].tolist() == [0] * 4
+    assert told.met[:, 1].tolist() == [0] * 4
+
+
+def test_an_artwork_shown_before_counts_as_far_as_it_was_known(data):
+    """A day later at the earliest what came of it is, and after 60 days it is forgotten."""
+    hours = {"t0-horror": [(24, 0), (30, 1)], "t2-horror": [(23, 0), (0, 0), (-1, 0)], "t4-horror": [(61 * 24, 0)]}
+    shown = [("m1", name, NOON - timedelta(hours=h), reward) for name, each in hours.items() for h, reward in each]
+    data.db.executemany("INSERT INTO impression VALUES (?, ?, ?, ?)", [*shown, ("m1", "t0-horror", NOON, None)])
+    told = Features(data).told(["m1", "m2"], [NOON] * 2, [None] * 2, [list(hours), list(hours)])
+    np.testing.assert_allclose(told.met[:, -2:], np.log1p([[2, 1], [1, 0], [0, 0], [0, 0], [0, 0], [0, 0]]))
 
 
 @pytest.mark.parametrize("module", [linucb, thompson], ids=lambda module: module.__name__.rpartition(".")[2])
