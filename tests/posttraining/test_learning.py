@@ -113,7 +113,7 @@ def checkpoints(folder):
     [
         (),
         ("posttrain.method=direct",),
-        ("posttrain.method=reward_model",),
+        ("posttrain.method=reward_model", "posttrain.clip=5"),
         ("posttrain.method=dpo", "posttrain.lora=2"),
     ],
 )
