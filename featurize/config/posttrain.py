@@ -30,12 +30,12 @@ class Posttrain(Section):
         "bundled:ranker", description="the causal LM to go on from: bundled:<name>, a folder, or a hub id"
     )
     revision: str | None = Field(None, description="of a hub id: the commit, tag or branch")
-    method: Literal["weighted", "direct", "reward_model", "sft", "sft_reasoning", "dpo"] = Field(
-        "weighted",
-        description="weighted: every answer logged, by its reward / propensity; direct: every answer logged, its reward"
-        " as the odds of its letter; reward_model: every prompt logged, what a reward model expects of each"
-        " candidate; sft: those that ended in a quality play; sft_reasoning: these, and their"
-        " rationales; dpo: these against the other candidates",
+    method: Literal["sft", "weighted", "direct", "reward_model", "sft_reasoning", "dpo"] = Field(
+        "sft",
+        description="sft: the answers that ended in a quality play; weighted: every answer logged, by its reward /"
+        " propensity; direct: every answer logged, its reward as the odds of its letter; reward_model: every prompt"
+        " logged, what a reward model expects of each candidate; sft_reasoning: as sft, and the reasons; dpo: as sft,"
+        " against the other candidates",
     )
     output: str = Field("model", min_length=1, description="folder that the model appears in, whole")
     lora: int | None = Field(None, ge=1, description="rank of a LoRA adapter on all linear layers; null: all weights")

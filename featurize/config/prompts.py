@@ -72,7 +72,7 @@ class Prompts(Section):
     template: str | None = Field(
         None,
         description="a name of featurize/prompting/templates or a TOML file; default: that of the current recipe, or"
-        " multiple-choice-short-v1 in a store without prompts",
+        " multiple-choice-short-v2 in a store without prompts",
     )
     descriptions: ModelKey | None = Field(None, description="model key; default: the current model (see pin)")
     missing_description: Literal["placeholder", "drop", "skip"] = Field(

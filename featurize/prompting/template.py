@@ -29,7 +29,7 @@ VERSION = 2
 """Raised whenever the code here, in `text` or in the SQL would make other prompts of the same template."""
 WITHOUT_EARLIER = 1
 """The same for templates that do not speak of what was shown before: what has changed since does not touch them."""
-DEFAULT = "multiple-choice-short-v1"
+DEFAULT = "multiple-choice-short-v2"
 """What stores without prompts begin with."""
 FACTS = ("caption", "mood", "setting", "people", "composition", "text_on_artwork")
 """What is said of a picture, in that order."""

@@ -87,7 +87,7 @@ def test_the_reward_model_says_what_the_choices_are_worth(here, capsys):
 @pytest.mark.parametrize("clip", ["0", "0.5"])
 def test_a_weight_of_less_than_1_is_refused(here, capsys, clip):
     planted.write(here / "store", planted.some(80))
-    assert run(f"posttrain.clip={clip}") == 2
+    assert run("posttrain.method=weighted", f"posttrain.clip={clip}") == 2
     assert f"posttrain.clip = {clip}: 1 / propensity is never below 1, so give 1 or more" in " ".join(
         capsys.readouterr().err.split()
     )
