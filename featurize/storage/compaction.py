@@ -116,8 +116,8 @@ def leftovers(store: Store, keep: timedelta, now: datetime) -> Iterator[Leftover
             files = [entry.stat() for entry in generations.walk(str(_target(link)))]
             own = [seen.st_size for seen in files if seen.st_nlink == 1]
             yield Leftover(str(link.relative_to(store.path)), len(own), sum(own), since)
-    for table in TABLES:
-        for entry in generations.walk(f"{store.path}/{table}"):
+    for folder in (*TABLES, lease.FOLDER):
+        for entry in generations.walk(f"{store.path}/{folder}"):
             if entry.name.startswith(".") and entry.name.endswith(".tmp") and _time(Path(entry.path)) <= now - keep:
                 name = os.path.relpath(entry.path, store.path)
                 yield Leftover(name, 1, entry.stat().st_size, _time(Path(entry.path)))

@@ -205,7 +205,13 @@ def test_two_processes_learn_what_one_does_and_nobody_is_told(here, monkeypatch)
 @pytest.mark.slow
 def test_a_run_that_stopped_early_and_was_killed_then_is_only_put_in_its_place(here, monkeypatch):  # noqa: F811
     planted.write(here / "store", [row | {"reward": 1.0} for row in planted.some(500)])
-    early = ("posttrain.epochs=4", "posttrain.readings=8", "posttrain.patience=1", "posttrain.learning_rate=3e-2")
+    early = (
+        "posttrain.method=weighted",
+        "posttrain.epochs=4",
+        "posttrain.readings=8",
+        "posttrain.patience=1",
+        "posttrain.learning_rate=3e-2",
+    )
     assert run(*early) == 0
     with monkeypatch.context() as full:
         full.setattr(Folder, "publish", lambda *_: (_ for _ in ()).throw(RunFailed("the disk is full")))

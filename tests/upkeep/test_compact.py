@@ -241,6 +241,7 @@ def test_vacuum_leaves_what_a_reader_may_still_open(tmp_path, capsys):
     found_before = [f"{tmp_path}/{part}" for part in store.parts("image_embedding")]
     assert run(compact, store) == 0
     (tmp_path / "image_embedding/m/.half.parquet.0123.tmp").write_bytes(b"half a part")
+    (tmp_path / "_lease/.featurize.json.0123.tmp").write_bytes(b"half a lease")
 
     def opens():
         return ds.dataset(found_before, format="parquet").count_rows()
