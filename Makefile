@@ -50,6 +50,7 @@ help: ## list the targets
 	@echo 'make prompts [TITLES=file] [HISTORY=file|folder] [IMPRESSIONS=file|folder] [PAIRS=file|folder]'
 	@echo '             [STORE=...] [PROFILE=...] [SET=...] [RUN_ID=...] [DRY_RUN=1]; without files the demo world'
 	@echo 'make posttrain [HISTORY=...] [STORE=...] [PROFILE=...] [SET="posttrain.method=sft posttrain.base=folder ..."] [RUN_ID=...]'
+	@echo 'make rank [HISTORY=...] [STORE=...] [PROFILE=...] [SET="rank.rankers=[...] prompts.kind=nightly ..."] [RUN_ID=...] [DRY_RUN=1]'
 	@echo 'make evaluate [HISTORY=...] [STORE=...] [PROFILE=...] [SET="evaluate.baseline=logged_greedy ..."] [RUN_ID=...] [DRY_RUN=1]'
 	@echo 'make compact [STORE=...] [PROFILE=...] [SET="upkeep.part_mb=128"] [RUN_ID=...] [DRY_RUN=1]; make vacuum: the same'
 	@echo 'make nightly [DATE=2026-01-31] [ARTWORK=...] [TITLES=...] [HISTORY=...] [IMPRESSIONS=...] [PAIRS=...] [STORE=...] ...'

@@ -35,6 +35,7 @@ TOKENIZER = (
     "chat_template.json",
 )
 
+_FLATTER = ", who also say when to stop, so that these figures flatter a little"
 _FILE_FORMAT = ("inline_container", "PytorchStreamWriter")
 """What stands in torch's errors of writing a file."""
 
@@ -249,7 +250,7 @@ def card(record: Mapping[str, Any]) -> str:
         before, after = figures["before"], figures["after"]
         lines += [
             f"On {record['read']:,} of the {record['counts']['kept back']:,} examples of training members kept back"
-            " (who also say when to stop, so these figures flatter a little; `make evaluate` judges it on others):",
+            f"{_FLATTER if record.get('stops', True) else ''}; `make evaluate` judges it on others:",
             "",
             "| | base | this model |",
             "|---|---|---|",

@@ -183,6 +183,8 @@ class PostTraining(JobRun):
         self.training = model_key(self.fingerprint)
         record = self.folder.record()
         self.done = record.get("training") == self.training
+        if record and not self.done:
+            self.report.notes.append(f"takes the place of {record['model_key']}; posttrain.output names another")
         if self.done:
             self.unmerged = self.wanted.merge and not (self.folder.place / folder.MERGED).exists()
             self.key = str(record["model_key"])
@@ -269,6 +271,7 @@ class PostTraining(JobRun):
             "words": METHODS[self.wanted.method],
             "counts": self.learnt_from,
             "read": len(self.rows.read),
+            "stops": bool(self.trainer.args.load_best_model_at_end),
             "template_key": self.rows.template_key,
             "effective": self.rows.effective,
             "steps": state.global_step,
@@ -328,7 +331,8 @@ class PostTraining(JobRun):
             self.report.notes.append(
                 "what the choices on those kept back are worth, by what is learnt from: "
                 f"{told['before']['policy_value']:.4f} -> {told['after']['policy_value']:.4f}"
-                f" (of choosing at random {after['eval_policy_uniform']:.4f})"
+                f" (of choosing at random {after['eval_policy_uniform']:.4f}); the loss, which is what is learnt: "
+                f"{told['before'][by]:.4f} -> {told['after'][by]:.4f}"
             )
         if not told["after"][by] < told["before"][by]:
             self.report.notes.append(

@@ -54,7 +54,7 @@ def expected(data: Data, table: pa.Table, clip: float, seed: int) -> Expected:
     shown = begins + np.array([LETTERS.index(answer) for answer in answers], dtype=np.int64)
     fold = reward_model.folds(np.array(members), seed)
     expected = np.empty(counts.sum())
-    with Progress("reward model", len(shown) + len(expected), "artwork") as progress:
+    with Progress("reward model", len(shown) + len(expected), "candidate") as progress:
         own = [_sums(features, told, shown, reward, fold == number, progress) for number in range(fold.max() + 1)]
         others = [[*own[:number], *own[number + 1 :]] for number in range(len(own))]
         slopes = np.stack([_slope(each, features.width) for each in others], axis=1)
