@@ -417,7 +417,7 @@ def test_a_store_goes_on_with_the_template_of_its_current_recipe(tmp_path):
     world.write(tmp_path)
     assert worlds.run(tmp_path, prompts__template=None) == 0
     (new,) = {row["template_key"] for row in worlds.rows(tmp_path)}
-    assert new == template.load(template.DEFAULT).key == template.load(SHORT).key
+    assert new == template.load(template.DEFAULT).key == template.load("multiple-choice-short-v2").key
     for name in ("old", "other"):
         (tmp_path / name).mkdir()
         world.write(tmp_path / name)
