@@ -55,6 +55,20 @@ RECORD = "posttrain.json"
 """In the folder of a model that `make posttrain` made: of what, and how."""
 
 
+def record(folder: Path) -> dict[str, Any]:
+    """What `RECORD` says, or nothing where the folder is of another model, or none. Errors: RefusedInput."""
+    path = folder / RECORD
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RefusedInput(f"{path} is not readable as JSON ({error}): remove the folder, or name another") from error
+    if not isinstance(found, dict):
+        raise RefusedInput(f"{path} is no JSON object: remove the folder, or name another")
+    return found
+
+
 def resolve(name: str) -> Source:
     """What `name` means: a folder with weights or an adapter, `bundled:<name>`, or `owner/name@revision`.
 

@@ -29,6 +29,8 @@ MOST_DEVICES = 20
 _ROWS = 4_096
 _OFTEN = (0.0, 2.0, 3.0)
 """Where the line of the log of plays may bend."""
+_MET = 1 + len(_OFTEN) + 2
+"""Numbers that say what a member has met of an artwork."""
 _COMMON = """SELECT device FROM training WHERE device IS NOT NULL
 GROUP BY device ORDER BY count(*) DESC, device LIMIT ?"""
 
@@ -88,7 +90,7 @@ class Features:
         parts = _components(vectors)
         self._looks = np.hstack([np.ones((len(parts), 1)), self._tags, parts])
         crossed = len(self._genres) + len(self._devices)
-        self.width = self._looks.shape[1] + self._tags.shape[1] * crossed + 1 + len(_OFTEN) + 2
+        self.width = self._looks.shape[1] + self._tags.shape[1] * crossed + _MET
 
     def told(
         self,
@@ -128,7 +130,7 @@ class Features:
         return shares
 
     def _met(self, of: Ints, artworks: Sequence[str]) -> Floats:
-        """(m, 1 + len(_OFTEN) + 2): whether somebody is on the artwork, and how often the member played them, bent; how
+        """(m, _MET): whether somebody is on the artwork, and how often the member played them, bent; how
         often the member was shown it, and without a play, as logs.
         """
         pairs = {
@@ -141,7 +143,7 @@ class Features:
         shown = self._db.execute(sql("inference", "shown_before")).fetchnumpy()
         self._db.unregister("pair")
         often = np.log1p(people["plays"])[:, None]
-        found = np.zeros((len(artworks), 1 + len(_OFTEN) + 2))
+        found = np.zeros((len(artworks), _MET))
         found[people["pair_no"], :-2] = np.hstack([np.ones_like(often), np.maximum(often - np.array(_OFTEN), 0)])
         found[shown["pair_no"], -2:] = np.log1p(np.stack([shown["shown"], shown["unplayed"]], axis=1))
         return found

@@ -87,16 +87,7 @@ class Folder:
 
     def record(self) -> dict[str, Any]:
         """What `posttrain.json` says, or nothing where there is no model. Errors: RefusedInput."""
-        path = self.place / RECORD
-        if not path.is_file():
-            return {}
-        try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RefusedInput(
-                f"{path} is not readable as JSON ({error}): remove the folder, or name another"
-            ) from error
-        return found
+        return causal_lm.record(self.place)
 
     def work(self, training: str) -> Path:
         """Where checkpoints go."""

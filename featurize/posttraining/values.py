@@ -7,23 +7,19 @@ Dudík, Langford and Li 2011). The model of a member has seen no row of that mem
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from featurize.errors import RefusedInput
 from featurize.inference import linear_bandit
 from featurize.inference.features import Features, Floats, Ints, Told
 from featurize.inference.letters import LETTERS
-from featurize.inference.linear_bandit import Sums
 from featurize.inference.ranker import Data
 from featurize.ope import reward_model
 from featurize.report import Progress
-
-Bools = npt.NDArray[np.bool_]
 
 VERSION = 1
 """Raised whenever the same rows would have other values."""
@@ -55,9 +51,13 @@ def expected(data: Data, table: pa.Table, clip: float, seed: int) -> Expected:
     fold = reward_model.folds(np.array(members), seed)
     expected = np.empty(counts.sum())
     with Progress("reward model", len(shown) + len(expected), "candidate") as progress:
-        own = [_sums(features, told, shown, reward, fold == number, progress) for number in range(fold.max() + 1)]
-        others = [[*own[:number], *own[number + 1 :]] for number in range(len(own))]
-        slopes = np.stack([_slope(each, features.width) for each in others], axis=1)
+        own = [
+            linear_bandit.sums(_shown(features, told, shown[some], reward[some], progress), features.width)
+            for some in (fold == number for number in range(fold.max() + 1))
+        ]
+        nothing = linear_bandit.sums((), features.width)
+        others = [sum((*own[:number], *own[number + 1 :]), start=nothing) for number in range(len(own))]
+        slopes = np.stack([each.posterior().mean for each in others], axis=1)
         for begin in range(0, len(expected), _ROWS):
             some = slice(begin, begin + _ROWS)
             said = features.of(told, some) @ slopes
@@ -76,15 +76,6 @@ def expected(data: Data, table: pa.Table, clip: float, seed: int) -> Expected:
     found = np.full((len(counts), counts.max()), np.nan)
     found[told.of, np.arange(len(expected)) - begins[told.of]] = expected
     return Expected(found, mean)
-
-
-def _sums(features: Features, told: Told, shown: Ints, reward: Floats, of: Bools, progress: Progress) -> Sums:
-    """What those rows `of` say."""
-    return linear_bandit.sums(_shown(features, told, shown[of], reward[of], progress), features.width)
-
-
-def _slope(known: Sequence[Sums], width: int) -> Floats:
-    return sum(known, start=linear_bandit.sums((), width)).posterior().mean
 
 
 def _shown(

@@ -6,7 +6,6 @@ held-out prompts of the current logged one, or all of the current nightly one (`
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -161,10 +160,9 @@ class Ranking(JobRun):
 
     def _compare_templates(self, planned: Planned) -> None:
         """A model that was post-trained on other pages reads these too, but not as it was taught."""
-        record = Path(planned.given.model or "", causal_lm.RECORD)
-        if planned.ranker != "llm" or not record.is_file():
+        if planned.ranker != "llm" or not planned.given.model:
             return
-        learnt = json.loads(record.read_text(encoding="utf-8")).get("template_key")
+        learnt = causal_lm.record(Path(planned.given.model)).get("template_key")
         asked = tables.scalar(self.db, "SELECT any_value(template_key) FROM prompt_to_rank")
         if learnt and learnt != asked:
             self.report.notes.append(

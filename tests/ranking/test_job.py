@@ -175,6 +175,14 @@ def test_a_model_that_learnt_from_other_pages_is_told_of(prompted, models, tmp_p
         assert (f"llm:learnt was post-trained on prompts of {key}, and these are of {own['key']}" in said) == told
 
 
+def test_a_record_that_cannot_be_read_is_named(prompted, models, tmp_path, capsys):
+    model = shutil.copytree(models[0], tmp_path / "learnt")
+    for text in ("{half", "[]"):
+        (model / "posttrain.json").write_text(text)
+        assert stores.run(prompted, rank__rankers='["llm"]', rank__models=f'["{model}"]') == 2
+        assert "learnt/posttrain.json is n" in " ".join(capsys.readouterr().err.split())
+
+
 def test_too_little_memory_and_a_history_of_others_are_told(prompted, tmp_path, capsys):
     (tmp_path / "history.csv").write_text("member_id,title_id,event,at\nsomebody,t1,play,2020-01-01T00:00:00Z\n")
     given = {"rank__rankers": '["linucb"]', "input__history": tmp_path / "history.csv"}
