@@ -205,7 +205,7 @@ class PostTraining(JobRun):
             return
         quiet()
         open_device(self.wanted.device, self.wanted.threads or len(os.sched_getaffinity(0)))
-        from featurize.posttraining import trainers
+        from featurize.posttraining import kept, trainers
 
         bfloat16 = self.dtype == "bfloat16"
         work = self.folder.work(self.training)
@@ -217,7 +217,7 @@ class PostTraining(JobRun):
             step = begun.name.rpartition("-")[2]
             self.report.notes.append(f"went on from step {step} of an earlier run, which ended before its time")
         reward = self.rows.reward
-        kept = trainers.Kept(
+        back = kept.Kept(
             self.examples, self.rows.read, self.rows.weight, 2 * self.wanted.at_once, reward, self.rows.values
         )
         with Progress(JOB, len(places) if self.first else 0, "example", loading=self.wanted.base) as progress:
@@ -226,7 +226,7 @@ class PostTraining(JobRun):
                 model,
                 self.tokenizer,
                 self.examples,
-                kept,
+                back,
                 [*self.rows.weight, *[1.0] * len(self.rows.weight)],
                 (turns, learnt[places]),
                 self.wanted,

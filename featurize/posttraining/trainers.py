@@ -28,8 +28,10 @@ from featurize.errors import RunFailed
 from featurize.inference import causal_lm
 from featurize.inference.causal_lm import Source
 from featurize.posttraining import line, reading
-from featurize.posttraining.examples import Example, Examples, padded
-from featurize.posttraining.head import IGNORED, head_on_labels
+from featurize.posttraining.batches import Collator
+from featurize.posttraining.examples import Examples
+from featurize.posttraining.head import head_on_labels
+from featurize.posttraining.kept import Kept, read_letters
 from featurize.posttraining.line import Floats, Line
 from featurize.posttraining.stream import Places
 from featurize.report import Progress
@@ -50,141 +52,6 @@ _NUMBERS = ("loss", *(f"eval_{reading.judged_by(method)}" for method in ("weight
 _NO_NUMBER = "the loss became no number: lower posttrain.learning_rate, or set posttrain.dtype=float32"
 FEWEST_KEPT_BACK = 30
 """With fewer examples kept back, chance would decide when to stop."""
-
-
-class Collator:
-    """Places in the stream to tensors, padded on the left so that all answers end together.
-
-    Of an example of `Weighted`: ids, mask, labels and weight. Of one of `Direct`: ids and mask of the prompt alone, the
-    letter as the label of its last token, the token that ends a turn, and the reward. Of one of `Valued`: the
-    first three, and of all candidates the letters and the values (rows, most candidates), nan before them. Of a pair,
-    as TRL has it: ids, mask and completion_mask, first those that were chosen, then those rejected.
-    """
-
-    def __init__(
-        self,
-        examples: Examples,
-        weight: Sequence[float],
-        reward: Floats | None = None,
-        values: Floats | None = None,
-    ) -> None:
-        self._examples, self._weight, self._reward, self._values = examples, weight, reward, values
-
-    def __call__(self, places: Sequence[dict[str, int]]) -> dict[str, torch.Tensor]:
-        drawn = [self._draw(**place) for place in places]
-        if self._reward is not None:
-            found = _inputs([each.prompt for each in drawn])
-            labels = torch.full_like(found["input_ids"], IGNORED)
-            labels[:, -1] = torch.tensor([each.answer[0] for each in drawn])
-            if self._values is not None:
-                return found | {"labels": labels, **self._candidates(places, drawn, self._values)}
-            ends = torch.tensor([each.answer[1] for each in drawn])
-            reward = torch.from_numpy(self._reward[[place["row"] for place in places]]).float()
-            return found | {"labels": labels, "end": ends, "reward": reward}
-        if drawn[0].rejected:
-            answers = [each.answer for each in drawn] + [each.rejected for each in drawn]
-            drawn = drawn + drawn
-        else:
-            answers = [each.answer for each in drawn]
-        rows = [each.prompt + answer for each, answer in zip(drawn, answers, strict=True)]
-        found = _inputs(rows)
-        ids = found["input_ids"]
-        learnt = torch.zeros_like(ids)
-        for number, answer in enumerate(answers):
-            learnt[number, ids.shape[1] - len(answer) :] = 1
-        if drawn[0].rejected:
-            return found | {"completion_mask": learnt}
-        labels = ids.where(learnt > 0, IGNORED)
-        weight = torch.tensor([self._weight[place["row"]] for place in places], dtype=torch.float32)
-        return found | {"labels": labels, "weight": weight}
-
-    def _candidates(
-        self, places: Sequence[dict[str, int]], drawn: Sequence[Example], values: Floats
-    ) -> dict[str, torch.Tensor]:
-        letters, _ = padded([each.places for each in drawn])
-        told = np.full(letters.shape, np.nan, dtype=np.float32)
-        for number, place in enumerate(places):
-            order = self._examples.order(place["row"], place["turn"])
-            told[number, -len(order) :] = values[place["row"]][order]
-        return {"letters": torch.from_numpy(letters), "values": torch.from_numpy(told)}
-
-    def _draw(self, turn: int, row: int) -> Example:
-        """Rows beyond the last are those of the rationales."""
-        rows = len(self._examples)
-        return self._examples.drawn(row, turn) if row < rows else self._examples.reasoned(row - rows)
-
-
-def _inputs(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
-    ids, mask = padded(rows)
-    inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": np.maximum(mask.cumsum(1) - 1, 0)}
-    return {name: torch.from_numpy(each) for name, each in inputs.items()}
-
-
-class Kept:
-    """Rows that are kept back, how a model tells their letters, and their `reward` or `values` where they are learnt.
-
-    Then the letters are judged by what came to something, as for `Weighted`.
-    """
-
-    line: Line = (1.0, 0.0)
-    """As that of `Direct`."""
-    temperature: float = 1.0
-    """As that of `Valued`."""
-
-    def __init__(
-        self,
-        examples: Examples,
-        rows: Places,
-        weight: Any,
-        at_once: int,
-        reward: Floats | None = None,
-        values: Floats | None = None,
-    ) -> None:
-        self._examples = [examples.plain(int(row)) for row in rows]
-        self._values = None if values is None else values[rows]
-        self._reward = None if reward is None else reward[rows]
-        self._weight = np.asarray(weight)[rows]
-        if self._reward is not None and self._reward.any():
-            self._weight = self._reward
-        self._at_once = at_once
-        self._answers = np.array([each.places.index(each.answer[0]) for each in self._examples], dtype=np.int64)
-        self._choices = np.array([len(each.places) for each in self._examples], dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    @torch.no_grad()
-    def read(self, model: Any, device: torch.device) -> dict[str, float]:
-        """Figures of `reading.figures`."""
-        scores, ends = _read(model, self._examples, self._at_once, device)
-        found = reading.figures(scores, self._choices, self._answers, self._weight)
-        if self._values is not None:
-            return found | reading.of_values(
-                scores, self._choices, self._values[:, : scores.shape[1]], self.temperature
-            )
-        if self._reward is None:
-            return found
-        slope, level = self.line
-        odds = slope * (scores[np.arange(len(self)), self._answers] - ends) + level
-        return found | reading.of_rewards(odds, self._reward)
-
-
-@torch.no_grad()
-def _read(model: Any, examples: Sequence[Example], at_once: int, device: torch.device) -> tuple[Floats, Floats]:
-    """Log-probabilities of the letters (examples, most candidates), -inf beyond them, and of the end of the turn."""
-    scores = np.full((len(examples), max(len(each.places) for each in examples)), -np.inf)
-    ends = np.zeros(len(examples))
-    order = np.argsort([len(each.prompt) for each in examples], kind="stable")
-    for first in range(0, len(order), at_once):
-        batch = order[first : first + at_once]
-        inputs = _inputs([examples[number].prompt for number in batch])
-        tensors = {name: each.to(device) for name, each in inputs.items()}
-        said = model(**tensors, logits_to_keep=1, use_cache=False).logits[:, -1].float().log_softmax(1).cpu()
-        for row, number in enumerate(batch):
-            places = examples[number].places
-            scores[number, : len(places)] = said[row, places].double().numpy()
-            ends[number] = said[row, examples[number].answer[-1]]
-    return scores, ends
 
 
 class _Reads:
@@ -277,7 +144,7 @@ def line_of(model: Any, examples: Examples, rows: Places, reward: Floats, at_onc
     model.to(device).eval()
     some = rows[:: -(-len(rows) // LINE_OF)]
     read = [examples.plain(int(row)) for row in some]
-    scores, ends = _read(model, read, at_once, device)
+    scores, ends = read_letters(model, read, at_once, device)
     above = scores[np.arange(len(read)), [each.places.index(each.answer[0]) for each in read]] - ends
     return line.fit(above, reward[some], LEAST_SLOPE)
 

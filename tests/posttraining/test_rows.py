@@ -51,6 +51,9 @@ def test_a_weight_is_reward_over_propensity_clipped_and_1_in_the_mean(tmp_path):
     mean = sum(given.values()) / len(given)
     assert found.weight.tolist() == pytest.approx([given[each] / mean for each in ids])
     assert found.counts["weights clipped"] == sum(1 for row in made if row["reward"] and row["propensity"] == 0.01)
+    corrected = read(store, method="reward_model", clip=20, validation=0)
+    assert corrected.counts["weights clipped"] == sum(1 for row in made if row["propensity"] == 0.01)
+    assert "weights clipped" not in read(store, method="reward_model", validation=0).counts
     values = np.array(list(given.values()))
     assert found.effective == pytest.approx(values.sum() ** 2 / (values**2).sum())
     kept = read(store, validation=0.3)

@@ -10,7 +10,7 @@ from trl import SFTConfig, SFTTrainer
 
 from featurize.config import Posttrain
 from featurize.inference import causal_lm, letters
-from featurize.posttraining import line, rows, stream, trainers
+from featurize.posttraining import batches, head, kept, line, rows, stream, trainers
 from featurize.posttraining.examples import Examples
 from tests.posttraining import planted
 
@@ -28,13 +28,13 @@ def made(world, folder, weight=None, values=None, **wanted):
     tokenizer = letters.tokenizer(base)
     examples = Examples(found.table, tokenizer, 0)
     turns, places = stream.order(examples.lengths(), 1, 8, 0)
-    kept = trainers.Kept(examples, found.kept_back, found.weight, 4, found.reward)
+    back = kept.Kept(examples, found.kept_back, found.weight, 4, found.reward)
     given = list(found.weight if weight is None else weight(found.weight))
     model = trainers.load(causal_lm.resolve(str(base)), settings, bfloat16=False)
     stream_of = (turns, places)
     told = {"reward": found.reward, "values": values, "temperature": 0.1}
     trainer = trainers.make(
-        model, tokenizer, examples, kept, given, stream_of, settings, folder, bfloat16=False, **told
+        model, tokenizer, examples, back, given, stream_of, settings, folder, bfloat16=False, **told
     )
     trainer.model.train()
     return trainer
@@ -83,7 +83,7 @@ def test_weights_multiply_the_loss_of_their_example(world, tmp_path):
 def test_only_the_letter_and_the_end_of_the_turn_are_learnt(world, tmp_path):
     trainer = made(world, tmp_path)
     batch = batch_of(trainer)
-    learnt = batch["labels"] != trainers.IGNORED
+    learnt = batch["labels"] != head.IGNORED
     assert learnt.sum(1).tolist() == [2] * 4
     said = [
         trainer.processing_class.convert_ids_to_tokens(row[mask].tolist())
@@ -150,7 +150,7 @@ def test_a_value_goes_where_its_candidate_goes(world, tmp_path):
     values = np.full((30, 4), np.nan)
     for row, each in enumerate(names):
         values[row, : len(each)] = [planted.GENRES.index(name) for name in each]
-    collate = trainers.Collator(examples, [1.0] * 30, found.reward, values)
+    collate = batches.Collator(examples, [1.0] * 30, found.reward, values)
     moved = 0
     for turn in (0, 1, 2):
         batch = collate([{"turn": turn, "row": row} for row in range(30)])
